@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets depend only downwards, layer by layer: C bridges, mechanism, domain, storage and hands, use cases, edge, programs.
+// `swift build --explicit-target-dependency-import-check error` holds imports to what is declared here.
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "anneal",
+    products: [
+        .executable(name: "anneald", targets: ["anneald"]),
+        .executable(name: "anneal", targets: ["anneal"]),
+        .executable(name: "anneal-shim", targets: ["anneal-shim"]),
+        .executable(name: "anneal-worker", targets: ["anneal-worker"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C bridges
+        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "CLLHTTP"),
+        .target(name: "CPosix"),
+        .target(name: "CResources", cSettings: [.unsafeFlags(["-std=c2x"])]),
+
+        // Mechanism
+        .target(name: "JSON", dependencies: [collections]),
+        .target(name: "EventLoop", dependencies: ["CUV", deque]),
+        .target(name: "HTTPServer", dependencies: ["EventLoop", "CUV", "CLLHTTP", deque]),
+        .target(name: "HTTPClient", dependencies: ["EventLoop", "CUV", "CCurl"]),
+
+        // Domain
+        .target(name: "Domain", dependencies: ["JSON"]),
+        .target(name: "Specification", dependencies: ["Domain", "JSON", yams, collections]),
+        .target(name: "Scheduling", dependencies: ["Domain"]),
+        .target(name: "APITypes", dependencies: ["JSON"]),
+
+        // Storage and hands
+        .target(name: "Store", dependencies: ["Domain", "JSON", "CResources", grdb, crypto]),
+        .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
+        .target(name: "Devices", dependencies: ["Domain", "CPosix"]),
+        .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
+        .target(name: "Datasets", dependencies: ["Domain", "JSON", crypto]),
+        .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
+        .target(name: "Generation", dependencies: ["Domain", "JSON", "EventLoop", "HTTPClient", "CPosix"]),
+
+        // Use cases
+        .target(
+            name: "Service",
+            dependencies: [
+                "APITypes", "Datasets", "Devices", "Domain", "EventLoop", "JSON", "Scheduling", "Specification", "Store", "Supervision", "Telemetry",
+                crypto, deque, logging,
+            ]),
+
+        // Edge
+        .target(
+            name: "HTTPAPI",
+            dependencies: ["APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", logging]),
+
+        // Programs
+        .executableTarget(
+            name: "anneald",
+            dependencies: ["Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser, logging, yams]),
+        .executableTarget(name: "anneal", dependencies: ["APITypes", "HTTPClient", "JSON", "CPosix", argumentParser]),
+        .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
+        .executableTarget(
+            name: "anneal-worker",
+            dependencies: ["CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,46 @@
+/// The machine-readable reason of a state; a lower-case word that clients compare.
+public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    private init(_ rawValue: String) { self.rawValue = rawValue }
+    public var description: String { rawValue }
+
+    // Ends of an attempt.
+    public static let succeeded = Reason("succeeded")
+    /// The worker refused its request (exit 64).
+    public static let badConfig = Reason("bad_config")
+    /// The worker refused its data (exit 65).
+    public static let badData = Reason("bad_data")
+    /// The worker saved its progress and asks to be resumed (exit 75).
+    public static let interrupted = Reason("interrupted")
+    /// The worker ended with another non-zero exit code.
+    public static let crashed = Reason("crashed")
+    /// A signal that Anneal did not send ended the worker.
+    public static let killed = Reason("killed")
+    public static let timeout = Reason("timeout")
+    public static let cancelled = Reason("cancelled")
+    public static let paused = Reason("paused")
+    public static let preempted = Reason("preempted")
+    public static let diskFull = Reason("disk_full")
+    /// The worker could not be started at all (no such program, no permission, no folder).
+    public static let startFailed = Reason("start_failed")
+    /// An evaluation missed its gate.
+    public static let gateFailed = Reason("gate_failed")
+    /// The model server of an evaluation never became healthy or died.
+    public static let serverFailed = Reason("server_failed")
+    /// Supervisor and exit record are both gone.
+    public static let supervisorLost = Reason("supervisor_lost")
+    public static let hostRebooted = Reason("host_rebooted")
+    /// A reference could not be resolved to an artifact.
+    public static let badReference = Reason("bad_reference")
+
+    // Why a job is where it is.
+    /// An equal job has succeeded before; its outputs are used.
+    public static let cached = Reason("cached")
+    public static let needsPending = Reason("needs_pending")
+    public static let needFailed = Reason("need_failed")
+    public static let conditionFalse = Reason("condition_false")
+    public static let insufficientResources = Reason("insufficient_resources")
+    public static let retryDelay = Reason("retry_delay")
+    public static let userRequest = Reason("user_request")
+}

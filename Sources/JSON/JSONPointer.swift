@@ -1,0 +1,41 @@
+/// A place in a JSON document (RFC 6901), such as `/jobs/sft/params/epochs`.
+public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
+    /// Unescaped reference tokens, from the root down.
+    public var tokens: [String]
+
+    public init(_ tokens: [String] = []) { self.tokens = tokens }
+
+    /// Reads the text form; `nil` where it neither is empty nor starts with `/`.
+    public init?(text: String) {
+        guard !text.isEmpty else { self.tokens = []; return }
+        guard text.hasPrefix("/") else { return nil }
+        tokens = text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { token in
+            token.split(separator: "~1", omittingEmptySubsequences: false).joined(separator: "/")
+                .split(separator: "~0", omittingEmptySubsequences: false).joined(separator: "~")
+        }
+    }
+
+    public static func / (parent: JSONPointer, token: String) -> JSONPointer { JSONPointer(parent.tokens + [token]) }
+    public static func / (parent: JSONPointer, index: Int) -> JSONPointer { parent / String(index) }
+
+    /// The text form; RFC 6901 section 3 escapes `~` and `/`.
+    public var description: String {
+        tokens.map { token in
+            "/" + token.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
+                .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
+        }.joined()
+    }
+}
+
+extension JSONValue {
+    /// The value at `pointer`, or `nil` where there is none.
+    public subscript(pointer: JSONPointer) -> JSONValue? {
+        var value = self
+        for token in pointer.tokens {
+            let next: JSONValue? = if case .array = value { Int(token).flatMap { value[$0] } } else { value[token] }
+            guard let next else { return nil }
+            value = next
+        }
+        return value
+    }
+}
