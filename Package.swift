@@ -46,7 +46,8 @@ let package = Package(
         .target(name: "Domain", dependencies: ["JSON"]),
         .target(name: "Specification", dependencies: ["Domain", "JSON", yams, collections]),
         .target(name: "Scheduling", dependencies: ["Domain"]),
-        .target(name: "APITypes", dependencies: ["JSON"]),
+        .target(name: "APITypes", dependencies: ["JSON", collections]),
+        .target(name: "Terminal"),
 
         // Storage and hands
         .target(name: "Store", dependencies: ["Domain", "JSON", "CResources", grdb, crypto]),
@@ -61,14 +62,14 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "APITypes", "Datasets", "Devices", "Domain", "EventLoop", "JSON", "Scheduling", "Specification", "Store", "Supervision", "Telemetry",
+                "APITypes", "Datasets", "Devices", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification", "Store", "Supervision", "Telemetry",
                 crypto, deque, logging,
             ]),
 
         // Edge
         .target(
             name: "HTTPAPI",
-            dependencies: ["APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", logging]),
+            dependencies: ["APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", "Store", crypto, logging]),
 
         // Programs
         .executableTarget(

@@ -80,3 +80,8 @@ extension Timestamp: CustomStringConvertible {
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 }
+
+extension Timestamp {
+    /// A moment in seconds since 1970, as workers and wire formats write it.
+    public init(seconds: Double) { self.init(milliseconds: Int64((seconds * 1000).rounded())) }
+}

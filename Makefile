@@ -1,0 +1,84 @@
+# Everything that is done with this project, by name. `make help` lists it.
+# What is slow is done once: .cache/stamps tells what has been done, .cache/logs what it said.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+# Python packages come over the network while Swift compiles.
+MAKEFLAGS += --jobs=2
+
+STAMPS := .cache/stamps
+LOGS := .cache/logs
+PYTHON := .venv/bin/python
+PYTHON_READY := .venv/.ready
+REQUIREMENTS := Sources/trainer/requirements.txt
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+SYSTEM_PACKAGES := build-essential ca-certificates curl git jq libcurl4-openssl-dev libsimdjson-dev libsqlite3-dev libuv1-dev \
+	node-llhttp pkg-config procps python3 python3-venv util-linux wrk
+
+# $(call step,NAME,WHAT IT DOES,COMMAND): runs a command quietly; its output is shown where it fails.
+define step
+@mkdir -p $(LOGS) $(STAMPS); started=$$SECONDS; echo "… $(2)"; \
+if { $(3); } >$(LOGS)/$(1).log 2>&1; then echo "✓ $(2) ($$((SECONDS - started)) s)"; \
+else echo "✗ $(2); the whole output is in $(LOGS)/$(1).log"; tail -n 60 $(LOGS)/$(1).log; exit 1; fi
+endef
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: build $(PYTHON_READY) ## Train and evaluate a small model, from spec to table
+	@deploy/demo.sh
+
+.PHONY: build
+build: $(STAMPS)/system ## Build the programs into .build/release
+	$(call step,build,building the programs (release),swift build -c release --static-swift-stdlib $(SWIFT_FLAGS))
+
+.PHONY: test
+test: build-tests $(PYTHON_READY) ## Run every test; the last line counts them
+	@$(PYTHON) Tests/run
+
+.PHONY: build-tests
+build-tests: $(STAMPS)/system
+	$(call step,build-tests,building programs and tests (debug),swift build --build-tests $(SWIFT_FLAGS))
+
+.PHONY: bench
+bench: build $(PYTHON_READY) ## Measure against a peer or the machine's limit; prints a table
+	@$(PYTHON) -B Tests/Benchmarks/bench.py
+
+.PHONY: format
+format: ## Format the Swift sources
+	@swift format format --in-place --recursive --parallel Sources Tests Package.swift
+
+.PHONY: lint
+lint: ## Check style without building
+	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@python3 -B Tests/TidyTests/tidy.py
+
+.PHONY: clean
+clean: ## Remove what was built and what the demo left (.venv stays)
+	@rm -rf .build .cache
+
+# The packages of Debian that the build and the tests need. Only what is missing is installed.
+$(STAMPS)/system: Makefile
+	@mkdir -p $(STAMPS) $(LOGS)
+	@command -v swift >/dev/null || { echo "Swift 6.3 is needed: put its 'swift' into PATH (swift.org has it for Debian 12)"; exit 1; }
+	@missing=(); for package in $(SYSTEM_PACKAGES); do \
+		dpkg-query --show --showformat='$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed || missing+=("$$package"); done; \
+	if (( $${#missing[@]} )); then \
+		if (( EUID != 0 )); then echo "packages are missing; run: sudo apt-get install $${missing[*]}"; exit 1; fi; \
+		echo "… installing $${missing[*]}"; export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get update && apt-get install --yes --no-install-recommends "$${missing[@]}"; } >$(LOGS)/system.log 2>&1 \
+			|| { tail -n 30 $(LOGS)/system.log; exit 1; }; fi
+	@touch $@
+
+# The trainer's Python. PyTorch comes first: the build for CPUs where there is one, else the common build of the same version.
+$(PYTHON_READY): $(REQUIREMENTS) | $(STAMPS)/system
+	$(call step,python,installing the Python packages,\
+		python3 -m venv .venv && export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
+		torch=$$(grep --only-matching --extended-regexp '^torch==[0-9.]+' $(REQUIREMENTS)) && \
+		{ .venv/bin/pip install "$$torch+cpu" || .venv/bin/pip install "$$torch"; } && \
+		.venv/bin/pip install --requirement $(REQUIREMENTS))
+	@touch $@

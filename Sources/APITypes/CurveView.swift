@@ -1,0 +1,126 @@
+/// One metric over the steps of a job.
+public struct CurveView: Codable, Sendable, Equatable {
+    /// The job that it belongs to.
+    public var jobID: String
+    /// The name of the metric, such as `train/loss`.
+    public var key: String
+    /// By attempt's order, then step.
+    public var points: [CurvePoint]
+
+    enum CodingKeys: String, CodingKey {
+        case jobID = "job_id"
+        case key
+        case points
+    }
+
+    /// Makes one from its parts.
+    public init(jobID: String, key: String, points: [CurvePoint]) {
+        self.jobID = jobID
+        self.key = key
+        self.points = points
+    }
+}
+
+/// One point of a curve.
+public struct CurvePoint: Codable, Sendable, Equatable {
+    /// The optimizer step, or units done.
+    public var step: Int
+    /// Unix seconds.
+    public var time: Double
+    /// What was measured.
+    public var value: MetricValue
+    /// The number of the attempt that wrote it.
+    public var attempt: Int
+
+    enum CodingKeys: String, CodingKey {
+        case step
+        case time
+        case value
+        case attempt
+    }
+
+    /// Makes one from its parts.
+    public init(step: Int, time: Double, value: MetricValue, attempt: Int) {
+        self.step = step
+        self.time = time
+        self.value = value
+        self.attempt = attempt
+    }
+}
+
+/// All metric keys of a job.
+public struct MetricSummaryView: Codable, Sendable, Equatable {
+    /// The job that it belongs to.
+    public var jobID: String
+    /// In alphabetical order.
+    public var keys: [MetricKeySummary]
+
+    enum CodingKeys: String, CodingKey {
+        case jobID = "job_id"
+        case keys
+    }
+
+    /// Makes one from its parts.
+    public init(jobID: String, keys: [MetricKeySummary]) {
+        self.jobID = jobID
+        self.keys = keys
+    }
+}
+
+/// One metric in brief.
+public struct MetricKeySummary: Codable, Sendable, Equatable {
+    /// The name of the metric, such as `train/loss`.
+    public var key: String
+    /// Points stored.
+    public var count: Int
+    /// The lowest step.
+    public var firstStep: Int
+    /// The highest step.
+    public var lastStep: Int
+    /// The newest value.
+    public var last: MetricValue
+    /// Of the finite values; null where there is none.
+    @Nullable public var min: MetricValue?
+    /// The largest finite value; null where there is none.
+    @Nullable public var max: MetricValue?
+
+    enum CodingKeys: String, CodingKey {
+        case key
+        case count
+        case firstStep = "first_step"
+        case lastStep = "last_step"
+        case last
+        case min
+        case max
+    }
+
+    /// Makes one from its parts.
+    public init(
+        key: String, count: Int, firstStep: Int, lastStep: Int, last: MetricValue, min: MetricValue? = nil, max: MetricValue? = nil
+    ) {
+        self.key = key
+        self.count = count
+        self.firstStep = firstStep
+        self.lastStep = lastStep
+        self.last = last
+        self.min = min
+        self.max = max
+    }
+}
+
+/// Several curves of one job: what `GET /v1/jobs/{job_id}/metrics` answers where `key` stands more than once.
+public struct CurvesView: Codable, Sendable, Equatable {
+    public var jobID: String
+    public var curves: [CurveView]
+
+    enum CodingKeys: String, CodingKey {
+        case jobID = "job_id"
+        case curves
+    }
+
+    /// Makes the view.
+    public init(jobID: String, curves: [CurveView]) {
+        self.jobID = jobID
+        self.curves = curves
+    }
+}

@@ -1,0 +1,49 @@
+/// A registered dataset.
+public struct DatasetView: Codable, Sendable, Equatable {
+    /// Its identifier.
+    public var id: String
+    /// Its name.
+    public var name: String
+    /// 1, 2 … under one name.
+    public var version: Int
+    /// Of the stored bytes, in hexadecimal.
+    public var sha256: String
+    /// Records.
+    public var rows: Int
+    /// Size on disk.
+    public var bytes: Int64
+    /// `messages`, `input_output`, `preference` or `jcqa`.
+    public var format: String
+    /// The job that made it; null for an upload.
+    @Nullable public var producedBy: String?
+    /// RFC 3339, UTC.
+    public var createdAt: String
+
+    enum CodingKeys: String, CodingKey {
+        case id
+        case name
+        case version
+        case sha256
+        case rows
+        case bytes
+        case format
+        case producedBy = "produced_by"
+        case createdAt = "created_at"
+    }
+
+    /// Makes one from its parts.
+    public init(
+        id: String, name: String, version: Int, sha256: String, rows: Int, bytes: Int64, format: String, producedBy: String? = nil,
+        createdAt: String
+    ) {
+        self.id = id
+        self.name = name
+        self.version = version
+        self.sha256 = sha256
+        self.rows = rows
+        self.bytes = bytes
+        self.format = format
+        self.producedBy = producedBy
+        self.createdAt = createdAt
+    }
+}

@@ -1,0 +1,4 @@
+/* Compiles the generated parser of Debian's llhttp (package node-llhttp). See api_source.c. */
+#include "llhttp.h"
+
+#include "/usr/share/llhttp/llhttp.c"

@@ -1,0 +1,22 @@
+#include "cresources.h"
+
+// clang names each embedded file in the dependency file it writes, so a change of one of them rebuilds this unit.
+// The closing zero keeps an empty file from being an array of no elements, which C does not have.
+
+static const unsigned char migration_0001[] = {
+#embed "../../migrations/0001_create_tables.sql" suffix(,)
+    0};
+
+static const struct cresources_migration migrations[] = {
+    {1, "create_tables", migration_0001, sizeof migration_0001 - 1},
+};
+
+const struct cresources_migration *const cresources_migrations = migrations;
+const size_t cresources_migration_count = sizeof migrations / sizeof migrations[0];
+
+static const unsigned char openapi[] = {
+#embed "../../openapi.yaml" suffix(,)
+    0};
+
+const unsigned char *const cresources_openapi = openapi;
+const size_t cresources_openapi_length = sizeof openapi - 1;

@@ -1,0 +1,58 @@
+/// One thing that is wrong in a data file.
+public struct DatasetIssue: Sendable, Hashable, CustomStringConvertible {
+    /// Counted from 1; the line on which the record starts.
+    public var line: Int
+    /// A JSON pointer into the record; empty where the record as a whole is meant.
+    public var pointer: String
+    public var detail: String
+
+    public init(line: Int, pointer: String = "", detail: String) {
+        self.line = line
+        self.pointer = pointer
+        self.detail = detail
+    }
+
+    public var description: String { "line \(line)\(pointer.isEmpty ? "" : ", \(pointer)"): \(detail)" }
+}
+
+/// Collects issues: the first ones in full, of all of them the number.
+public struct DatasetIssueLog: Sendable {
+    /// Issues kept with their text.
+    public static let keptMax = 100
+
+    public private(set) var first: [DatasetIssue] = []
+    /// All issues seen.
+    public private(set) var count = 0
+
+    public init() {}
+
+    public mutating func add(_ issue: DatasetIssue) {
+        count += 1
+        if first.count < Self.keptMax { first.append(issue) }
+    }
+}
+
+/// Why a dataset cannot be read or made.
+public struct DatasetError: Error, Sendable, CustomStringConvertible {
+    public struct Code: Sendable, Hashable {
+        private enum Value { case badRequest, badData }
+        private let value: Value
+        /// What was asked for cannot be done, whatever the data are.
+        public static let badRequest = Code(value: .badRequest)
+        /// The data do not allow what was asked for.
+        public static let badData = Code(value: .badData)
+    }
+
+    public var code: Code
+    public var message: String
+    /// The first issues, where single records are to blame.
+    public var issues: [DatasetIssue]
+
+    public init(_ code: Code, _ message: String, issues: [DatasetIssue] = []) {
+        self.code = code
+        self.message = message
+        self.issues = issues
+    }
+
+    public var description: String { message }
+}

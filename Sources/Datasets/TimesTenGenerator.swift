@@ -1,0 +1,55 @@
+import JSON
+
+/// Makes the toy task `{i}*10=?`, whose answers are known for certain.
+public struct TimesTenGenerator: Sendable, Equatable {
+    /// Rows in one dataset; guards disk and memory.
+    public static let countMax = 10_000_000
+
+    public var count: Int
+    /// The first number.
+    public var start: Int
+    /// The distance from each number to the next.
+    public var step: Int
+    public var format: DatasetFormat
+    /// With a seed the rows are shuffled; without one they are in ascending order of `i`.
+    public var seed: Int?
+
+    public init(count: Int, start: Int = 0, step: Int = 1, format: DatasetFormat = .messages, seed: Int? = nil) {
+        self.count = count
+        self.start = start
+        self.step = step
+        self.format = format
+        self.seed = seed
+    }
+
+    /// Whether all questions and answers fit 64-bit integers.
+    public var isRepresentable: Bool {
+        let (span, spanOverflows) = step.multipliedReportingOverflow(by: max(0, count - 1))
+        let (last, lastOverflows) = start.addingReportingOverflow(span)
+        return !spanOverflows && !lastOverflows && !start.multipliedReportingOverflow(by: 10).overflow
+            && !last.multipliedReportingOverflow(by: 10).overflow
+    }
+
+    /// The rows as a table; their line numbers count from 1.
+    func table() -> RecordTable {
+        var table = RecordTable(format: format)
+        for row in 0..<count { table.append(record(for: start + row * step), line: row + 1) }
+        if let seed {
+            var order = Array(0..<count)
+            var random = MersenneTwister(seed: seed, stream: RandomStream.generator)
+            random.shuffle(&order)
+            table.keep(order)
+        }
+        return table
+    }
+
+    private func record(for number: Int) -> JSONValue {
+        let question = JSONValue.string("\(number)*10=?")
+        let answer = JSONValue.string("\(number * 10)")
+        switch format {
+        case .inputOutput: return ["input": question, "output": answer]
+        case .preference: return ["prompt": question, "chosen_response": answer, "rejected_response": "I cannot answer that question."]
+        default: return ["messages": [["role": "user", "content": question], ["role": "assistant", "content": answer]]]
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Crypto
+import EventLoop
+import HTTPServer
+import JSON
+import Service
+import Store
+
+/// Idempotency keys: the second POST with a key gets the answer of the first.
+///
+/// The key, a hash of the request and the answer are kept for at least a day. The same key with another request is refused. The
+/// answer of a submission is written in the transaction of the submission itself; that of other operations right after
+/// them, which is enough because repeating one of them changes nothing or is a conflict.
+@LoopActor
+enum Idempotency {
+    /// A key that was not used before, or the stored answer of one that was.
+    struct Reservation: Sendable {
+        let stored: Answer?
+        private let key: String
+        private let route: String
+        private let bodyHash: String
+        private let service: AnnealService
+
+        fileprivate init(stored: Answer?, key: String, route: String, bodyHash: String, service: AnnealService) {
+            self.stored = stored
+            self.key = key
+            self.route = route
+            self.bodyHash = bodyHash
+            self.service = service
+        }
+
+        /// Stores the answer within a transaction.
+        func keep(_ answer: Answer, in writer: WriteTransaction) throws {
+            try writer.insert(
+                idempotency: IdempotencyRecord(
+                    key: key, route: route, bodyHash: bodyHash, status: answer.status.code, headers: Idempotency.document(answer.headers), body: answer.body,
+                    createdAt: Store.systemTime()))
+        }
+
+        /// Stores the answer in a transaction of its own.
+        fileprivate func keep(_ answer: Answer) async throws { try await service.store.write { try self.keep(answer, in: $0) } }
+    }
+
+    /// Runs an operation under its idempotency key, if the request is a POST that carries one.
+    static func run(_ call: Call, _ body: @escaping @LoopActor @Sendable (Call) async throws -> Answer) async throws -> Answer {
+        // A submission keeps its answer itself, in its own transaction.
+        guard call.route.method == .post, call.route.operation != "submitExperiment", let reservation = try await reserve(call, body: [])
+        else { return try await body(call) }
+        if let stored = reservation.stored { return stored }
+        let answer = try await body(call)
+        try await reservation.keep(answer)
+        return answer
+    }
+
+    /// Looks the request's key up; `nil` where it has none.
+    static func reserve(_ call: Call, body: [UInt8]) async throws -> Reservation? {
+        // Some clients send the name with the X- prefix on every write.
+        guard let key = call.request.headers["idempotency-key"] ?? call.request.headers["x-idempotency-key"] else { return nil }
+        guard !key.isEmpty, key.utf8.count <= ServiceLimits.idempotencyKeyLengthMax else {
+            throw ServiceError(.badRequest, "the Idempotency-Key must have 1 to \(ServiceLimits.idempotencyKeyLengthMax) characters")
+        }
+        let route = "\(call.request.method.rawValue) \(call.request.target)"
+        let hash = SHA256.hash(data: body).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let known = try await call.service.store.read { try $0.idempotency(key: key, route: route) }
+        guard let known else { return Reservation(stored: nil, key: key, route: route, bodyHash: hash, service: call.service) }
+        guard known.bodyHash == hash else {
+            throw ServiceError(.idempotencyMismatch, "the Idempotency-Key '\(key)' was used before with another request")
+        }
+        var headers = headers(known.headers)
+        headers.set("Idempotency-Replayed", "true")
+        let stored = Answer(status: HTTPStatus(known.status), headers: headers, body: known.body)
+        return Reservation(stored: stored, key: key, route: route, bodyHash: hash, service: call.service)
+    }
+
+    private nonisolated static func document(_ headers: HTTPHeaders) -> JSONValue {
+        .object(JSONObject(headers.map { ($0.name, .string($0.value)) }, uniquingKeysWith: { _, last in last }))
+    }
+
+    private nonisolated static func headers(_ document: JSONValue) -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        for (name, value) in document.object ?? [:] { value.string.map { headers.set(name, $0) } }
+        return headers
+    }
+}

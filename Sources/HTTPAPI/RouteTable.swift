@@ -1,0 +1,52 @@
+/// Every operation of the API, in the order of the contract.
+public enum RouteTable {
+    private static let page = ["limit", "after"]
+
+    public static let routes: [Route] = [
+        Route(.get, "/", "getIndex", access: .open, task: ContractRoutes.index),
+        Route(.get, "/healthz", "getHealth", access: .open, task: ContractRoutes.health),
+        Route(.get, "/openapi.yaml", "getContract", access: .open, task: ContractRoutes.contract),
+        Route(.get, "/metrics", "getPrometheusMetrics", task: ContractRoutes.prometheus),
+
+        Route(.post, "/v1/experiments", "submitExperiment", access: .write, query: ["dry_run", "set", "base_directory"], task: ExperimentRoutes.submit),
+        Route(.get, "/v1/experiments", "listExperiments", query: page + ["state", "project", "name"], task: ExperimentRoutes.list),
+        Route(.get, "/v1/experiments/{experiment_id}", "getExperiment", query: ["wait"], task: ExperimentRoutes.get),
+        Route(.post, "/v1/experiments/{experiment_id}/cancel", "cancelExperiment", access: .write, task: ExperimentRoutes.cancel),
+        Route(.post, "/v1/experiments/{experiment_id}/retry", "retryExperiment", access: .write, task: ExperimentRoutes.retry),
+
+        Route(.get, "/v1/jobs", "listJobs", query: page + ["state", "kind", "experiment"], task: JobRoutes.list),
+        Route(.get, "/v1/jobs/{job_id}", "getJob", query: ["wait"], direct: JobRoutes.get),
+        Route(.patch, "/v1/jobs/{job_id}", "updateJob", access: .write, task: JobRoutes.update),
+        Route(.post, "/v1/jobs/{job_id}/cancel", "cancelJob", access: .write, task: JobRoutes.cancel),
+        Route(.post, "/v1/jobs/{job_id}/retry", "retryJob", access: .write, task: JobRoutes.retry),
+        Route(.post, "/v1/jobs/{job_id}/pause", "pauseJob", access: .write, task: JobRoutes.pause),
+        Route(.post, "/v1/jobs/{job_id}/resume", "resumeJob", access: .write, task: JobRoutes.resume),
+        Route(.get, "/v1/jobs/{job_id}/explain", "explainJob", task: JobRoutes.explain),
+        Route(.get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
+        Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: ["key", "points", "attempt"], task: JobRoutes.metrics),
+
+        Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "after"], direct: StreamRoutes.get),
+        Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),
+        Route(.get, "/v1/queue", "getQueue", task: MachineRoutes.queue),
+        Route(.get, "/v1/doctor", "getDoctor", task: MachineRoutes.doctor),
+
+        Route(.post, "/v1/datasets", "uploadDataset", access: .write, query: ["name", "format"], direct: DatasetRoutes.upload),
+        Route(.get, "/v1/datasets", "listDatasets", query: page + ["name"], task: DatasetRoutes.list),
+        Route(.get, "/v1/datasets/{dataset}", "getDataset", task: DatasetRoutes.get),
+        Route(.delete, "/v1/datasets/{dataset}", "deleteDataset", access: .write, task: DatasetRoutes.delete),
+        Route(.get, "/v1/datasets/{dataset}/content", "getDatasetContent", direct: DatasetRoutes.content),
+
+        Route(.get, "/v1/checkpoints", "listCheckpoints", query: page + ["job"], task: CheckpointRoutes.list),
+        Route(.get, "/v1/checkpoints/{checkpoint_id}", "getCheckpoint", task: CheckpointRoutes.get),
+        Route(.post, "/v1/checkpoints/{checkpoint_id}/pin", "pinCheckpoint", access: .write, task: CheckpointRoutes.pin),
+        Route(.post, "/v1/checkpoints/{checkpoint_id}/unpin", "unpinCheckpoint", access: .write, task: CheckpointRoutes.unpin),
+        Route(.delete, "/v1/checkpoints/{checkpoint_id}", "deleteCheckpoint", access: .write, task: CheckpointRoutes.delete),
+
+        Route(.get, "/v1/evaluations", "listEvaluations", query: page + ["job"], task: EvaluationRoutes.list),
+        Route(.get, "/v1/evaluations/compare", "compareEvaluations", query: ["base", "candidate"], task: EvaluationRoutes.compare),
+        Route(.get, "/v1/evaluations/{evaluation_id}", "getEvaluation", task: EvaluationRoutes.get),
+        Route(.get, "/v1/evaluations/{evaluation_id}/items", "getEvaluationItems", query: page, task: EvaluationRoutes.items),
+
+        Route(.get, "/v1/lineage/{id}", "getLineage", task: MachineRoutes.lineage),
+    ]
+}

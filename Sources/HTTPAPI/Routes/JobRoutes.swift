@@ -1,0 +1,84 @@
+import APITypes
+import Domain
+import EventLoop
+import HTTPServer
+import JSON
+import Service
+
+/// Jobs: lists, polling, control, explanation, curves.
+@LoopActor
+enum JobRoutes {
+    static func list(_ call: Call) async throws -> Answer {
+        let state = try call.choice("state", as: JobState.self)
+        let kind = try call.choice("kind", as: JobKind.self)
+        return try .json(try await call.service.jobs(state: state, kind: kind, experiment: call.query("experiment"), page: try call.page()))
+    }
+
+    /// The hot path of every client that polls: a view that is at hand is sent without a task and without a query.
+    static func get(_ call: Call) {
+        let id = call.parameter()
+        do {
+            let limit = try call.wait()
+            if limit == nil, let body = call.service.readyJobBody(id) { return call.answer(.json(bytes: body)) }
+            call.task {
+                if let limit { try await call.service.wait(for: .job(id), atMost: limit) }
+                return .json(bytes: try await call.service.jobBody(id))
+            }
+        } catch {
+            call.fail(error)
+        }
+    }
+
+    static func update(_ call: Call) async throws -> Answer {
+        let body = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax)
+        guard let members = body.object else { throw ServiceError(.badRequest, "the body must be an object") }
+        var errors = members.keys.filter { $0 != "priority" }.map { ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known is: priority") }
+        let priority = members["priority"]
+        if case .int(let value) = priority, (0...100).contains(value) {} else {
+            errors.append(.init(pointer: "/priority", detail: "must be a whole number from 0 to 100"))
+        }
+        guard errors.isEmpty, let priority = priority?.int else {
+            throw ServiceError(.badRequest, errors.first?.detail ?? "the body is invalid", errors: errors)
+        }
+        try await call.service.setPriority(jobID: call.parameter(), to: priority)
+        return try await view(call)
+    }
+
+    static func cancel(_ call: Call) async throws -> Answer {
+        try await call.service.cancel(jobID: call.parameter())
+        return try await view(call)
+    }
+
+    static func retry(_ call: Call) async throws -> Answer {
+        try await call.service.retry(jobID: call.parameter())
+        return try await view(call)
+    }
+
+    static func pause(_ call: Call) async throws -> Answer {
+        try await call.service.pause(jobID: call.parameter())
+        return try await view(call)
+    }
+
+    static func resume(_ call: Call) async throws -> Answer {
+        try await call.service.resume(jobID: call.parameter())
+        return try await view(call)
+    }
+
+    private static func view(_ call: Call) async throws -> Answer { .json(bytes: try await call.service.jobBody(call.parameter())) }
+
+    static func explain(_ call: Call) async throws -> Answer { try .json(try await call.service.explain(call.parameter())) }
+
+    /// Without a key the summary of all keys, with one key its curve, with several a list of curves.
+    static func metrics(_ call: Call) async throws -> Answer {
+        let keys = call.queries("key")
+        let points = try call.integer("points", in: 1...100_000)
+        let attempt = try call.integer("attempt", in: 1...1_000_000)
+        guard let first = keys.first else { return try .json(try await call.service.metricSummary(job: call.parameter())) }
+        if keys.count == 1 {
+            return try .json(try await call.service.curve(job: call.parameter(), key: first, points: points, attempt: attempt))
+        }
+        var curves: [CurveView] = []
+        for key in keys { curves.append(try await call.service.curve(job: call.parameter(), key: key, points: points, attempt: attempt)) }
+        return try .json(CurvesView(jobID: call.parameter(), curves: curves))
+    }
+}

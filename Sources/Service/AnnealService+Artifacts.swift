@@ -1,0 +1,160 @@
+import APITypes
+import Domain
+import EventLoop
+import Glibc
+import JSON
+import Store
+
+// Datasets, checkpoints and evaluations: what the registry answers.
+extension AnnealService {
+    // MARK: Datasets
+
+    public func datasets(name: String?, page: PageRequest) async throws -> APITypes.Page<DatasetView> {
+        APITypes.Page(try await store.read { try $0.datasets(name: name, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
+    }
+
+    /// - Parameter reference: an id, a name (its newest version) or `name@version`.
+    public func dataset(_ reference: String) async throws -> DatasetView { ArtifactRendering.view(of: try await datasetRecord(reference)) }
+
+    public func datasetRecord(_ reference: String) async throws -> DatasetRecord {
+        guard let record = try await store.read({ try $0.dataset(reference: reference) }) else { throw ServiceError.missing("dataset", reference) }
+        return record
+    }
+
+    /// Deletes a version that nothing refers to; its content goes when no other version shares it.
+    public func deleteDataset(_ reference: String) async throws {
+        let record = try await datasetRecord(reference)
+        let lastOfContent = try await store.write { writer in
+            let users = try writer.consumers(of: record.id)
+            guard users.isEmpty else {
+                throw ServiceError(.conflict, "the dataset '\(reference)' is an input of \(users.count) jobs, \(users[0].jobID) among them")
+            }
+            guard record.producedBy == nil else {
+                throw ServiceError(.conflict, "the dataset '\(reference)' is an output of job \(record.producedBy ?? "")")
+            }
+            try writer.deleteDataset(record.id)
+            return try writer.dataset(sha256: record.sha256) == nil
+        }
+        if lastOfContent { try await files.run { _ = unlink(record.path) } }
+    }
+
+    // MARK: Checkpoints
+
+    public func checkpoints(job: String?, page: PageRequest) async throws -> APITypes.Page<CheckpointView> {
+        let found = try await store.read { reader in
+            let page = try reader.checkpoints(CheckpointFilter(jobID: job, includesDeleted: true), limit: page.limit, after: page.after)
+            return (page, Set(try Set(page.items.map(\.jobID)).compactMap { try reader.job($0)?.bestCheckpointID }))
+        }
+        return APITypes.Page(found.0, id: \.id) { ArtifactRendering.view(of: $0, isBest: found.1.contains($0.id)) }
+    }
+
+    public func checkpoint(_ id: String) async throws -> CheckpointView {
+        let found = try await store.read { reader in
+            try reader.checkpoint(id).map { ($0, try reader.job($0.jobID)?.bestCheckpointID == id) }
+        }
+        guard let (record, isBest) = found else { throw ServiceError.missing("checkpoint", id) }
+        return ArtifactRendering.view(of: record, isBest: isBest)
+    }
+
+    /// Keeps a checkpoint from retention, or gives it back to it. The trainer, which applies retention, is told by a file.
+    public func setPinned(_ isPinned: Bool, checkpoint id: String) async throws -> CheckpointView {
+        let record = try await existing(id)
+        try await files.run {
+            let marker = record.path + "/pinned"
+            if isPinned {
+                let descriptor = open(marker, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+                guard descriptor >= 0 else { throw Folders.failure("pin", record.path) }
+                Glibc.close(descriptor)
+            } else if unlink(marker) != 0, errno != ENOENT {
+                throw Folders.failure("unpin", record.path)
+            }
+        }
+        let moment = now
+        try await store.write { _ = try $0.setPinned(checkpoint: id, isPinned, at: moment) }
+        return try await checkpoint(id)
+    }
+
+    /// Deletes a checkpoint's files; its row stays, so that lineage still names it.
+    public func deleteCheckpoint(_ id: String) async throws {
+        let record = try await existing(id)
+        guard !record.pinned else { throw ServiceError(.conflict, "the checkpoint '\(id)' is pinned; unpin it first") }
+        if let job = jobs[record.jobID], job.attempt != nil {
+            throw ServiceError(.conflict, "the checkpoint '\(id)' belongs to job \(record.jobID), which runs; its trainer keeps its own retention")
+        }
+        let moment = now
+        try await store.write { _ = try $0.deleteCheckpoint(id, at: moment) }
+        try await files.run { try Folders.remove(record.path) }
+    }
+
+    private func existing(_ id: String) async throws -> CheckpointRecord {
+        guard let record = try await store.read({ try $0.checkpoint(id) }) else { throw ServiceError.missing("checkpoint", id) }
+        guard record.deletedAt == nil else { throw ServiceError(.gone, "the checkpoint '\(id)' has been deleted") }
+        return record
+    }
+
+    // MARK: Evaluations
+
+    public func evaluations(job: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
+        APITypes.Page(try await store.read { try $0.evaluations(job: job, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
+    }
+
+    public func evaluation(_ id: String) async throws -> EvaluationView { ArtifactRendering.view(of: try await evaluationRecord(id)) }
+
+    func evaluationRecord(_ id: String) async throws -> EvaluationRecord {
+        guard let record = try await store.read({ try $0.evaluation(id) }) else { throw ServiceError.missing("evaluation", id) }
+        return record
+    }
+}
+
+extension JobRecord {
+    /// The checkpoint that the trainer named best, once the job has succeeded.
+    var bestCheckpointID: String? { outputs?["checkpoint.best"]?["id"]?.string }
+}
+
+/// Artifacts as the API shows them.
+enum ArtifactRendering {
+    static func view(of record: DatasetRecord) -> DatasetView {
+        DatasetView(
+            id: record.id, name: record.name, version: record.version, sha256: record.sha256, rows: record.rows, bytes: record.bytes,
+            format: record.format, producedBy: record.producedBy, createdAt: record.createdAt.description)
+    }
+
+    static func view(of record: CheckpointRecord, isBest: Bool) -> CheckpointView {
+        return CheckpointView(
+            id: record.id, jobID: record.jobID, attemptID: record.attemptID, step: record.step, path: record.path, bytes: record.bytes,
+            metrics: (record.metrics.object ?? [:]).compactMapValues { $0.double.map { MetricValue($0) } }, pinned: record.pinned, best: isBest, createdAt: record.createdAt.description,
+            deletedAt: record.deletedAt?.description)
+    }
+
+    static func view(of record: EvaluationRecord) -> EvaluationView {
+        let benchmarks = (record.document["benchmarks"]?.array ?? []).map(benchmark)
+        return EvaluationView(
+            id: record.id, jobID: record.jobID, model: record.model, modelID: record.modelArtifactID, createdAt: record.createdAt.description,
+            benchmarks: benchmarks, compare: compare(record), gate: gate(record.gate))
+    }
+
+    private static func compare(_ record: EvaluationRecord) -> CompareView? {
+        record.compare.map { CompareView(base: record.baseID ?? "", candidate: record.id, benchmarks: ComparisonRendering.rows($0)) }
+    }
+
+    private static func gate(_ document: JSONValue?) -> GateView? {
+        guard let document, let passed = document["passed"]?.bool else { return nil }
+        return GateView(
+            passed: passed,
+            checks: (document["checks"]?.array ?? []).map { check in
+                GateCheckView(
+                    metric: check["metric"]?.string ?? "", condition: check["condition"]?.string ?? "", value: check["value"]?.double,
+                    limit: check["limit"]?.double, passed: check["passed"]?.bool ?? false)
+            })
+    }
+
+    private static func benchmark(_ document: JSONValue) -> BenchmarkView {
+        let metrics = (document["metrics"]?.object ?? [:]).mapValues { metric in
+            MetricEstimate(value: MetricValue(metric["value"]?.double ?? .nan), stderr: metric["stderr"]?.double)
+        }
+        return BenchmarkView(
+            name: document["name"]?.string ?? "", dataset: document["dataset"]?["id"]?.string ?? document["dataset"]?["path"]?.string ?? "",
+            samples: document["samples"]?.int ?? 0, items: document["item_count"]?.int ?? 0,
+            metrics: metrics)
+    }
+}

@@ -1,0 +1,159 @@
+import Domain
+import EventLoop
+import JSON
+import Store
+import Supervision
+import Telemetry
+
+// What happens while an attempt lives, and what its end means.
+extension AnnealService {
+    /// Takes what the supervisor tells of an attempt.
+    func attemptEvent(_ event: AttemptEvent, job: ActiveJob, attempt: RunningAttempt) {
+        switch event {
+        case .started: background("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
+        case .ended(let exit): background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, exit) }
+        case .unsupervised(let worker):
+            log.warning(
+                "a worker lives without its supervisor; it is left alone and its resources stay held",
+                metadata: ["attempt": "\(attempt.id)", "worker": "\(worker)"])
+        case .lost(let evidence): background("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
+        }
+    }
+
+    private func recordStart(_ job: ActiveJob, _ attempt: RunningAttempt) async throws {
+        let moment = now
+        try await store.write { writer in
+            try writer.transition(attempt: attempt.id, from: [.starting], to: .running, at: moment)
+            try writer.transition(job: job.id, from: [.starting], to: .running, at: moment)
+        }
+    }
+
+    /// Follows the metrics and checkpoints of an attempt into the database.
+    func follow(_ attempt: RunningAttempt, job: ActiveJob, kind: JobKind) {
+        let path = attempt.directory + "/metrics.jsonl"
+        let cursor = attempt.metricCursor
+        attempt.metrics = MetricFollower(path: path, inode: cursor?.inode ?? 0, offset: cursor?.offset ?? 0) { [weak self] batch, acknowledge in
+            guard let self else { return }
+            for point in batch.points { attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value) }
+            background("storing metrics of \(attempt.id)") { [self] in
+                defer { acknowledge() }
+                let points = batch.points.map { MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value) }
+                let cursor = MetricCursor(path: RunningAttempt.metricFile, inode: batch.inode, offset: batch.offset)
+                let moment = now
+                try await store.write { try $0.appendMetrics(attempt: attempt.id, points: points, cursor: cursor, at: moment) }
+            }
+        }
+        guard kind == .train else { return }
+        attempt.checkpoints = CheckpointWatcher(directory: configuration.checkpointDirectory(jobID: job.id)) { [weak self] change in
+            guard let self else { return }
+            background("registering checkpoints of \(job.id)") { [self] in try await apply(change, job: job, attempt: attempt) }
+        }
+    }
+
+    private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ exit: ExitRecord) async throws {
+        await attempt.metrics?.drain()
+        if let change = await attempt.checkpoints?.finish() { try await apply(change, job: job, attempt: attempt) }
+        guard let record = try await store.read({ try $0.job(job.id) }) else { return }
+        let (report, fault) = await readReport(attempt)
+        let tail = try await files.run { try Self.errorTail(attempt.directory + "/stderr.log") }
+        let context = AttemptOutcome.Context(
+            report: report, reportFault: fault, errorTail: tail, retry: record.retry, failures: record.failures,
+            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1))
+        var outcome = AttemptOutcome.judge(exit, context)
+        var outputs = RegisteredOutputs()
+        do {
+            outputs = try await register(report, job: record, attempt: attempt, succeeded: outcome.disposition == .succeed)
+        } catch let error as ServiceError {
+            if outcome.disposition == .succeed {
+                outcome = AttemptOutcome(attemptState: .failed, disposition: .fail, reason: error.code == .diskFull ? .diskFull : .badData, message: error.detail)
+            }
+        }
+        try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: report.summary)
+    }
+
+    /// An attempt without a supervisor and without an exit record.
+    func lose(_ job: ActiveJob, _ attempt: RunningAttempt, _ evidence: String) async throws {
+        await attempt.metrics?.drain()
+        _ = await attempt.checkpoints?.finish()
+        try await close(job, attempt, .lost(evidence), exit: nil)
+    }
+
+    /// Writes the verdict down, gives the resources back, and moves the job on.
+    func close(
+        _ job: ActiveJob, _ attempt: RunningAttempt, _ outcome: AttemptOutcome, exit: ExitRecord?, outputs: RegisteredOutputs = RegisteredOutputs(),
+        summary: JSONValue? = nil
+    ) async throws {
+        let moment = now
+        let next = NextState(outcome)
+        try await store.write { writer in
+            try outputs.write(in: writer, at: moment)
+            if outcome.disposition == .succeed { try writer.setOutputs(job: job.id, outputs: outputs.document, summary: summary) }
+            let end = AttemptEnd(exitCode: exit?.exitCode.map(Int.init), signal: exit?.signal.map(Int.init), resourceUsage: exit?.usage)
+            try writer.transition(
+                attempt: attempt.id, from: [.starting, .running, .stopping], to: outcome.attemptState, cause: outcome.reason, message: outcome.message,
+                end: end, at: moment)
+            if case .retry(let delay, let failures) = outcome.disposition {
+                try writer.setFailures(job: job.id, failures)
+                try writer.setNotBefore(job: job.id, moment + delay)
+            }
+            try writer.transition(
+                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message, at: moment)
+        }
+        attemptsByToken[attempt.tokenHash] = nil
+        job.attempt = nil
+        job.stopRequest = nil
+        job.isDispatched = false
+        scheduler.release(job.id)
+        log.info("attempt ended", metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
+        switch next {
+        case .ended(let state): finished(job.id, as: state)
+        case .again(let delay): enqueue(job, notBefore: moment + delay)
+        case .paused: break
+        }
+        schedule()
+    }
+
+    /// The last lines of a log that say something.
+    private nonisolated static func errorTail(_ path: String) throws -> String {
+        guard let bytes = try Folders.tail(of: path, limit: ServiceLimits.errorTailBytesMax) else { return "" }
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
+        return lines.suffix(3).joined(separator: " | ")
+    }
+
+    private func readReport(_ attempt: RunningAttempt) async -> (WorkerReport, String?) {
+        let path = attempt.directory + "/outputs.json"
+        do {
+            guard let bytes = try await files.run({ try Folders.tail(of: path, limit: ServiceLimits.reportBytesMax + 1) }) else { return (.none, nil) }
+            guard bytes.count <= ServiceLimits.reportBytesMax else { return (.none, "outputs.json is larger than \(ServiceLimits.reportBytesMax) bytes") }
+            return (try WorkerReport.parse(bytes), nil)
+        } catch {
+            return (.none, (error as? ServiceError)?.detail ?? "\(error)")
+        }
+    }
+}
+
+/// Where a job goes after an attempt.
+private enum NextState {
+    case ended(JobState)
+    case again(Duration)
+    case paused
+
+    init(_ outcome: AttemptOutcome) {
+        self = switch outcome.disposition {
+        case .succeed: .ended(.succeeded)
+        case .fail: .ended(.failed)
+        case .cancel: .ended(.cancelled)
+        case .lose: .ended(.lost)
+        case .pause: .paused
+        case .retry(let delay, _): .again(delay)
+        }
+    }
+
+    var state: JobState {
+        switch self {
+        case .ended(let state): state
+        case .again: .queued
+        case .paused: .paused
+        }
+    }
+}

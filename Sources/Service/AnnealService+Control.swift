@@ -1,0 +1,148 @@
+import Domain
+import Store
+
+// What users may do to jobs and experiments that exist.
+extension AnnealService {
+    /// Cancels a job: at once where it waits, through the stop ladder where it runs. A job that has ended is a conflict.
+    public func cancel(jobID: String) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        guard !record.state.isTerminal else {
+            throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
+        }
+        try await cancelLive([jobID])
+    }
+
+    /// Cancels every job of an experiment that has not ended.
+    public func cancel(experimentID: String) async throws {
+        let jobs = try await store.read { reader in
+            guard let experiment = try reader.experiment(experimentID) else { throw ServiceError.missing("experiment", experimentID) }
+            guard !experiment.state.isTerminal else {
+                throw ServiceError(.conflict, "the experiment '\(experiment.name)' has ended already: it is \(experiment.state.rawValue)")
+            }
+            return try reader.jobs(experiment: experimentID)
+        }
+        try await cancelLive(jobs.filter { !$0.state.isTerminal }.map(\.id))
+    }
+
+    private func cancelLive(_ ids: [String]) async throws {
+        // The jobs are withdrawn first, so that none of them starts while the others are being cancelled.
+        for id in ids where jobs[id]?.isDispatched == false { scheduler.remove(id) }
+        let moment = now
+        let ended = try await store.write { writer in
+            try ids.filter { id in
+                try writer.transition(
+                    job: id, from: [.waiting, .queued, .paused], to: .cancelled, reason: .userRequest, message: "cancelled by request", at: moment) != nil
+            }
+        }
+        for id in ids where !ended.contains(id) { try await stop(id, .cancelled) }
+        for id in ended { finished(id, as: .cancelled) }
+    }
+
+    /// Pauses a job: it keeps its progress and gives its resources back.
+    public func pause(jobID: String) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        if record.state == .paused { return }
+        guard !record.state.isTerminal else {
+            throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
+        }
+        if jobs[jobID]?.isDispatched == false { scheduler.remove(jobID) }
+        let moment = now
+        let changed = try await store.write { writer in
+            try writer.transition(
+                job: jobID, from: [.waiting, .queued], to: .paused, reason: .userRequest, message: "paused by request", at: moment)
+        }
+        if changed == nil { try await stop(jobID, .paused) }
+    }
+
+    /// Lets a paused job go on.
+    public func resume(jobID: String) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        guard record.state == .paused, let job = jobs[jobID] else {
+            throw ServiceError(.conflict, "only a paused job can be resumed; '\(record.name)' is \(record.state.rawValue)")
+        }
+        let moment = now
+        let waits = !job.pendingNeeds.isEmpty || record.cacheKey == nil
+        let changed = try await store.write { writer in
+            try writer.transition(
+                job: jobID, from: [.paused], to: waits ? .waiting : .queued, reason: waits ? .needsPending : .userRequest,
+                message: "resumed by request", at: moment)
+        }
+        guard changed != nil else { throw ServiceError(.conflict, "the job '\(record.name)' is no longer paused") }
+        if !waits { enqueue(job, notBefore: nil) } else if job.pendingNeeds.isEmpty { advance(jobID) }
+    }
+
+    /// Changes the priority of a job that has not ended; the queue is in the new order at once.
+    public func setPriority(jobID: String, to priority: Int) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        guard !record.state.isTerminal else {
+            throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
+        }
+        try await store.write { try $0.setPriority(job: jobID, priority) }
+        jobs[jobID]?.priority = priority
+        scheduler.reprioritise(jobID, to: priority)
+        schedule()
+    }
+
+    /// Runs a job that failed, was cancelled, skipped or lost once more, and with it the jobs that were skipped because of it.
+    public func retry(jobID: String) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        guard JobState.retryable.contains(record.state) else {
+            throw ServiceError(.conflict, "only a failed, cancelled, skipped or lost job can be retried; '\(record.name)' is \(record.state.rawValue)")
+        }
+        try await reopen(experimentID: record.experimentID) { $0.id == jobID }
+    }
+
+    /// Retries every job of an experiment that did not succeed.
+    public func retry(experimentID: String) async throws {
+        let experiment = try await store.read { try $0.experiment(experimentID) }
+        guard let experiment else { throw ServiceError.missing("experiment", experimentID) }
+        guard experiment.state.isTerminal, experiment.state != .succeeded else {
+            throw ServiceError(.conflict, "only a failed or cancelled experiment can be retried; '\(experiment.name)' is \(experiment.state.rawValue)")
+        }
+        try await reopen(experimentID: experimentID) { JobState.retryable.contains($0.state) && $0.reason != .conditionFalse }
+    }
+
+    /// Reopens the chosen jobs and every job downstream of them that was skipped, and admits them to the queue.
+    private func reopen(experimentID: String, _ choose: @escaping @Sendable (JobRecord) -> Bool) async throws {
+        let moment = now
+        let (records, needs) = try await store.write { writer in
+            let all = try writer.jobs(experiment: experimentID)
+            let needs = try writer.needs(experiment: experimentID)
+            let reopened = Self.downstream(of: Set(all.filter(choose).map(\.id)), in: all, needs: needs)
+            guard !reopened.isEmpty else { throw ServiceError(.conflict, "no job of this experiment can be retried") }
+            return (try all.filter { reopened.contains($0.id) }.compactMap { try writer.reopen(job: $0.id, at: moment) }, needs)
+        }
+        let unfinished = Set(records.map(\.id)).union(jobs.keys)
+        admit(records, needs: needs.mapValues { $0.filter(unfinished.contains) })
+    }
+
+    /// `chosen` and the skipped jobs that depend on them, directly or not.
+    private nonisolated static func downstream(of chosen: Set<String>, in jobs: [JobRecord], needs: [String: [String]]) -> Set<String> {
+        var reopened = chosen
+        var grew = true
+        while grew {
+            grew = false
+            for job in jobs where job.state == .skipped && !reopened.contains(job.id) {
+                guard needs[job.id, default: []].contains(where: reopened.contains) else { continue }
+                reopened.insert(job.id)
+                grew = true
+            }
+        }
+        return reopened
+    }
+
+    /// Asks the attempt of a dispatched job to end.
+    private func stop(_ jobID: String, _ request: StopRequest) async throws {
+        guard let job = jobs[jobID] else { return }
+        // A cancellation outranks a pause that is under way.
+        guard job.stopRequest != .cancelled else { return }
+        job.stopRequest = request
+        let moment = now
+        let (reason, message): (Reason, String) = request == .cancelled ? (.cancelled, "being cancelled") : (.paused, "being paused")
+        _ = try await store.write { writer in
+            try writer.transition(job: jobID, from: [.starting, .running], to: .stopping, reason: reason, message: message, at: moment)
+        }
+        // Without a handle the attempt is still being started; whoever starts it looks at `stopRequest` afterwards.
+        try await job.attempt?.handle?.stop(reason: request.rawValue)
+    }
+}

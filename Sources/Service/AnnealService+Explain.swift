@@ -1,0 +1,69 @@
+import APITypes
+import Domain
+import JSON
+import Store
+
+// Explanations: why a job waits, or what it died of.
+extension AnnealService {
+    public func explain(_ id: String) async throws -> ExplainView {
+        let found = try await store.read { reader -> (JobRecord, [JobRecord], [AttemptRecord])? in
+            guard let job = try reader.job(id) else { return nil }
+            return (job, try reader.needs(job: id).compactMap { try reader.job($0) }, try reader.attempts(job: id))
+        }
+        guard let (job, needs, attempts) = found else { throw ServiceError.missing("job", id) }
+        var waits: [WaitView] = []
+        switch job.state {
+        case .waiting:
+            waits = needs.filter { !$0.state.isTerminal }.map { need in
+                WaitView(
+                    kind: "need", message: "needs '\(need.name)', which is \(need.state.rawValue)", jobID: need.id, name: need.name,
+                    state: need.state.rawValue)
+            }
+        case .queued:
+            waits = resourceWaits(id)
+        case .paused:
+            waits = [WaitView(kind: "request", message: "paused; POST /v1/jobs/\(id)/resume lets it go on")]
+        default: break
+        }
+        return ExplainView(
+            jobID: id, state: job.state.rawValue, reason: job.reason?.rawValue, message: Self.sentence(job, waits), waitsFor: waits,
+            evidence: attempts.map(Self.evidence))
+    }
+
+    private func resourceWaits(_ id: String) -> [WaitView] {
+        guard let wait = scheduler.explain(id, now: now) else { return [] }
+        switch wait.cause {
+        case .delayed(let until): return [WaitView(kind: "time", message: wait.message, until: until.description)]
+        case .resources(let shortfalls), .behind(_, let shortfalls), .cannotFit(let shortfalls):
+            return shortfalls.map { shortfall in
+                WaitView(
+                    kind: "resources", message: wait.message, jobID: shortfall.holders.first?.job, resource: shortfall.resource.rawValue,
+                    wanted: shortfall.asked, free: shortfall.free)
+            }
+        case .ready: return []
+        }
+    }
+
+    private static func sentence(_ job: JobRecord, _ waits: [WaitView]) -> String {
+        switch job.state {
+        case .waiting, .queued, .paused:
+            waits.isEmpty ? "it will be looked at next" : "it waits: " + waits.map(\.message).joined(separator: "; ")
+        case .starting, .running, .stopping:
+            "it is \(job.state.rawValue)" + (job.message.map { ": \($0)" } ?? "")
+        case .succeeded: job.message.map { "it succeeded: \($0)" } ?? "it succeeded"
+        case .failed, .cancelled, .skipped, .lost:
+            "it is \(job.state.rawValue) (\(job.reason?.rawValue ?? "unknown"))" + (job.message.map { ": \($0)" } ?? "")
+        }
+    }
+
+    private static func evidence(_ attempt: AttemptRecord) -> EvidenceView {
+        var data: JSONObject = ["state": .string(attempt.state.rawValue), "folder": .string(attempt.directory)]
+        if let code = attempt.exitCode { data["exit_code"] = .int(Int64(code)) }
+        if let signal = attempt.signal { data["signal"] = .int(Int64(signal)) }
+        if let usage = attempt.resourceUsage { data["usage"] = usage }
+        let outcome = attempt.message.flatMap { $0.isEmpty ? nil : $0 } ?? attempt.state.rawValue
+        return EvidenceView(
+            kind: "attempt", message: "attempt \(attempt.number): \(attempt.cause?.rawValue ?? attempt.state.rawValue): \(outcome)", attemptID: attempt.id,
+            data: .object(data))
+    }
+}

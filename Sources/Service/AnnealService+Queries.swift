@@ -1,0 +1,208 @@
+import APITypes
+import Domain
+import EventLoop
+import JSON
+import Store
+
+// What can be asked about experiments, jobs and the queue.
+extension AnnealService {
+    // MARK: Experiments
+
+    public func experiments(state: ExperimentState?, project: String?, name: String?, page: PageRequest) async throws -> APITypes.Page<ExperimentView> {
+        let filter = ExperimentFilter(project: project, name: name, states: state.map { [$0] })
+        let found = try await store.read { reader in
+            let page = try reader.experiments(filter, limit: page.limit, after: page.after)
+            return (page, try page.items.map { try reader.jobSummaries(experiment: $0.id) })
+        }
+        let jobs = Dictionary(zip(found.0.items.map(\.id), found.1), uniquingKeysWith: { first, _ in first })
+        return APITypes.Page(found.0, id: \.id) { ExperimentRendering.view(of: $0, jobs: jobs[$0.id] ?? [], withSpec: false, progress: progress) }
+    }
+
+    public func experiment(_ id: String) async throws -> ExperimentView {
+        let found = try await store.read { reader in try reader.experiment(id).map { ($0, try reader.jobSummaries(experiment: id)) } }
+        guard let (record, jobs) = found else { throw ServiceError.missing("experiment", id) }
+        return ExperimentRendering.view(of: record, jobs: jobs, progress: progress)
+    }
+
+    // MARK: Jobs
+
+    public func jobs(state: JobState?, kind: JobKind?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<JobView> {
+        let filter = JobFilter(experimentID: experiment, states: state.map { [$0] }, kinds: kind.map { [$0] })
+        let found = try await store.read { reader in
+            let page = try reader.jobs(filter, limit: page.limit, after: page.after)
+            return (page, try page.items.map { try JobFacts(of: $0, in: reader) })
+        }
+        let views = Dictionary(found.1.map { ($0.record.id, view(of: $0)) }, uniquingKeysWith: { first, _ in first })
+        return APITypes.Page(
+            data: found.0.items.compactMap { views[$0.id] }, hasMore: found.0.hasMore, next: found.0.hasMore ? found.0.items.last?.id : nil)
+    }
+
+    public func job(_ id: String) async throws -> JobView {
+        let facts = try await store.read { reader in try reader.job(id).map { try JobFacts(of: $0, in: reader) } }
+        guard let facts else { throw ServiceError.missing("job", id) }
+        return view(of: facts)
+    }
+
+    /// The rendered view of a job, where it is at hand.
+    public func readyJobBody(_ id: String) -> [UInt8]? { views.body(of: id) }
+
+    /// The rendered view of a job.
+    public func jobBody(_ id: String) async throws -> [UInt8] {
+        let generation = views.generation
+        let body = JSONWriter().bytes(of: try JSONValue(encoding: try await job(id)))
+        views.keep(body, of: id, readAt: generation)
+        return body
+    }
+
+    private func view(of facts: JobFacts) -> JobView {
+        JobRendering.view(
+            of: facts.record, experiment: facts.experiment, needs: facts.needs, attempts: facts.attempts, progress: progress(facts.record.id))
+    }
+
+    func progress(_ jobID: String) -> ProgressView? { jobs[jobID]?.attempt?.progress.view }
+
+    // MARK: Waiting
+
+    /// Returns once `isDone` holds of the state that `ids` lead to, or the time is up. Looks again at each event of the subject.
+    public func wait(for subject: WaitSubject, atMost limit: Duration) async throws {
+        let signal = WaitSignal()
+        let token = hub.listen { event in if subject.matches(event) { signal.fire() } }
+        let timer = LoopTimer(after: limit) { signal.expire() }
+        defer {
+            hub.cancel(token)
+            timer.cancel()
+        }
+        while !signal.isExpired, phase == .ready {
+            if try await isTerminal(subject) { return }
+            await signal.next()
+        }
+    }
+
+    private func isTerminal(_ subject: WaitSubject) async throws -> Bool {
+        try await store.read { reader in
+            switch subject {
+            case .experiment(let id):
+                guard let record = try reader.experiment(id) else { throw ServiceError.missing("experiment", id) }
+                return record.state.isTerminal
+            case .job(let id):
+                guard let record = try reader.job(id) else { throw ServiceError.missing("job", id) }
+                return record.state.isTerminal
+            }
+        }
+    }
+
+    // MARK: Queue and machine
+
+    /// Jobs that wait for resources or for needs, in the order in which they will be looked at.
+    public func queue() async throws -> APITypes.Page<QueueEntryView> {
+        let order = scheduler.queuedJobs.map(\.id)
+        let found = try await store.read { reader -> [(JobRecord, String)] in
+            let waiting = try reader.nonTerminalJobs().filter { !$0.state.holdsResources }
+            return try waiting.map { ($0, try reader.experiment($0.experimentID)?.name ?? "") }
+        }
+        let rank = Dictionary(zip(order, 0...), uniquingKeysWith: { first, _ in first })
+        let sorted = found.sorted { (rank[$0.0.id] ?? .max, $0.0.id) < (rank[$1.0.id] ?? .max, $1.0.id) }
+        return APITypes.Page(
+            data: sorted.prefix(PageRequest.limitMax).map { record, experiment in
+                let wait = scheduler.explain(record.id, now: now)
+                return QueueEntryView(
+                    jobID: record.id, name: record.name, experiment: experiment, state: record.state.rawValue, priority: record.priority,
+                    reason: wait?.reason.rawValue ?? record.reason?.rawValue, message: wait?.message ?? record.message,
+                    resources: JobRendering.view(of: record.resources), queuedAt: record.queuedAt?.description)
+            }, hasMore: sorted.count > PageRequest.limitMax)
+    }
+
+    public func gpus() async throws -> GPUInventoryView {
+        let devices = devices
+        let readings = try await files.run { devices.readings() }
+        let holders = gpuHolders
+        return GPUInventoryView(
+            source: devices.source, message: devices.message,
+            data: readings.map { device in
+                let holder = holders[device.uuid]
+                return GPUView(
+                    index: device.index, uuid: device.uuid, name: device.name, memoryBytes: device.memoryBytes, memoryUsedBytes: device.memoryUsedBytes,
+                    utilization: device.utilization.map(Double.init), temperature: device.temperature.map(Double.init), powerWatts: device.powerMilliwatts.map { Double($0) / 1000 },
+                    simulated: device.isSimulated, state: holder == nil ? "free" : "held", jobID: holder,
+                    attemptID: holder.flatMap { jobs[$0]?.attempt?.id })
+            }, cpus: CapacityView(total: Int64(capacity.cpus), held: Int64(heldCPUs)),
+            memoryBytes: CapacityView(total: capacity.memoryBytes, held: scheduler.allocations.values.reduce(0) { $0 + $1.memoryBytes }))
+    }
+
+    /// The job that holds each GPU that is held.
+    var gpuHolders: [String: String] {
+        var holders: [String: String] = [:]
+        for (job, allocation) in scheduler.allocations { for gpu in allocation.gpus { holders[gpu] = job } }
+        return holders
+    }
+
+    var heldCPUs: Int { scheduler.allocations.values.reduce(0) { $0 + $1.cpus } }
+
+    public var health: HealthView {
+        let (status, message, done, total) =
+            switch phase {
+            case .ready: ("ok", nil as String?, 0, 0)
+            case .reconciling(let done, let total): ("reconciling", "looking at attempt \(done) of \(total)", done, total)
+            case .stopping: ("stopping", nil, 0, 0)
+            }
+        return HealthView(
+            status: status, version: configuration.version, message: message, reconciled: done, total: total, startedAt: startedAt.description)
+    }
+}
+
+/// What a job's view is made of.
+struct JobFacts: Sendable {
+    var record: JobRecord
+    var experiment: String
+    var needs: [String]
+    var attempts: [AttemptRecord]
+
+    init(of record: JobRecord, in reader: ReadTransaction) throws {
+        self.record = record
+        experiment = try reader.experiment(record.experimentID)?.name ?? ""
+        needs = try reader.needs(job: record.id)
+        attempts = try reader.attempts(job: record.id)
+    }
+}
+
+/// What a held request waits for the end of.
+public enum WaitSubject: Sendable {
+    case experiment(String)
+    case job(String)
+
+    func matches(_ event: EventRecord) -> Bool {
+        guard event.type == "state" else { return false }
+        return switch self {
+        case .experiment(let id): event.experimentID == id
+        case .job(let id): event.jobID == id
+        }
+    }
+}
+
+/// Wakes one waiting task; a signal that comes before the wait is not lost.
+@LoopActor
+private final class WaitSignal {
+    private(set) var isExpired = false
+    private var isFired = false
+    private var continuation: CheckedContinuation<Void, Never>?
+
+    func fire() {
+        isFired = true
+        wake()
+    }
+
+    func expire() {
+        isExpired = true
+        wake()
+    }
+
+    func next() async {
+        if !isFired, !isExpired { await withCheckedContinuation { continuation = $0 } }
+        isFired = false
+    }
+
+    private func wake() {
+        continuation?.resume()
+        continuation = nil
+    }
+}

@@ -1,0 +1,122 @@
+import Crypto
+import Domain
+import JSON
+import Specification
+import Store
+
+// From references to artifacts: what a job consumes, with content hashes.
+extension AnnealService {
+    /// Replaces the references of a job whose needs have ended, and hashes what it consumes.
+    func resolve(_ record: JobRecord) async throws -> ResolvedJob {
+        let producers = try await store.read { reader in
+            Dictionary(try reader.needs(job: record.id).compactMap { try reader.job($0) }.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+        var body = record.spec.object ?? [:]
+        body["env"] = record.environment
+        var references: [Reference] = []
+        _ = JobPlan.resolve(spec: .object(body)) { references.append($0); return "" }
+        var inputs = try references.map { try Self.input(for: $0, producers: producers) }
+        let paths = Dictionary(inputs.map { ($0.reference ?? "", $0.path) }, uniquingKeysWith: { first, _ in first })
+        var resolved = JobPlan.resolve(spec: .object(body)) { paths[$0.raw] ?? "" }
+        let occupied = Set(references.map(\.pointer))
+        for pointer in InputPointers.of(kind: record.kind, in: resolved) where !occupied.contains(pointer) {
+            guard let text = resolved[pointer]?.string else { continue }
+            let input = try await namedInput(text, at: pointer)
+            inputs.append(input)
+            resolved = resolved.replacing(pointer, by: .string(input.path))
+        }
+        let named = inputs.filter { $0.reference == nil }.map { ($0.pointer, $0.sha256) }
+        let referred = inputs.compactMap { input in input.reference.map { ($0, input.sha256) } }
+        let canonical = CacheKey.canonicalForm(
+            kind: record.kind, engine: record.engine ?? "", spec: record.spec,
+            environment: record.environment.object?.reduce(into: [:]) { $0[$1.key] = $1.value.string ?? "" },
+            workingDirectory: record.workingDirectory, inputs: Dictionary(named, uniquingKeysWith: { first, _ in first }),
+            references: Dictionary(referred, uniquingKeysWith: { first, _ in first }))
+        return ResolvedJob(spec: resolved, inputs: inputs, cacheKey: SHA256.hash(data: canonical).hexadecimal)
+    }
+
+    /// What a `${job.output}` stands for, now that the job has ended.
+    private nonisolated static func input(for reference: Reference, producers: [String: JobRecord]) throws -> ResolvedInput {
+        guard let producer = producers[reference.job] else {
+            throw ServiceError(.notFound, "\(reference.pointer): '\(reference.raw)' names a job that this job does not need")
+        }
+        guard let output = producer.outputs?[reference.output], let path = output["path"]?.string,
+            let kind = output["type"]?.string.flatMap(JobInputRecord.ArtifactType.init(rawValue:))
+        else {
+            let known = producer.outputs?.object?.keys.joined(separator: ", ") ?? ""
+            throw ServiceError(
+                .notFound,
+                "\(reference.pointer): job '\(producer.name)' made no output '\(reference.output)'; it made: \(known.isEmpty ? "nothing" : known)")
+        }
+        return ResolvedInput(
+            pointer: reference.pointer, reference: reference.raw, kind: kind, id: output["id"]?.string, path: path,
+            sha256: output["sha256"]?.string ?? "", format: output["format"]?.string, rows: output["rows"]?.int)
+    }
+
+    /// What an input that is no reference names: a registered artifact, or a path.
+    private func namedInput(_ text: String, at pointer: JSONPointer) async throws -> ResolvedInput {
+        if text.hasPrefix("/") {
+            return ResolvedInput(pointer: pointer, kind: .file, path: text, sha256: try await hasher.hash(path: text))
+        }
+        if text.hasPrefix("checkpoint:") || text.hasPrefix("ckpt_") {
+            return try await checkpointInput(String(text.trimmingPrefix("checkpoint:")), at: pointer)
+        }
+        if text.hasPrefix("eval_") {
+            guard let evaluation = try await store.read({ try $0.evaluation(text) }) else { throw ServiceError.missing("evaluation", text) }
+            guard let path = evaluation.path else { throw ServiceError(.gone, "the evaluation '\(text)' has no file any more") }
+            return ResolvedInput(pointer: pointer, kind: .evaluation, id: evaluation.id, path: path, sha256: try await hasher.hash(path: path))
+        }
+        let dataset = try await datasetRecord(text)
+        return ResolvedInput(
+            pointer: pointer, kind: .dataset, id: dataset.id, path: dataset.path, sha256: dataset.sha256, format: dataset.format, rows: dataset.rows)
+    }
+
+    private func checkpointInput(_ id: String, at pointer: JSONPointer) async throws -> ResolvedInput {
+        guard let checkpoint = try await store.read({ try $0.checkpoint(id) }) else { throw ServiceError.missing("checkpoint", id) }
+        guard checkpoint.deletedAt == nil else { throw ServiceError(.gone, "the checkpoint '\(id)' has been deleted") }
+        return ResolvedInput(pointer: pointer, kind: .checkpoint, id: id, path: checkpoint.path, sha256: checkpoint.sha256 ?? "")
+    }
+}
+
+/// Where the bodies of the kinds name what they consume.
+enum InputPointers {
+    static func of(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
+        candidates(kind: kind, in: spec).filter { spec[$0]?.string != nil }
+    }
+
+    private static func candidates(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
+        switch kind {
+        case .prepare:
+            let source = JSONPointer(["source"])
+            let files = (spec["source"]?["file"]?.array ?? []).indices.map { source / "file" / $0 }
+            return [source / "file", source / "dataset"] + files
+        case .train:
+            return [JSONPointer(["model"]), JSONPointer(["dataset"]), JSONPointer(["validation"])]
+        case .convert:
+            return [JSONPointer(["tokenizer", "train_on"])]
+        case .evaluate:
+            let benchmarks = (spec["benchmarks"]?.array ?? []).indices.map { JSONPointer(["benchmarks"]) / $0 / "dataset" }
+            return [JSONPointer(["model"]), JSONPointer(["compare_to"])] + benchmarks
+        case .command, .generate, .serve, .search:
+            return []
+        }
+    }
+}
+
+extension JSONValue {
+    /// A copy with the value at `pointer`, which exists, replaced.
+    func replacing(_ pointer: JSONPointer, by value: JSONValue) -> JSONValue {
+        guard let token = pointer.tokens.first else { return value }
+        let rest = JSONPointer(Array(pointer.tokens.dropFirst()))
+        switch self {
+        case .object(var members):
+            if let member = members[token] { members[token] = member.replacing(rest, by: value) }
+            return .object(members)
+        case .array(var elements):
+            if let index = Int(token), elements.indices.contains(index) { elements[index] = elements[index].replacing(rest, by: value) }
+            return .array(elements)
+        default:
+            return self
+        }
+    }
+}

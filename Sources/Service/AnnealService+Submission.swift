@@ -1,0 +1,132 @@
+import APITypes
+import Domain
+import JSON
+import Specification
+import Store
+
+/// A spec on its way in.
+public struct SubmissionRequest: Sendable {
+    public var document: [UInt8]
+    public var format: SpecDocument.Format
+    /// `a.b=c` overrides, in order.
+    public var overrides: [String]
+    /// The folder that relative paths start from; `nil` where the client named none.
+    public var baseDirectory: String?
+
+    public init(document: [UInt8], format: SpecDocument.Format, overrides: [String], baseDirectory: String?) {
+        self.document = document
+        self.format = format
+        self.overrides = overrides
+        self.baseDirectory = baseDirectory
+    }
+}
+
+// Submission: from a document to jobs in the database.
+extension AnnealService {
+    /// Validates a spec and shows what it would do, without doing it.
+    public func plan(_ request: SubmissionRequest) async throws -> PlanView {
+        let (_, plan) = try await makePlan(request)
+        return PlanRendering(configuration: configuration, capacity: capacity).view(of: plan)
+    }
+
+    /// Accepts a spec: when this returns, the experiment is on disk.
+    ///
+    /// - Parameter alongside: further writes of the same transaction, such as the stored answer of an idempotency key.
+    public func submit(
+        _ request: SubmissionRequest, alongside: @escaping @Sendable (WriteTransaction, ExperimentView) throws -> Void = { _, _ in }
+    ) async throws -> ExperimentView {
+        let (document, plan) = try await makePlan(request)
+        try refuseWhatCannotFit(plan, document)
+        let moment = now
+        let experiment = ExperimentRecord(
+            id: identifiers.next(.experiment), name: plan.name, project: plan.project, description: plan.description, tags: Self.document(plan.tags),
+            spec: document.value, document: String(decoding: request.document, as: UTF8.self), createdAt: moment)
+        let (records, needs) = makeJobs(plan, experiment: experiment, at: moment)
+        let view = ExperimentRendering.view(of: experiment, jobs: records)
+        try await store.write { writer in
+            if let active = try writer.experiment(named: experiment.name, project: experiment.project, activeOnly: true) {
+                throw ServiceError(
+                    .conflict, "the experiment '\(experiment.name)' of project '\(experiment.project)' is still \(active.state.rawValue) as \(active.id)")
+            }
+            try writer.insert(experiment: experiment)
+            try writer.insert(jobs: records)
+            for (job, needed) in needs { try writer.insert(needs: needed, of: job) }
+            try alongside(writer, view)
+        }
+        log.info("experiment accepted", metadata: ["experiment": "\(experiment.id)", "name": "\(experiment.name)", "jobs": "\(records.count)"])
+        admit(records, needs: needs)
+        return view
+    }
+
+    private func makePlan(_ request: SubmissionRequest) async throws -> (SpecDocument, ExperimentPlan) {
+        let store = store
+        return try await planner.run {
+            do throws(SpecErrors) {
+                var document = try SpecDocument.parse(request.document, format: request.format).get()
+                document = try document.setting(overrides: request.overrides).get()
+                let context = PlanContext(
+                    baseDirectory: request.baseDirectory, pathExists: PathProbe.kind(of:), artifactExists: { Self.isRegistered($0, in: store) })
+                return (document, try ExperimentPlan.make(from: document, context: context).get())
+            } catch {
+                throw ServiceError(specErrors: error)
+            }
+        }
+    }
+
+    /// True where a spec's `name`, `name@version`, `ds_…`, `checkpoint:<id>` or `eval_…` is registered.
+    private nonisolated static func isRegistered(_ name: String, in store: Store) -> Bool {
+        let found = try? store.readSync { reader -> Bool in  // An unreadable database fails the submission right after.
+            if name.hasPrefix("checkpoint:") { return try reader.checkpoint(String(name.dropFirst(11)))?.deletedAt == nil }
+            if name.hasPrefix("eval_") { return try reader.evaluation(name) != nil }
+            return try reader.dataset(reference: name) != nil
+        }
+        return found ?? false
+    }
+
+    private func refuseWhatCannotFit(_ plan: ExperimentPlan, _ document: SpecDocument) throws {
+        let errors = plan.jobs.flatMap { job in
+            let pointer = JSONPointer(["jobs", job.group ?? job.name, "resources"])
+            return capacity.shortfalls(of: job.resources).map {
+                ServiceError.Detail(pointer: pointer.description, line: document.position(of: pointer)?.line, detail: "job '\(job.name)' \($0)")
+            }
+        }
+        guard errors.isEmpty else {
+            throw ServiceError(.cannotFit, "\(errors.count == 1 ? "a job asks" : "jobs ask") for more than this machine can ever offer: \(errors[0].detail)", errors: errors)
+        }
+    }
+
+    private nonisolated static func document(_ texts: [String: String]) -> JSONValue {
+        .object(JSONObject(texts.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }, uniquingKeysWith: { _, last in last }))
+    }
+
+    private func makeJobs(_ plan: ExperimentPlan, experiment: ExperimentRecord, at moment: Timestamp) -> ([JobRecord], [String: [String]]) {
+        var ids: [String: String] = [:]
+        for job in plan.jobs { ids[job.name] = identifiers.next(.job) }
+        var needs: [String: [String]] = [:]
+        let records = plan.jobs.enumerated().map { position, job in
+            let id = ids[job.name] ?? ""
+            needs[id] = job.needs.compactMap { ids[plan.jobs[$0].name] }
+            var record = JobRecord(
+                id: id, experimentID: experiment.id, position: position, name: job.name, kind: job.kind,
+                reason: job.needs.isEmpty ? nil : .needsPending, priority: job.priority, resources: job.resources, retry: job.retry,
+                cacheEnabled: job.cache, environment: Self.document(job.environment), spec: job.spec, createdAt: moment)
+            record.engine = job.engine
+            record.group = job.group
+            record.matrix = job.matrix.map(JSONValue.object)
+            record.timeout = job.timeout
+            record.grace = job.grace
+            record.workingDirectory = job.workingDirectory
+            record.condition = job.condition?.description
+            return record
+        }
+        return (records, needs)
+    }
+}
+
+extension ServiceError {
+    init(specErrors: SpecErrors) {
+        let details = specErrors.errors.map { Detail(pointer: $0.pointer.description, line: $0.line, column: $0.column, detail: $0.detail) }
+        let first = details.first?.detail ?? "the spec is invalid"
+        self.init(.invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)", errors: details)
+    }
+}

@@ -1,0 +1,77 @@
+import Devices
+import Domain
+import EventLoop
+import JSON
+import Logging
+import Scheduling
+import Store
+import Supervision
+
+/// The daemon's use cases: what can be asked of it, and what it does by itself.
+///
+/// Runs on the loop and owns the memory of all jobs that have not ended. The database and the attempt folders are the
+/// truth; everything here is rebuilt from them at start. Files named `AnnealService+Topic` hold one use case each.
+@LoopActor
+public final class AnnealService {
+    public enum Phase: Sendable, Equatable {
+        /// Attempts of an earlier daemon are looked up; `done` of `total` are.
+        case reconciling(done: Int, total: Int)
+        case ready
+        case stopping
+    }
+
+    public nonisolated let configuration: ServiceConfiguration
+    public nonisolated let store: Store
+    public nonisolated let log: Logger
+    public nonisolated let identifiers = IdentifierSource()
+    public nonisolated let devices: DeviceInventory
+    public nonisolated let capacity: HostCapacity
+    public let hub: EventHub
+    public internal(set) var phase = Phase.reconciling(done: 0, total: 0)
+    public let startedAt: Timestamp
+
+    let supervisor: Supervisor
+    /// Hashes, copies and reads files, so that neither the loop nor the cooperative pool waits for a disk.
+    let files = BlockingThread(name: "files")
+    let hasher: ContentHasher
+    /// Reads logs and artifacts for clients.
+    public nonisolated let reading = BlockingThread(name: "reading")
+    /// Parses and plans specs; a large one must not hold up the loop.
+    let planner = BlockingThread(name: "planner")
+    var scheduler: SchedulerState
+    var jobs: [String: ActiveJob] = [:]
+    var attemptsByToken: [String: String] = [:]
+    var schedulingTimer: LoopTimer?
+    let views = JobViewCache()
+
+    public init(
+        configuration: ServiceConfiguration, store: Store, devices: DeviceInventory, capacity: HostCapacity, log: Logger
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.devices = devices
+        self.capacity = capacity
+        self.log = log
+        hub = EventHub()
+        hasher = ContentHasher(store: store)
+        supervisor = Supervisor(shimPath: configuration.shimPath, attemptsDirectory: configuration.attemptsDirectory)
+        scheduler = SchedulerState(capacity: capacity)
+        startedAt = Timestamp(milliseconds: SystemTime.now())
+    }
+
+    var now: Timestamp { Timestamp(milliseconds: SystemTime.now()) }
+
+    /// The attempt that a token was made for, while that attempt lives.
+    public func attemptID(ofToken token: String) -> String? { attemptsByToken[TokenHash.of(token)] }
+
+    /// Runs work that nobody waits for; what it throws is logged, never lost in silence.
+    func background(_ what: String, _ body: @escaping @LoopActor @Sendable () async throws -> Void) {
+        Task { @LoopActor in
+            do {
+                try await body()
+            } catch {
+                log.error("\(what) failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import APITypes
+import Datasets
+import Domain
+import EventLoop
+import Glibc
+import JSON
+import Store
+
+/// A dataset on its way in: its bytes go to a temporary file in order, and become a version when they are valid.
+///
+/// The writer thread is slower than a fast client; `pending` tells how far, so that the caller can stop reading.
+@LoopActor
+public final class DatasetUpload {
+    private let service: AnnealService
+    private let path: String
+    private let descriptor: Int32
+    /// Bytes accepted and not yet written.
+    public private(set) var pendingBytes = 0
+    private var failure: (any Error)?
+
+    init(service: AnnealService) throws {
+        self.service = service
+        path = service.configuration.uploadsDirectory + "/" + service.identifiers.next(.dataset)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Folders.failure("create", path) }
+    }
+
+    /// Appends bytes; `onWritten` is called on the loop when they are in the file.
+    public func append(_ bytes: [UInt8], onWritten: @escaping @LoopActor () -> Void) {
+        pendingBytes += bytes.count
+        let descriptor = descriptor
+        let path = path
+        Task { @LoopActor in
+            do {
+                try await service.files.run { try Self.write(bytes, to: descriptor, path: path) }
+            } catch {
+                failure = failure ?? error
+            }
+            pendingBytes -= bytes.count
+            onWritten()
+        }
+    }
+
+    private nonisolated static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Folders.failure("write to", path) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Validates what has arrived and registers it.
+    ///
+    /// - Returns: the dataset, and whether it is a new version.
+    public func finish(name: String, format: String?) async throws -> (DatasetView, isNew: Bool) {
+        let path = path
+        let descriptor = descriptor
+        defer { discard() }
+        let failure = failure
+        let facts = try await service.files.run { () throws -> DatasetFacts in
+            if let failure { throw failure }
+            guard fsync(descriptor) == 0 else { throw Folders.failure("flush", path) }
+            return try DatasetInspection.inspect(path: path, format: format.flatMap(DatasetFormat.init(rawValue:)))
+        }
+        try Self.check(facts)
+        let (record, isNew) = try await service.adoptDataset(at: path, facts: facts, name: name, producedBy: nil, output: nil)
+        return (ArtifactRendering.view(of: record), isNew)
+    }
+
+    private static func check(_ facts: DatasetFacts) throws {
+        guard facts.errorCount == 0 else {
+            throw ServiceError(
+                .invalidDataset, "\(facts.errorCount) of \(facts.rows + facts.errorCount) records are invalid; nothing was kept",
+                errors: facts.errors.map { ServiceError.Detail(pointer: $0.pointer, line: $0.line, detail: $0.detail) })
+        }
+        guard facts.rows > 0 else { throw ServiceError(.invalidDataset, "the dataset is empty") }
+    }
+
+    private var isOpen = true
+
+    /// Removes the temporary file; the content store has its own link.
+    public func discard() {
+        guard isOpen else { return }
+        isOpen = false
+        let descriptor = descriptor
+        let path = path
+        service.files.submit {
+            close(descriptor)
+            unlink(path)
+        }
+    }
+}
+
+extension AnnealService {
+    /// Begins an upload; its temporary file is removed at the end, whatever that end is.
+    public func beginUpload() throws -> DatasetUpload { try DatasetUpload(service: self) }
+}

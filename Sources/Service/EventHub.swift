@@ -1,0 +1,69 @@
+import Domain
+import EventLoop
+import Store
+import Synchronization
+
+/// Hands committed events to whoever listens on the loop, in the order of their sequence numbers.
+///
+/// Runs on the loop. It keeps no history: a listener that fell behind reads the database, so the hub's memory does not grow
+/// with the slowest reader.
+@LoopActor
+public final class EventHub {
+    public struct Token: Sendable, Hashable {
+        fileprivate let number: UInt64
+    }
+
+    /// The sequence number of the newest event that was published.
+    public private(set) var latestSequence: Int64 = 0
+    private var listeners: [UInt64: (EventRecord) -> Void] = [:]
+    private var nextNumber: UInt64 = 0
+    private let inbox = Inbox()
+
+    public init() {}
+
+    /// Calls `body` on the loop for each event from now on, until the token is cancelled.
+    public func listen(_ body: @escaping @LoopActor (EventRecord) -> Void) -> Token {
+        nextNumber += 1
+        listeners[nextNumber] = body
+        return Token(number: nextNumber)
+    }
+
+    public func cancel(_ token: Token) { listeners[token.number] = nil }
+
+    func start(at sequence: Int64) { latestSequence = sequence }
+
+    /// Takes a batch from the store's writer thread; the batches of one thread keep their order.
+    nonisolated func publish(_ events: [EventRecord]) {
+        guard !events.isEmpty, inbox.put(events) else { return }
+        Task { @LoopActor in self.deliver() }
+    }
+
+    private func deliver() {
+        for event in inbox.takeAll() {
+            latestSequence = max(latestSequence, event.seq)
+            for listener in listeners.values { listener(event) }
+        }
+    }
+}
+
+/// The events between the writer thread and the loop. One wake-up carries all that have gathered.
+private final class Inbox: Sendable {
+    private let events = Mutex<[EventRecord]>([])
+
+    /// Adds a batch; true where the inbox was empty and the loop must be woken.
+    func put(_ batch: [EventRecord]) -> Bool {
+        events.withLock { events in
+            let wasEmpty = events.isEmpty
+            events.append(contentsOf: batch)
+            return wasEmpty
+        }
+    }
+
+    func takeAll() -> [EventRecord] {
+        events.withLock { events in
+            let batch = events
+            events.removeAll(keepingCapacity: batch.count < 1024)
+            return batch
+        }
+    }
+}

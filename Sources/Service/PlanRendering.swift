@@ -1,0 +1,34 @@
+import APITypes
+import Domain
+import JSON
+import Specification
+
+/// What a spec would do, as `dry_run` shows it.
+struct PlanRendering {
+    let configuration: ServiceConfiguration
+    let capacity: HostCapacity
+
+    func view(of plan: ExperimentPlan) -> PlanView {
+        let jobs = plan.jobs.map { view(of: $0, in: plan) }
+        var warnings: [String] = []
+        for job in jobs where !job.fits { warnings.append("job '\(job.name)' \(job.reason ?? "does not fit")") }
+        return PlanView(name: plan.name, project: plan.project, fits: jobs.allSatisfy(\.fits), warnings: warnings, jobs: jobs)
+    }
+
+    private func view(of job: JobPlan, in plan: ExperimentPlan) -> PlannedJobView {
+        let shortfalls = capacity.shortfalls(of: job.resources)
+        let command = try? WorkerCommand.make(kind: job.kind, spec: job.spec, configuration: configuration)  // No program: shown as empty argv.
+        return PlannedJobView(
+            name: job.name, kind: job.kind.rawValue, engine: job.engine, group: job.group, needs: job.needs.map { plan.jobs[$0].name },
+            resources: JobRendering.view(of: job.resources), argv: command?.argv ?? [],
+            environment: OrderedMap(
+                uniqueKeysWithValues: job.environment.sorted { $0.key < $1.key }.map { ($0.key, Self.isSecret($0.key) ? "•••" : $0.value) }), outputs: job.outputs,
+            fits: shortfalls.isEmpty, reason: shortfalls.isEmpty ? nil : shortfalls.joined(separator: "; "))
+    }
+
+    /// Names that usually hold secrets; their values are not shown.
+    static func isSecret(_ name: String) -> Bool {
+        let upper = name.uppercased()
+        return ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL", "PRIVATE_KEY"].contains { upper.contains($0) }
+    }
+}

@@ -1,0 +1,38 @@
+import Domain
+
+/// Where things are and what may be used; fixed while the daemon runs.
+public struct ServiceConfiguration: Sendable {
+    /// The data folder; absolute.
+    public var dataDirectory: String
+    public var shimPath: String
+    public var workerPath: String
+    /// The Python interpreter that has PyTorch, transformers and TRL; `nil` where none was found.
+    public var pythonPath: String?
+    /// The folder that holds the package `anneal_trainer`; `nil` where none was found.
+    public var trainerDirectory: String?
+    /// The address that workers reach the daemon at.
+    public var workerURL: String
+    public var version: String
+
+    public init(
+        dataDirectory: String, shimPath: String, workerPath: String, pythonPath: String?, trainerDirectory: String?, workerURL: String,
+        version: String
+    ) {
+        self.dataDirectory = dataDirectory
+        self.shimPath = shimPath
+        self.workerPath = workerPath
+        self.pythonPath = pythonPath
+        self.trainerDirectory = trainerDirectory
+        self.workerURL = workerURL
+        self.version = version
+    }
+
+    public var databasePath: String { dataDirectory + "/anneal.db" }
+    public var attemptsDirectory: String { dataDirectory + "/attempts" }
+    public var datasetsDirectory: String { dataDirectory + "/datasets" }
+    public var uploadsDirectory: String { dataDirectory + "/uploads" }
+
+    func attemptDirectory(_ attemptID: String) -> String { attemptsDirectory + "/" + attemptID }
+    func checkpointDirectory(jobID: String) -> String { dataDirectory + "/jobs/" + jobID + "/checkpoints" }
+    func outputDirectory(jobID: String) -> String { dataDirectory + "/jobs/" + jobID + "/outputs" }
+}

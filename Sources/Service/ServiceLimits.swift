@@ -1,0 +1,27 @@
+/// The service's bounds, in one place; each has a test at the limit and one past it.
+public enum ServiceLimits {
+    /// Bytes of a submitted spec.
+    public static let specBytesMax = 4 * 1024 * 1024
+    /// Bytes of an uploaded dataset; the disk is the true limit.
+    public static let uploadBytesMax: Int64 = 1 << 44
+    /// Bytes of a small JSON body, such as that of a PATCH.
+    public static let requestBytesMax = 64 * 1024
+    /// Bytes of `outputs.json` that are read.
+    public static let reportBytesMax = 16 * 1024 * 1024
+    /// Bytes from the end of a worker's standard error that explain a failure.
+    public static let errorTailBytesMax = 4096
+    /// Bytes of an evaluation's items that are read to show them.
+    public static let itemsBytesMax = 256 * 1024 * 1024
+    /// Characters of an idempotency key.
+    public static let idempotencyKeyLengthMax = 255
+    /// Bytes of job views kept ready for polling.
+    public static let viewCacheBytesMax = 8 * 1024 * 1024
+    /// Streams of events and logs open at once.
+    public static let streamsMax = 10_000
+    /// Unsent bytes of a stream after which it is fed from the database at the reader's own pace.
+    public static let streamBufferBytesMax = 256 * 1024
+    /// Events read from the database at a time to feed a stream.
+    public static let streamPageEvents = 500
+    /// Requests held by `wait` at once.
+    public static let waitersMax = 10_000
+}

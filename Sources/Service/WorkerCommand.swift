@@ -1,0 +1,45 @@
+import Domain
+import JSON
+
+/// The program that an attempt of a job runs.
+struct WorkerCommand: Sendable {
+    var argv: [String]
+    /// Variables the program itself needs beside those of the worker contract.
+    var environment: [(name: String, value: String)]
+
+    /// Chooses the program for a kind.
+    ///
+    /// - Parameter spec: the job's body, references resolved; only `command` reads it.
+    static func make(kind: JobKind, spec: JSONValue, configuration: ServiceConfiguration) throws(ServiceError) -> WorkerCommand {
+        switch kind {
+        case .command:
+            return WorkerCommand(argv: try userCommand(spec["command"]), environment: [])
+        case .prepare, .evaluate:
+            return WorkerCommand(argv: [configuration.workerPath], environment: [])
+        case .train, .convert:
+            guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {
+                throw ServiceError(
+                    .unavailable,
+                    "a \(kind.rawValue) job needs Python with PyTorch and the anneal_trainer package; "
+                        + "set 'python' and 'trainer' in the configuration, or run 'make build' where the daemon was built")
+            }
+            return WorkerCommand(
+                argv: [python, "-m", "anneal_trainer"],
+                environment: [("PYTHONPATH", trainer), ("PYTHONUNBUFFERED", "1"), ("TOKENIZERS_PARALLELISM", "false")])
+        case .generate, .serve, .search:
+            throw ServiceError(.invalidSpec, "the kind '\(kind.rawValue)' cannot be run by this version")
+        }
+    }
+
+    private static func userCommand(_ command: JSONValue?) throws(ServiceError) -> [String] {
+        switch command {
+        case .string(let line): return ["/bin/sh", "-c", line]
+        case .array(let words):
+            let argv = words.compactMap(\.string)
+            guard argv.count == words.count, !argv.isEmpty else { break }
+            return argv
+        default: break
+        }
+        throw ServiceError(.invalidSpec, "'command' must be a string or a list of strings")
+    }
+}

@@ -1,0 +1,68 @@
+import Domain
+import JSON
+
+/// What a worker wrote into its `outputs.json`.
+struct WorkerReport: Sendable {
+    /// One thing that a worker made.
+    struct Output: Sendable {
+        enum Kind: String, Sendable { case dataset, checkpoint, evaluation, file }
+        var name: String
+        var kind: Kind
+        var path: String
+        var fields: JSONObject
+    }
+
+    struct Failure: Sendable {
+        var reason: Reason
+        var message: String
+    }
+
+    var outputs: [Output] = []
+    var summary: JSONValue?
+    var gate: JSONValue?
+    var failure: Failure?
+
+    static let none = WorkerReport()
+
+    /// Reads the document; a fault is told in words, since the worker that wrote it may be a user's program.
+    static func parse(_ bytes: [UInt8]) throws(ServiceError) -> WorkerReport {
+        let document: JSONValue
+        do throws(JSONError) {
+            document = try JSONParser.parse(bytes, options: .python)
+        } catch {
+            throw ServiceError(.badRequest, "outputs.json is not JSON: \(error)")
+        }
+        guard case .object(let members) = document else { throw ServiceError(.badRequest, "outputs.json must hold an object") }
+        var report = WorkerReport()
+        for (name, value) in members["outputs"]?.object ?? [:] { report.outputs.append(try output(name, value)) }
+        if let summary = members["summary"], summary.object != nil { report.summary = summary }
+        if let gate = members["gate"], gate.object != nil { report.gate = gate }
+        if let failure = members["error"], let reason = failure["reason"]?.string {
+            report.failure = Failure(reason: Reason(rawValue: reason), message: message(of: failure))
+        }
+        return report
+    }
+
+    private static func output(_ name: String, _ value: JSONValue) throws(ServiceError) -> Output {
+        guard let fields = value.object, let kind = fields["type"]?.string.flatMap(Output.Kind.init(rawValue:)) else {
+            throw ServiceError(.badRequest, "outputs.json: output '\(name)' needs a type: dataset, checkpoint, evaluation or file")
+        }
+        guard let path = fields["path"]?.string, path.hasPrefix("/") else {
+            throw ServiceError(.badRequest, "outputs.json: output '\(name)' needs an absolute path")
+        }
+        return Output(name: name, kind: kind, path: path, fields: fields)
+    }
+
+    /// The message of a failure, followed by its first details with their places.
+    private static func message(of failure: JSONValue) -> String {
+        let details = (failure["errors"]?.array ?? []).prefix(5).map { error in
+            let line = error["line"]?.int.map { "line \($0): " } ?? ""
+            let pointer = error["pointer"]?.string.map { $0.isEmpty ? "" : "\($0): " } ?? ""
+            return line + pointer + (error["detail"]?.string ?? "")
+        }
+        return ([failure["message"]?.string ?? "the worker gave no message"] + details).joined(separator: "; ")
+    }
+
+    /// The gate's verdict, where there is a gate.
+    var gatePassed: Bool? { gate?["passed"]?.bool }
+}

@@ -1,0 +1,82 @@
+import Domain
+import JSON
+
+/// A job whose own body is checked, and whose ties to other jobs are not.
+struct JobDraft {
+    let name: String
+    let group: String?
+    let combination: JSONObject?
+    /// The body with paths made absolute.
+    var body: JSONObject
+    /// `nil` where `kind` is missing or wrong.
+    let kind: JobKind?
+    let check: SchemaCheck
+    let environment: [String: String]
+    let outputs: [(name: String, type: ArtifactType?)]
+
+    init(name: String, group: String?, combination: JSONObject?, body: JSONObject, check: SchemaCheck, builder: PlanBuilder) {
+        (self.name, self.group, self.combination) = (name, group, combination)
+        kind = body["kind"]?.string.flatMap(JobKind.init).flatMap { JobKind.supported.contains($0) ? $0 : nil }
+        var check = check
+        var value = JSONValue.object(kind == nil ? Self.commonPart(of: body) : body)
+        check.check(&value, as: .object(Self.table(kind)), at: JSONPointer())
+        self.body = value.object ?? [:]
+        var environment = builder.environment
+        environment.merge(builder.checkedEnvironment(value["env"], check, at: JSONPointer(["env"]))) { _, own in own }
+        self.environment = environment
+        if let folder = value["workdir"]?.string, ReferenceText.mightRefer(folder) {
+            check.fail(.badValue, JSONPointer(["workdir"]), "a reference cannot stand here")
+        }
+        outputs = kind.map { JobOutputs.declared(kind: $0, body: body) } ?? []
+        self.check = check
+        if let kind { KindRules(body: self.body, resources: resources, check: check).check(kind) }
+    }
+
+    private static func commonPart(of body: JSONObject) -> JSONObject {
+        body.filter { member in ParameterSchema.common.contains { $0.name == member.key } }
+    }
+
+    private static let tables: [JobKind: [ParameterSchema]] = Dictionary(
+        uniqueKeysWithValues: JobKind.allCases.map { ($0, ParameterSchema.common + ParameterSchema.table(kind: $0)) })
+
+    private static func table(_ kind: JobKind?) -> [ParameterSchema] { kind.flatMap { tables[$0] } ?? ParameterSchema.common }
+
+    var resources: ResourceRequest {
+        let asked = body["resources"]
+        return ResourceRequest(
+            gpus: asked?["gpus"]?.int ?? 0, cpus: asked?["cpus"]?.int ?? 1, memoryBytes: asked?["memory"].flatMap(Quantity.bytes) ?? 0)
+    }
+
+    var retry: RetryPolicy {
+        var policy = RetryPolicy(limit: kind == .train ? 3 : 0)
+        switch body["retry"] {
+        case .object(let members)?:
+            policy.limit = members["limit"]?.int ?? policy.limit
+            policy.delay = members["delay"].flatMap(Quantity.duration) ?? policy.delay
+            policy.backoff = members["backoff"]?.double ?? policy.backoff
+        case let value?: policy.limit = value.int ?? policy.limit
+        case nil: break
+        }
+        return policy
+    }
+
+    var engine: String {
+        switch kind {
+        case .train: body["engine"]?.string ?? "trl"
+        case .convert: "transformers"
+        case .evaluate, .prepare: "anneal"
+        default: "shell"
+        }
+    }
+
+    /// The plan of the job, without what it needs.
+    func plan(kind: JobKind) -> JobPlan {
+        let workdir = body["workdir"]?.string ?? (kind == .command ? check.world.context.baseDirectory : nil)
+        return JobPlan(
+            name: name, kind: kind, engine: engine, group: group, matrix: combination, needs: [], condition: nil,
+            priority: body["priority"]?.int ?? 50, resources: resources, timeout: body["timeout"].flatMap(Quantity.duration), retry: retry,
+            cache: body["cache"]?.bool ?? true, environment: environment, workingDirectory: workdir,
+            grace: body["grace"].flatMap(Quantity.duration) ?? (kind == .train ? .seconds(300) : .seconds(30)),
+            spec: .object(body), references: [], inputs: check.externals, outputs: outputs.map(\.name))
+    }
+}

@@ -1,0 +1,90 @@
+import JSON
+
+extension KindRules {
+    func checkEvaluate() {
+        checkServer()
+        let benchmarks = body["benchmarks"]?.array ?? []
+        var names: Set<String> = []
+        for (index, benchmark) in benchmarks.enumerated() {
+            let path = JSONPointer(["benchmarks"]) / index
+            if let name = benchmark["name"]?.string, !names.insert(name).inserted {
+                check.fail(.conflict, path / "name", "two benchmarks are named '\(name)'")
+            }
+            if let samples = benchmark["samples"]?.int, samples > 1, benchmark["temperature"]?.double == 0 {
+                check.fail(.conflict, path / "temperature", "\(samples) samples at temperature 0 are the same answer; raise it or take one sample")
+            }
+        }
+        checkGate(benchmarks, names: names)
+    }
+
+    private func checkServer() {
+        guard case .object(let server)? = body["server"] else { return }
+        let path = JSONPointer(["server"])
+        let (engine, url) = (server["engine"] != nil, server["url"] != nil)
+        if engine && url {
+            check.fail(.conflict, path, "has both 'engine' and 'url'; a server is started or is there already", atKey: true)
+        } else if !engine && !url {
+            check.fail(.required, path, "names neither 'engine' (transformers, vllm) nor 'url'", atKey: true)
+        }
+        let startKeys = ["args", "startup_timeout", "env"]
+        let remoteKeys = ["model", "api_key_env"]
+        for key in engine && !url ? remoteKeys : url && !engine ? startKeys : [] where server[key] != nil {
+            check.fail(.conflict, path / key, "stands only with '\(engine ? "url" : "engine")'", atKey: true)
+        }
+        for flag in server["args"]?.object?.keys ?? [] where ["model", "host", "port"].contains(flag) {
+            check.fail(.conflict, path / "args" / flag, "'\(flag)' is set by Anneal itself", atKey: true)
+        }
+        if body["model"] == nil, !url {
+            check.fail(.required, JSONPointer(), "'model' is missing: \(ValueType.model)", atKey: true)
+        }
+    }
+
+    private func checkGate(_ benchmarks: [JSONValue], names: Set<String>) {
+        guard case .object(let gate)? = body["gate"] else { return }
+        if gate.isEmpty { check.fail(.badValue, JSONPointer(["gate"]), "must name at least one metric") }
+        let allNamed = names.count == benchmarks.count
+        for (metric, condition) in gate {
+            let path = JSONPointer(["gate", metric])
+            var name = metric
+            var concerned = benchmarks
+            if let slash = metric.lastIndex(of: "/") {
+                name = String(metric[metric.index(after: slash)...])
+                let benchmark = String(metric[..<slash])
+                // Benchmarks without a name get one from their data, which only the run knows.
+                if allNamed, !names.contains(benchmark) {
+                    let hint = Spelling.suggestion(for: benchmark, among: names.sorted())
+                    check.fail(.unknownName, path, "there is no benchmark '\(benchmark)'\(hint)", atKey: true)
+                }
+                let named = benchmarks.filter { $0["name"]?.string == benchmark }
+                if !named.isEmpty { concerned = named }
+            }
+            checkMetric(name, samplesMax: concerned.map { $0["samples"]?.int ?? 1 }.max() ?? 1, path)
+            checkCondition(condition, path)
+        }
+    }
+
+    private func checkMetric(_ name: String, samplesMax: Int, _ path: JSONPointer) {
+        let plain = ["accuracy", "no_answer", "avg_tokens"]
+        if plain.contains(name) { return }
+        let parts = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, ["pass", "majority"].contains(parts[0]), let count = Int(parts[1]), count > 0 else {
+            let hint = Spelling.suggestion(for: name, among: plain + ["pass@1", "majority@1"])
+            check.fail(.unknownName, path, "there is no metric '\(name)'\(hint); known: accuracy, no_answer, avg_tokens, pass@k, majority@k", atKey: true)
+            return
+        }
+        if count > samplesMax {
+            check.fail(.outOfRange, path, "'\(name)' needs \(count) samples of each question; the benchmark takes \(samplesMax)", atKey: true)
+        }
+    }
+
+    private func checkCondition(_ value: JSONValue, _ path: JSONPointer) {
+        guard let text = value.string else { return }
+        guard let condition = GateCondition(text) else {
+            check.fail(.badValue, path, "'\(text)' is no condition; write '>= 0.5' or '>= baseline + 0.02' (one of >= > <= < ==, then a number or baseline)")
+            return
+        }
+        if condition.needsBaseline, body["compare_to"] == nil {
+            check.fail(.conflict, path, "speaks of a baseline: give 'compare_to'")
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Domain
+import JSON
+
+extension ParameterSchema {
+    /// The keys of a spec's root.
+    public static let document: [ParameterSchema] = [
+        ParameterSchema(required: "name", .name(.experiment), "The experiment's name; unique in its project while it is active."),
+        ParameterSchema("project", .name(.experiment), default: "default", "The project that the experiment belongs to."),
+        ParameterSchema("description", .text(bytesMax: SpecLimits.descriptionBytesMax), "Free text for people."),
+        ParameterSchema("tags", .map(keys: .tag, .argument), "Free key-value pairs to find the experiment by."),
+        ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of all jobs."),
+        ParameterSchema(required: "jobs", .map(keys: .job, .object([])), "The jobs, by name."),
+    ]
+
+    /// The keys that jobs of every kind have.
+    public static let common: [ParameterSchema] = [
+        ParameterSchema(required: "kind", kindType, "What the job does."),
+        ParameterSchema("description", .text(bytesMax: SpecLimits.descriptionBytesMax), "Free text for people."),
+        ParameterSchema(
+            "needs", .either([.text(bytesMax: 100), .list(.text(bytesMax: 100), count: 0...SpecLimits.jobsMax)]),
+            "Jobs that must end first; a group's name means all its members."),
+        ParameterSchema(
+            "if", .either([.boolean, .text(bytesMax: SpecLimits.conditionBytesMax)]),
+            "Runs the job only where this holds; without it, where all needs have succeeded."),
+        ParameterSchema(
+            "matrix", .object([]), "Makes one job for each combination of the listed values, with 'include' and 'exclude'."),
+        ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables; they go before those of the experiment."),
+        ParameterSchema("workdir", .path(.directory, nil), "The folder the worker runs in."),
+        ParameterSchema("priority", .integer(0...100), default: 50, "Jobs of a higher priority start first."),
+        ParameterSchema("resources", .object(resources), "What the job holds while it runs."),
+        ParameterSchema("timeout", .duration(.milliseconds(1)...SpecLimits.timeoutMax), "The longest time one attempt may run."),
+        ParameterSchema(
+            "retry", .either([.integer(0...SpecLimits.retriesMax), .object(retry)]),
+            "Further attempts after a failure that a retry can mend; without it 3 for train, else 0."),
+        ParameterSchema(
+            "grace", .duration(.zero...SpecLimits.graceMax),
+            "How long the worker may take to end after it was asked to; without it 5m for train, else 30s."),
+        ParameterSchema("cache", .boolean, default: true, "Takes over the outputs of an equal job that has succeeded."),
+    ]
+
+    private static let kindType = ValueType.choice(
+        JobKind.allCases.filter(JobKind.supported.contains).map(\.rawValue),
+        later: JobKind.allCases.filter { !JobKind.supported.contains($0) }.map(\.rawValue))
+
+    static let resources: [ParameterSchema] = [
+        ParameterSchema("gpus", .integer(0...1024), default: 0, "Whole GPUs."),
+        ParameterSchema("cpus", .integer(1...65_536), default: 1, "CPU cores."),
+        ParameterSchema("memory", .memory, default: 0, "Main memory; 0 accounts for none."),
+    ]
+
+    static let retry: [ParameterSchema] = [
+        ParameterSchema("limit", .integer(0...SpecLimits.retriesMax), "Further attempts after the first."),
+        ParameterSchema("delay", .duration(.zero...SpecLimits.graceMax), default: "1s", "The wait before the first retry."),
+        ParameterSchema("backoff", .number(.atLeast(1, upTo: 100)), default: 2, "The factor by which each further wait grows."),
+    ]
+
+    static let commandTable: [ParameterSchema] = [
+        ParameterSchema(
+            required: "command",
+            .either([.text(bytesMax: SpecLimits.stringBytesMax), .list(.argument, count: 1...SpecLimits.listCountMax)]),
+            "The program and its arguments, or one text for /bin/sh -c."),
+        ParameterSchema(
+            "outputs", .list(.name(.output), count: 0...SpecLimits.mapCountMax),
+            "Names of outputs that the command registers in its outputs.json."),
+    ]
+
+    static let prepareTable: [ParameterSchema] = [
+        ParameterSchema(required: "source", .object(sourceTable), "Where the data come from: exactly one of the keys below."),
+        ParameterSchema(
+            "format", .choice(["auto", "jcqa", "messages", "input_output", "preference"]), default: "auto",
+            "The form of the source's records."),
+        ParameterSchema("steps", .steps(stepTable), default: [], "What is done to the records, in order."),
+        ParameterSchema("compat", .choice(["seed"]), "'seed' reproduces the first data script byte for byte; only with the jcqa steps."),
+    ]
+
+    private static let sourceTable: [ParameterSchema] = [
+        ParameterSchema(
+            "file", .either([.path(.file, .file), .list(.path(.file, .file), count: 1...SpecLimits.mapCountMax)]),
+            "A local file, or several that are read one after the other."),
+        ParameterSchema("dataset", .dataset, "A registered dataset."),
+        ParameterSchema("url", .httpURL, "A file that is fetched over HTTP."),
+        ParameterSchema("sha256", .name(.sha256), "The hash that the fetched file must have; only with 'url'."),
+        ParameterSchema("generator", .object(generatorTable), "Records that are made up by rule."),
+    ]
+
+    private static let generatorTable: [ParameterSchema] = [
+        ParameterSchema(required: "name", .choice(["times_ten"]), "The rule: times_ten asks '{i}*10=?'."),
+        ParameterSchema(required: "count", .integer(1...10_000_000), "Records to make."),
+        ParameterSchema("start", .integer(0...1_000_000_000_000), default: 0, "The first number."),
+        ParameterSchema("step", .integer(1...1_000_000_000), default: 1, "The distance between numbers."),
+        ParameterSchema("format", .choice(["messages", "preference", "input_output"]), default: "messages", "The form of the records."),
+        ParameterSchema("seed", .integer(-Int.max...Int.max), "The seed of what the rule draws at random."),
+    ]
+
+    /// The steps of a prepare job, each with its own keys.
+    static let stepTable: [ParameterSchema] = [
+        ParameterSchema("jcqa_rebalance", .object([seed(42)]), "Moves answers so that all labels are equally frequent."),
+        ParameterSchema("jcqa_messages", .object([]), "Turns JCommonsenseQA records into messages."),
+        ParameterSchema(
+            "to_messages", .object([ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first.")]),
+            "Turns input/output records into messages."),
+        ParameterSchema("shuffle", .object([seed(42)]), "Puts the records in a random order."),
+        ParameterSchema(
+            "sample", .object([ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep."), seed(42)]),
+            "Keeps so many records, drawn at random."),
+        ParameterSchema(
+            "split",
+            .object([
+                ParameterSchema(required: "train", splitAmount, "The share, or the number of records, for training."),
+                ParameterSchema(required: "validation", splitAmount, "The same for validation."),
+                ParameterSchema("test", splitAmount, "The same for a test set."),
+                seed(42),
+            ]), "Divides the records; only as the last step."),
+    ]
+
+    private static let splitAmount = ValueType.either([.integer(1...Int.max), .number(.between(0, 1))])
+
+    private static func seed(_ value: JSONValue) -> ParameterSchema {
+        ParameterSchema("seed", .integer(-Int.max...Int.max), default: value, "The seed of the random order.")
+    }
+}

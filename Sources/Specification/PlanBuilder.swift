@@ -1,0 +1,115 @@
+import Domain
+import JSON
+
+/// Turns a document into a plan: first each job by itself, then what the jobs say of each other.
+struct PlanBuilder {
+    let document: SpecDocument
+    let world: World
+    let diagnostics: Diagnostics
+    var drafts: [JobDraft] = []
+    var names = JobNames()
+    var environment: [String: String] = [:]
+    /// Needs of the jobs linked so far.
+    var edges = 0
+
+    init(document: SpecDocument, context: PlanContext) {
+        self.document = document
+        world = World(context)
+        self.diagnostics = Diagnostics(document: document)
+    }
+
+    mutating func build() -> Result<ExperimentPlan, SpecErrors> {
+        var root = document.value
+        var jobs: JSONValue = .null
+        if case .object(var members) = root {
+            // The jobs are checked one by one, each against the table of its kind.
+            if let found = members["jobs"] { (jobs, members["jobs"]) = (found, .object([:])) }
+            root = .object(members)
+        }
+        var check = SchemaCheck(world: world, diagnostics: diagnostics, base: JSONPointer())
+        check.check(&root, as: .object(ParameterSchema.document), at: JSONPointer())
+        environment = checkedEnvironment(root["env"], check, at: JSONPointer(["env"]))
+        for (name, text) in environment where !((try? ReferenceText(text))?.references.isEmpty ?? false) {
+            check.fail(.badValue, JSONPointer(["env", name]), "references cannot stand in the environment of the whole experiment")
+        }
+        if document.value["jobs"] != nil { draft(jobs) }
+        var plans = drafts.indices.map { link($0) }
+        let order = DependencyGraph(needs: plans.map { $0?.needs ?? [] }).order { cycle in report(cycle) }
+        if let errors = diagnostics.result { return .failure(errors) }
+        let complete = plans.compactMap { $0 }
+        plans = []
+        return .success(
+            ExperimentPlan(
+                name: root["name"]?.string ?? "", project: root["project"]?.string ?? "default", description: root["description"]?.string,
+                tags: (root["tags"]?.object ?? [:]).reduce(into: [:]) { $0[$1.key] = $1.value.string }, environment: environment,
+                jobs: complete, topologicalOrder: order))
+    }
+
+    /// The variables of an `env`, as text.
+    func checkedEnvironment(_ value: JSONValue?, _ check: SchemaCheck, at path: JSONPointer) -> [String: String] {
+        guard case .object(let members)? = value else { return [:] }
+        var result: [String: String] = [:]
+        for (name, value) in members {
+            if name.hasPrefix("ANNEAL_") || name == "CUDA_VISIBLE_DEVICES" {
+                check.fail(.badValue, path / name, "'\(name)' is set by Anneal itself", atKey: true)
+            }
+            switch value {
+            case .string(let text):
+                if text.utf8.contains(0) { check.fail(.badValue, path / name, "must not contain a NUL character") }
+                result[name] = text
+            case .int, .bool: result[name] = value.description
+            case .double: check.fail(.wrongType, path / name, "put the number in quotes, so that its digits stay as they are")
+            default: break
+            }
+        }
+        return result
+    }
+
+    /// Reads the mapping of jobs, and expands matrices.
+    private mutating func draft(_ jobs: JSONValue) {
+        let base = JSONPointer(["jobs"])
+        guard case .object(let members) = jobs else {
+            diagnostics.add(.wrongType, at: base, "must be a mapping from names to jobs, not \(jobs.nounPhrase)")
+            return
+        }
+        if members.isEmpty { diagnostics.add(.badValue, at: base, "must name at least one job") }
+        for (name, body) in members {
+            guard drafts.count < SpecLimits.jobsMax else {
+                diagnostics.add(.tooLarge, at: base, "an experiment has at most \(SpecLimits.jobsMax) jobs")
+                return
+            }
+            let check = SchemaCheck(world: world, diagnostics: diagnostics, base: base / name)
+            if name == "matrix" {
+                check.fail(.badValue, JSONPointer(), "a job cannot be named 'matrix': '${matrix.key}' means the matrix's values", atKey: true)
+            } else if !NameRule.job.matches(name) {
+                check.fail(.badValue, JSONPointer(), "'\(name)' is no name for a job: \(NameRule.job.description)", atKey: true)
+            }
+            guard case .object(let object) = body else {
+                check.fail(.wrongType, JSONPointer(), "a job is a mapping with a 'kind', not \(body.nounPhrase)")
+                continue
+            }
+            draft(name, object, check)
+        }
+        for index in drafts.indices { names.add(drafts[index], at: index, diagnostics) }
+    }
+
+    private mutating func draft(_ name: String, _ body: JSONObject, _ check: SchemaCheck) {
+        guard let matrix = body["matrix"] else {
+            drafts.append(JobDraft(name: name, group: nil, combination: nil, body: body, check: check, builder: self))
+            return
+        }
+        let combinations = Matrix(matrix, check: check, jobsLeft: SpecLimits.jobsMax - drafts.count).combinations
+        if combinations.isEmpty { names.broken.insert(name) }
+        for (index, combination) in combinations.enumerated() {
+            let substituted = MatrixSubstitution(combination: combination, check: check).body(body)
+            drafts.append(
+                JobDraft(name: "\(name)-\(index + 1)", group: name, combination: combination, body: substituted, check: check, builder: self))
+        }
+    }
+
+    private func report(_ cycle: [Int]) {
+        let path = (cycle + [cycle[0]]).map { drafts[$0].name }.joined(separator: " → ")
+        let detail = cycle.count == 1 ? "the job needs itself" : "the jobs need each other in a circle: \(path)"
+        diagnostics.add(.cycle, at: drafts[cycle[0]].check.base, detail, atKey: true)
+    }
+}

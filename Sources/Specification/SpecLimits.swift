@@ -1,0 +1,39 @@
+/// Every limit on a spec document, in one place. Counts are inclusive: the limit itself is allowed.
+public enum SpecLimits {
+    /// Bytes of a document's text.
+    public static let documentBytesMax = 4 << 20
+    /// Containers within containers.
+    public static let depthMax = 64
+    /// Values of a document after its YAML aliases are expanded; stops "billion laughs" documents.
+    public static let valuesMax = 1_000_000
+    /// Jobs of an experiment after matrices are expanded.
+    public static let jobsMax = 10_000
+    /// Edges of the job graph.
+    public static let needsMax = 1_000_000
+    /// Bytes of one string, such as a command or a chat template.
+    public static let stringBytesMax = 256 << 10
+    /// Bytes of a description.
+    public static let descriptionBytesMax = 16 << 10
+    /// Bytes of a local path (Linux: PATH_MAX).
+    public static let pathBytesMax = 4096
+    /// Elements of one list, such as the arguments of a command.
+    public static let listCountMax = 10_000
+    /// Members of one free mapping, such as `env`, `tags` or server arguments.
+    public static let mapCountMax = 1000
+    /// Keys of one matrix.
+    public static let matrixKeysMax = 32
+    /// Bytes of an `if` expression or of a gate's condition.
+    public static let conditionBytesMax = 4096
+    /// Parentheses within parentheses of an `if` expression.
+    public static let conditionDepthMax = 64
+    /// Further attempts that `retry` may ask for.
+    public static let retriesMax = 100
+    /// `--set` overrides of one submission.
+    public static let overridesMax = 1000
+    /// Errors reported for one document; the number of those left out is told.
+    public static let errorsMax = 200
+    /// The longest time limit of a job.
+    public static let timeoutMax: Duration = .seconds(365 * 86_400)
+    /// The longest grace a job may take to end.
+    public static let graceMax: Duration = .seconds(86_400)
+}

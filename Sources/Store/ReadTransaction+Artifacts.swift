@@ -1,0 +1,88 @@
+import Domain
+
+/// Which checkpoints a list shows.
+public struct CheckpointFilter: Sendable {
+    public var jobID: String?
+    /// Whether checkpoints whose files were removed are shown too.
+    public var includesDeleted: Bool
+
+    /// A filter; what is left out does not restrict.
+    public init(jobID: String? = nil, includesDeleted: Bool = false) {
+        self.jobID = jobID
+        self.includesDeleted = includesDeleted
+    }
+}
+
+extension ReadTransaction {
+    /// The dataset with this identifier.
+    public func dataset(_ id: String) throws -> DatasetRecord? {
+        try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE id = ?", [id]) { try DatasetRecord(&$0) }
+    }
+
+    /// A version of a named dataset; the latest where none is given.
+    public func dataset(named name: String, version: Int? = nil) throws -> DatasetRecord? {
+        var conditions = Conditions()
+        conditions.add("name", equals: name)
+        conditions.add("version", equals: version)
+        return try row(
+            "SELECT \(DatasetRecord.columns) FROM dataset\(conditions.sql) ORDER BY version DESC LIMIT 1", conditions.arguments
+        ) { try DatasetRecord(&$0) }
+    }
+
+    /// The first dataset with this content.
+    public func dataset(sha256: String) throws -> DatasetRecord? {
+        try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE sha256 = ? ORDER BY id LIMIT 1", [sha256]) { try DatasetRecord(&$0) }
+    }
+
+    /// Datasets, newest first.
+    ///
+    /// - Parameter after: The identifier of the last one of the page before.
+    public func datasets(name: String? = nil, limit: Int, after: String? = nil) throws -> Page<DatasetRecord> {
+        var conditions = Conditions()
+        conditions.add("name", equals: name)
+        if let after { conditions.add("id < ?", after) }
+        return try page(
+            "SELECT \(DatasetRecord.columns) FROM dataset\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit
+        ) { try DatasetRecord(&$0) }
+    }
+
+    /// The checkpoint with this identifier, removed or not.
+    public func checkpoint(_ id: String) throws -> CheckpointRecord? {
+        try row("SELECT \(CheckpointRecord.columns) FROM checkpoint WHERE id = ?", [id]) { try CheckpointRecord(&$0) }
+    }
+
+    /// The checkpoint whose files are at `path` now.
+    public func checkpoint(path: String) throws -> CheckpointRecord? {
+        try row("SELECT \(CheckpointRecord.columns) FROM checkpoint WHERE path = ? AND deleted_at_ms IS NULL", [path]) { try CheckpointRecord(&$0) }
+    }
+
+    /// Checkpoints, newest first.
+    ///
+    /// - Parameter after: The identifier of the last one of the page before.
+    public func checkpoints(_ filter: CheckpointFilter = CheckpointFilter(), limit: Int, after: String? = nil) throws -> Page<CheckpointRecord> {
+        var conditions = Conditions()
+        conditions.add("job_id", equals: filter.jobID)
+        if !filter.includesDeleted { conditions.add("deleted_at_ms IS NULL") }
+        if let after { conditions.add("id < ?", after) }
+        return try page(
+            "SELECT \(CheckpointRecord.columns) FROM checkpoint\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit
+        ) { try CheckpointRecord(&$0) }
+    }
+
+    /// The evaluation with this identifier.
+    public func evaluation(_ id: String) throws -> EvaluationRecord? {
+        try row("SELECT \(EvaluationRecord.columns) FROM evaluation WHERE id = ?", [id]) { try EvaluationRecord(&$0) }
+    }
+
+    /// Evaluations, newest first.
+    ///
+    /// - Parameter after: The identifier of the last one of the page before.
+    public func evaluations(job: String? = nil, limit: Int, after: String? = nil) throws -> Page<EvaluationRecord> {
+        var conditions = Conditions()
+        conditions.add("job_id", equals: job)
+        if let after { conditions.add("id < ?", after) }
+        return try page(
+            "SELECT \(EvaluationRecord.columns) FROM evaluation\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit
+        ) { try EvaluationRecord(&$0) }
+    }
+}

@@ -1,0 +1,23 @@
+import Domain
+
+extension ReadTransaction {
+    /// The attempt with this identifier.
+    public func attempt(_ id: String) throws -> AttemptRecord? {
+        try row("SELECT \(AttemptRecord.columns) FROM attempt WHERE id = ?", [id]) { try AttemptRecord(&$0) }
+    }
+
+    /// The attempt that a worker's token stands for.
+    public func attempt(tokenHash: String) throws -> AttemptRecord? {
+        try row("SELECT \(AttemptRecord.columns) FROM attempt WHERE token_hash = ?", [tokenHash]) { try AttemptRecord(&$0) }
+    }
+
+    /// The attempts of a job, first to last.
+    public func attempts(job: String) throws -> [AttemptRecord] {
+        try rows("SELECT \(AttemptRecord.columns) FROM attempt WHERE job_id = ? ORDER BY number", [job]) { try AttemptRecord(&$0) }
+    }
+
+    /// Every attempt that has not ended, oldest first.
+    public func liveAttempts() throws -> [AttemptRecord] {
+        try rows("SELECT \(AttemptRecord.columns) FROM attempt WHERE finished_at_ms IS NULL ORDER BY id") { try AttemptRecord(&$0) }
+    }
+}

@@ -1,0 +1,76 @@
+import Domain
+import JSON
+
+/// One execution of a job.
+public struct AttemptRecord: Sendable, Hashable {
+    public var id: String
+    public var jobID: String
+    /// 1 for the first attempt of the job.
+    public var number: Int
+    public var state: AttemptState
+    public var exitCode: Int?
+    /// The number of the signal that ended the worker.
+    public var signal: Int?
+    public var cause: Reason?
+    public var message: String?
+    /// UUIDs of the GPUs it was given.
+    public var gpus: [String]
+    public var cpus: Int
+    public var memoryBytes: Int64
+    /// The attempt's folder.
+    public var directory: String
+    /// The hash of the token that is valid for this attempt alone.
+    public var tokenHash: String?
+    /// The step of the checkpoint it continued from; `nil` where it began anew.
+    public var resumedFromStep: Int?
+    public var createdAt: Timestamp
+    /// When the worker ran.
+    public var startedAt: Timestamp?
+    public var finishedAt: Timestamp?
+    /// What the worker used of the machine; an object.
+    public var resourceUsage: JSONValue?
+
+    /// An attempt that is being started.
+    public init(
+        id: String, jobID: String, number: Int, gpus: [String] = [], cpus: Int = 0, memoryBytes: Int64 = 0, directory: String,
+        tokenHash: String? = nil, resumedFromStep: Int? = nil, createdAt: Timestamp
+    ) {
+        self.id = id
+        self.jobID = jobID
+        self.number = number
+        self.state = .starting
+        self.gpus = gpus
+        self.cpus = cpus
+        self.memoryBytes = memoryBytes
+        self.directory = directory
+        self.tokenHash = tokenHash
+        self.resumedFromStep = resumedFromStep
+        self.createdAt = createdAt
+    }
+
+    static let columns = """
+        id, job_id, number, state, exit_code, signal, cause, message, gpus, cpus, memory_bytes, directory, token_hash, \
+        resumed_from_step, created_at_ms, started_at_ms, finished_at_ms, rusage
+        """
+
+    init(_ row: inout ColumnReader) throws {
+        id = row.text()
+        jobID = row.text()
+        number = row.integer()
+        state = try row.word()
+        exitCode = row.optionalInteger()
+        signal = row.optionalInteger()
+        cause = row.optionalReason()
+        message = row.optionalText()
+        gpus = try row.json().array?.compactMap(\.string) ?? []
+        cpus = row.integer()
+        memoryBytes = row.long()
+        directory = row.text()
+        tokenHash = row.optionalText()
+        resumedFromStep = row.optionalInteger()
+        createdAt = row.timestamp()
+        startedAt = row.optionalTimestamp()
+        finishedAt = row.optionalTimestamp()
+        resourceUsage = try row.optionalJSON()
+    }
+}

@@ -1,0 +1,53 @@
+/// What a supervisor tells of an attempt. `started` comes at most once; `ended` or `lost` comes last and once.
+public enum AttemptEvent: Sendable {
+    /// The worker's program runs; the time is in milliseconds since 1970.
+    case started(pid: Int32, at: Int64)
+    /// Nothing of the worker's tree is left (but for the record's survivors), and this is how it ended.
+    case ended(ExitRecord)
+    /// The shim died and left processes of the worker running. `lost` follows when they have ended.
+    case unsupervised(UnsupervisedWorker)
+    /// The outcome cannot be known, and this is why.
+    case lost(evidence: String)
+}
+
+/// What a new supervisor found of an attempt that another one started.
+public enum ReattachResult: Sendable {
+    case ended(ExitRecord)
+    /// The shim lives; events follow. `started` is among them only where the handle's `workerPID` is not known yet.
+    case running(AttemptHandle)
+    /// The shim is gone, but processes of the worker run. Its exit code will never be known. `lost` follows when they have ended.
+    case unsupervised(UnsupervisedWorker)
+    /// No line of the worker's program has run or will: the daemon died before its shim was on its way. It may be started anew.
+    case neverStarted(evidence: String)
+    /// The outcome cannot be known, and this is why; nothing of the worker runs.
+    case lost(evidence: String)
+}
+
+/// An attempt's folder as a scan found it.
+public struct AttemptListing: Sendable, Equatable {
+    public var directory: String
+    /// A shim holds the attempt's lock.
+    public var hasLiveShim: Bool
+    /// exit.json is there.
+    public var hasExitRecord: Bool
+
+    public init(directory: String, hasLiveShim: Bool, hasExitRecord: Bool) {
+        self.directory = directory
+        self.hasLiveShim = hasLiveShim
+        self.hasExitRecord = hasExitRecord
+    }
+}
+
+/// What a live shim says of its attempt.
+public struct WorkerStatus: Sendable, Equatable {
+    /// `running`, `stopping` (the stop ladder has begun) or `ending` (the worker has ended, others of its tree have not).
+    public var state: String
+    public var workerPID: Int32
+    /// Milliseconds since 1970.
+    public var startedAtMs: Int64
+    public var stopReason: String?
+    /// The rung of the stop ladder: `none`, `checkpoint`, `terminate` or `kill`.
+    public var stopPhase: String
+    /// Until the time limit.
+    public var timeLeft: Duration?
+}

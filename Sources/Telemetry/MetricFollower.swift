@@ -1,0 +1,113 @@
+import EventLoop
+
+/// Points from a worker's file, and how far the file has been read with them.
+public struct MetricBatch: Sendable {
+    public var points: [FollowedPoint]
+    public var inode: UInt64
+    public var offset: Int64
+    /// Values and lines that could not be taken.
+    public var dropped: Int
+}
+
+/// Follows the metrics file of an attempt as it grows.
+///
+/// Runs on the loop; the file is read on a thread of its own. One batch is out at a time: the next is read once the receiver has
+/// acknowledged the one before, so a slow database slows nothing but this.
+@LoopActor
+public final class MetricFollower {
+    public typealias Receiver = @LoopActor (_ batch: MetricBatch, _ acknowledge: @escaping @LoopActor () -> Void) -> Void
+
+    /// How often the file is looked at beside the notices of the kernel, which can be lost.
+    private static let lookEvery: Duration = .seconds(2)
+    private static let thread = BlockingThread(name: "metrics")
+
+    private var tail: LineTail
+    private let receive: Receiver
+    private var watcher: PathWatcher?
+    private var timer: LoopTimer?
+    private var isReading = false
+    private var isDirty = false
+    private var isClosed = false
+    private var idle: [CheckedContinuation<Void, Never>] = []
+
+    /// - Parameters:
+    ///   - path: the file; it need not exist yet, its folder must.
+    ///   - inode: of the file that was read before; 0 for none.
+    ///   - offset: how far it had been read.
+    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0, _ receive: @escaping Receiver) {
+        tail = LineTail(path: path, inode: inode, offset: offset)
+        self.receive = receive
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        let (folder, name) = (String(path[..<slash]), String(path[slash...].dropFirst()))
+        // A folder that cannot be watched (no watches left) is looked at by the timer alone.
+        watcher = try? PathWatcher(path: folder) { [weak self] changed in if changed == nil || changed == name { self?.look() } }
+        timer = LoopTimer(after: Self.lookEvery, every: Self.lookEvery) { [weak self] in self?.look() }
+        look()
+    }
+
+    /// Returns when everything that is in the file now has been acknowledged, and stops following.
+    public func drain() async {
+        watcher?.cancel()
+        timer?.cancel()
+        isDirty = true
+        look()
+        if isReading { await withCheckedContinuation { idle.append($0) } }
+        isClosed = true
+    }
+
+    private func look() {
+        guard !isClosed else { return }
+        isDirty = true
+        guard !isReading else { return }
+        isReading = true
+        readOn()
+    }
+
+    private func readOn() {
+        guard isDirty else { return rest() }
+        isDirty = false
+        let (tail, now) = (tail, Double(SystemTime.now()) / 1000)
+        Task { @LoopActor in
+            do {
+                let found = try await Self.thread.run { try Self.read(tail, receivedAt: now) }
+                take(found)
+            } catch {
+                // The file could not be read this time; the timer looks again.
+                rest()
+            }
+        }
+    }
+
+    private struct Found: Sendable {
+        var tail: LineTail
+        var batch: MetricBatch
+        var hasMore: Bool
+    }
+
+    private nonisolated static func read(_ tail: LineTail, receivedAt now: Double) throws -> Found {
+        var tail = tail
+        let piece = try tail.read()
+        var batch = MetricBatch(points: [], inode: tail.inode, offset: tail.offset, dropped: piece.skipped)
+        for line in piece.lines {
+            let reading = MetricLine.parse(line, receivedAt: now)
+            batch.points += reading.points
+            batch.dropped += reading.dropped
+        }
+        return Found(tail: tail, batch: batch, hasMore: piece.hasMore)
+    }
+
+    private func take(_ found: Found) {
+        let isNew = found.tail.offset != tail.offset || found.tail.inode != tail.inode
+        tail = found.tail
+        if found.hasMore { isDirty = true }
+        guard isNew else { return readOn() }
+        receive(found.batch) { [self] in readOn() }
+    }
+
+    private func rest() {
+        isReading = false
+        let waiting = idle
+        idle = []
+        for continuation in waiting { continuation.resume() }
+    }
+}

@@ -1,0 +1,162 @@
+/// Curves drawn with braille characters, two dots wide and four dots high in each cell, with axes and labels.
+public struct BraillePlot: Sendable {
+    /// One curve. Points that are not finite leave a gap.
+    public struct Series: Sendable {
+        public var name: String
+        public var points: [(x: Double, y: Double)]
+        public var style: TextStyle?
+
+        public init(name: String, points: [(x: Double, y: Double)], style: TextStyle? = nil) {
+            self.name = name
+            self.points = points
+            self.style = style
+        }
+    }
+
+    /// The smallest plot that is drawn, in columns and rows, labels included.
+    public static let smallest = (columns: 20, rows: 4)
+
+    private let series: [Series]
+    private let columns: Int
+    private let rows: Int
+
+    /// - Parameters:
+    ///   - columns: The width of the whole plot with its labels.
+    ///   - rows: The height of the whole plot: curves, axis, labels and legend.
+    public init(_ series: [Series], columns: Int, rows: Int) {
+        self.series = series
+        self.columns = max(columns, Self.smallest.columns)
+        self.rows = max(rows, Self.smallest.rows)
+    }
+
+    /// The lines of the plot, from the top.
+    public func lines() -> [StyledText] {
+        guard let x = range(\.x), let y = range(\.y) else { return [StyledText("no finite values yet", .dim)] }
+        let top = NumberText.significant(y.upperBound)
+        let bottom = NumberText.significant(y.lowerBound)
+        let labelWidth = max(top.displayWidth, bottom.displayWidth)
+        let canvasRows = rows - 3
+        let canvasColumns = columns - labelWidth - 2
+        var canvas = Canvas(columns: canvasColumns, rows: canvasRows)
+        for (index, curve) in series.enumerated() { draw(curve, number: index, x: x, y: y, on: &canvas) }
+
+        var lines = canvas.lines(styles: series.map(\.style)).enumerated().map { index, line in
+            let label = index == 0 ? top : index == canvasRows - 1 ? bottom : ""
+            return StyledText(label, .dim).padded(to: labelWidth, alignment: .right) + StyledText(" │", .dim) + line
+        }
+        let indent = String(repeating: " ", count: labelWidth + 1)
+        lines.append(StyledText(indent + "└" + String(repeating: "─", count: canvasColumns), .dim))
+        let left = NumberText.significant(x.lowerBound, digits: 7)
+        let right = NumberText.significant(x.upperBound, digits: 7)
+        let space = max(1, canvasColumns - left.displayWidth - right.displayWidth)
+        lines.append(StyledText(indent + " " + left + String(repeating: " ", count: space) + right, .dim))
+        lines.append(legend(indent: indent))
+        return lines.map { $0.truncated(to: columns) }
+    }
+
+    private func legend(indent: String) -> StyledText {
+        var legend = StyledText(indent)
+        for curve in series {
+            legend += StyledText(" ■ ", curve.style) + StyledText(curve.name)
+            if let last = curve.points.last(where: { $0.y.isFinite }) { legend += StyledText(" \(NumberText.significant(last.y))", .bold) }
+            legend += StyledText(" ")
+        }
+        return legend
+    }
+
+    /// The range of the finite points; widened where all are equal, so that it has an extent.
+    private func range(_ coordinate: (_ point: (x: Double, y: Double)) -> Double) -> ClosedRange<Double>? {
+        var low = Double.infinity
+        var high = -Double.infinity
+        for point in series.lazy.flatMap(\.points) where point.x.isFinite && point.y.isFinite {
+            low = min(low, coordinate(point))
+            high = max(high, coordinate(point))
+        }
+        guard low <= high else { return nil }
+        if low == high {
+            let margin = max(abs(low) * 0.01, 1e-9)
+            return (low - margin)...(high + margin)
+        }
+        return low...high
+    }
+
+    private func draw(_ curve: Series, number: Int, x: ClosedRange<Double>, y: ClosedRange<Double>, on canvas: inout Canvas) {
+        var previous: (column: Int, row: Int)?
+        for point in curve.points {
+            guard point.x.isFinite, point.y.isFinite else { previous = nil; continue }
+            // Halved before the subtraction, so that extreme values do not overflow to infinity.
+            let acrossShare = (point.x / 2 - x.lowerBound / 2) / (x.upperBound / 2 - x.lowerBound / 2)
+            let upShare = (point.y / 2 - y.lowerBound / 2) / (y.upperBound / 2 - y.lowerBound / 2)
+            let dot = (
+                column: Int((acrossShare * Double(canvas.dotColumns - 1)).rounded()),
+                row: Int(((1 - upShare) * Double(canvas.dotRows - 1)).rounded())
+            )
+            canvas.line(from: previous ?? dot, to: dot, series: number)
+            previous = dot
+        }
+    }
+}
+
+/// The grid of dots behind a plot.
+private struct Canvas {
+    private let columns: Int
+    private let rows: Int
+    private var dots: [UInt8]
+    /// The series drawn last in each cell, which gives it its style.
+    private var owners: [Int]
+
+    init(columns: Int, rows: Int) {
+        self.columns = max(1, columns)
+        self.rows = max(1, rows)
+        dots = [UInt8](repeating: 0, count: self.columns * self.rows)
+        owners = [Int](repeating: 0, count: dots.count)
+    }
+
+    var dotColumns: Int { columns * 2 }
+    var dotRows: Int { rows * 4 }
+
+    /// Bits of the braille pattern by row and column of the dot (Unicode, block U+2800).
+    private static let bits: [[UInt8]] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
+
+    private mutating func set(column: Int, row: Int, series: Int) {
+        guard (0..<dotColumns).contains(column), (0..<dotRows).contains(row) else { return }
+        let cell = row / 4 * columns + column / 2
+        dots[cell] |= Self.bits[row % 4][column % 2]
+        owners[cell] = series
+    }
+
+    /// Sets the dots of a straight line, by Bresenham's algorithm.
+    mutating func line(from start: (column: Int, row: Int), to end: (column: Int, row: Int), series: Int) {
+        let across = abs(end.column - start.column)
+        let down = -abs(end.row - start.row)
+        let columnStep = start.column < end.column ? 1 : -1
+        let rowStep = start.row < end.row ? 1 : -1
+        var error = across + down
+        var (column, row) = start
+        while true {
+            set(column: column, row: row, series: series)
+            if column == end.column, row == end.row { return }
+            let doubled = 2 * error
+            if doubled >= down { error += down; column += columnStep }
+            if doubled <= across { error += across; row += rowStep }
+        }
+    }
+
+    func lines(styles: [TextStyle?]) -> [StyledText] {
+        (0..<rows).map { row in
+            var line = StyledText("")
+            var run = ""
+            var runOwner: Int?
+            for cell in (row * columns)..<((row + 1) * columns) {
+                let owner = dots[cell] == 0 ? nil : owners[cell]
+                if owner != runOwner, !run.isEmpty {
+                    line += StyledText(run, runOwner.flatMap { styles[$0] })
+                    run = ""
+                }
+                runOwner = owner
+                run.unicodeScalars.append(dots[cell] == 0 ? " " : Unicode.Scalar(0x2800 + UInt16(dots[cell])) ?? " ")
+            }
+            return line + StyledText(run, runOwner.flatMap { styles[$0] })
+        }
+    }
+}

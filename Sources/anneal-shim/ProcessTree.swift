@@ -1,0 +1,48 @@
+import CPosix
+import Glibc
+
+/// Every process that descends from the shim.
+///
+/// The shim is a child subreaper: an orphan of the tree becomes its child, wherever its session or group. So each descendant is
+/// reached by parents from the shim, and no child left means no descendant left.
+enum ProcessTree {
+    /// The live descendants at this moment; more may be born while /proc is read, so callers repeat.
+    static func descendants() -> [cposix_process] {
+        let all = everyProcess()
+        var children: [pid_t: [Int]] = [:]
+        for (index, process) in all.enumerated() { children[process.parent, default: []].append(index) }
+        var found: [cposix_process] = []
+        var waiting = children[getpid()] ?? []
+        while let index = waiting.popLast() {
+            let process = all[index]
+            if process.state != zombie { found.append(process) }
+            waiting.append(contentsOf: children[process.pid] ?? [])
+        }
+        return found
+    }
+
+    private static let zombie = CChar(UInt8(ascii: "Z"))
+
+    private static func everyProcess() -> [cposix_process] {
+        var list: UnsafeMutablePointer<cposix_process>?
+        let count = cposix_read_processes(&list)
+        guard count > 0, let list else { return [] }
+        defer { free(list) }
+        return Array(UnsafeBufferPointer(start: list, count: count))
+    }
+
+    /// One round of SIGKILL over the tree; the caller repeats it until the shim has no child left.
+    static func killAll() {
+        for process in descendants() { send(SIGKILL, to: process) }
+    }
+
+    /// Signals the process that was seen, never another that has got its number since.
+    private static func send(_ signal: Int32, to process: cposix_process) {
+        let descriptor = cposix_pidfd_open(process.pid)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var now = cposix_process()
+        guard cposix_read_process(process.pid, &now) == 0, now.start_ticks == process.start_ticks else { return }
+        _ = cposix_pidfd_send_signal(descriptor, signal)
+    }
+}

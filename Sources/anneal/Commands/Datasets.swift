@@ -1,0 +1,119 @@
+import APITypes
+import ArgumentParser
+import Terminal
+
+struct Datasets: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List, upload and read datasets.",
+        discussion: HelpText.discussion(
+            "A dataset is named by its id, by NAME@VERSION, or by NAME for its newest version.",
+            examples: "anneal datasets ls", "anneal datasets upload questions.jsonl --name questions", "anneal datasets content questions@1 | head"),
+        subcommands: [DatasetsList.self, DatasetsUpload.self, DatasetsShow.self, DatasetsContent.self],
+        defaultSubcommand: DatasetsList.self)
+}
+
+struct DatasetsList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List datasets, the newest first.", discussion: HelpText.discussion(examples: "anneal datasets ls --name questions"))
+
+    @Option(help: ArgumentHelp("Only the versions of this name.", valueName: "name"))
+    var name: String?
+
+    @OptionGroup var options: ListOptions
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let query = name.map { [("name", $0)] } ?? []
+        let answer = try shared.client().list(DatasetView.self, ["v1", "datasets"], query: query, options: options)
+        if shared.json { return Output.json(answer.body) }
+        let rows: [[StyledText]] = answer.view.map { dataset in
+            [
+                StyledText("\(dataset.name)@\(dataset.version)"), StyledText("\(dataset.rows)"), StyledText(NumberText.bytes(dataset.bytes)),
+                StyledText(dataset.format), Moment.age(dataset.createdAt), StyledText(dataset.producedBy ?? "upload"),
+                StyledText(String(dataset.sha256.prefix(12)), .dim), StyledText(dataset.id, .dim),
+            ]
+        }
+        let columns: [Table.Column] = [
+            .init("NAME", elastic: true), .init("ROWS", .right), .init("SIZE", .right), .init("FORMAT"), .init("CREATED"), .init("MADE BY", elastic: true),
+            .init("SHA-256"), .init("ID"),
+        ]
+        Output.table(Table(columns, rows: rows), ifEmpty: "no datasets")
+    }
+}
+
+struct DatasetsUpload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "upload", abstract: "Register a JSON Lines file as a dataset.",
+        discussion: HelpText.discussion(
+            "The file is checked line by line; every bad line is reported. The same content under the same name is the same version.",
+            examples: "anneal datasets upload questions.jsonl", "anneal datasets upload data.jsonl --name questions"))
+
+    @Argument(help: ArgumentHelp("The JSON Lines file.", valueName: "file"))
+    var file: String
+
+    @Option(help: ArgumentHelp("The dataset's name; the file's name without its ending by default.", valueName: "name"))
+    var name: String?
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let fileName = file.split(separator: "/").last.map(String.init) ?? file
+        let stem = fileName.lastIndex(of: ".").map { String(fileName[..<$0]) } ?? fileName
+        let client = try shared.client()
+        let body = try client.upload(
+            ["v1", "datasets"], query: [("name", name ?? stem)], headers: [("Content-Type", "application/x-ndjson")], file: file)
+        if shared.json { return Output.json(body) }
+        let dataset = try client.decode(body, as: DatasetView.self).view
+        Output.line(
+            StyledText("\(dataset.name)@\(dataset.version)", .bold) + StyledText(": \(dataset.rows) rows, \(dataset.format)  ")
+                + StyledText(dataset.id, .dim))
+    }
+}
+
+struct DatasetsShow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one dataset.", discussion: HelpText.discussion(examples: "anneal datasets show questions@1"))
+
+    @Argument(help: ArgumentHelp("Its id, NAME@VERSION or NAME.", valueName: "dataset"))
+    var dataset: String
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let answer = try shared.client().get(DatasetView.self, ["v1", "datasets", dataset])
+        if shared.json { return Output.json(answer.body) }
+        let view = answer.view
+        var facts = FactSheet()
+        facts.add("id", text: view.id)
+        facts.add("rows", text: String(view.rows))
+        facts.add("size", text: NumberText.bytes(view.bytes))
+        facts.add("format", text: view.format)
+        facts.add("sha-256", text: view.sha256)
+        facts.add("made by", text: view.producedBy ?? "upload")
+        facts.add("created", Moment.age(view.createdAt) + StyledText("  \(view.createdAt)", .dim))
+        Output.line(StyledText("\(view.name)@\(view.version)", .bold))
+        Output.lines(facts.lines)
+    }
+}
+
+struct DatasetsContent: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "content", abstract: "Print the records of a dataset, one JSON object a line.",
+        discussion: HelpText.discussion(examples: "anneal datasets content questions > questions.jsonl"))
+
+    @Argument(help: ArgumentHelp("Its id, NAME@VERSION or NAME.", valueName: "dataset"))
+    var dataset: String
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        do {
+            try shared.client().stream(["v1", "datasets", dataset, "content"], query: [], headers: [("Accept", "*/*")]) { chunk in
+                Output.write(chunk)
+                return true
+            }
+        } catch let lost as APIClient.ConnectionLost {
+            throw lost.reason
+        }
+    }
+}

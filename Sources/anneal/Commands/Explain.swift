@@ -1,0 +1,33 @@
+import APITypes
+import ArgumentParser
+import Terminal
+
+struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Explain why a job waits, or what it died of.",
+        discussion: HelpText.discussion(examples: "anneal explain toy/sft"))
+
+    @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
+    var job: String
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let client = try shared.client()
+        let answer = try client.get(ExplainView.self, ["v1", "jobs", References(client: client).jobID(job), "explain"])
+        if shared.json { return Output.json(answer.body) }
+        let view = answer.view
+        Output.line(
+            StateText.mark(view.state) + " " + StyledText(job, .bold) + " " + StateText.name(view.state)
+                + StateText.reason(view.reason, of: view.state))
+        Output.lines(view.message.split(separator: "\n").map { StyledText(String($0)) })
+        if !view.waitsFor.isEmpty { Output.line(StyledText("waits for", .bold)) }
+        Output.lines(view.waitsFor.map { StyledText("  \($0.kind): ", .dim) + StyledText($0.message) })
+        if !view.evidence.isEmpty { Output.line(StyledText("evidence", .bold)) }
+        for evidence in view.evidence {
+            let lines = evidence.message.split(separator: "\n", omittingEmptySubsequences: false)
+            Output.line(StyledText("  \(evidence.kind): ", .dim) + StyledText(String(lines.first ?? "")))
+            Output.lines(lines.dropFirst().map { StyledText("  │ ", .dim) + StyledText(String($0)) })
+        }
+    }
+}

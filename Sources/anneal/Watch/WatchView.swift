@@ -1,0 +1,75 @@
+import Glibc
+import Terminal
+
+/// How a watched experiment is shown.
+protocol WatchView {
+    mutating func begin(_ model: WatchModel)
+    mutating func show(_ shared: SharedModel)
+    mutating func end(_ model: WatchModel)
+}
+
+/// Draws the experiment in place.
+struct LiveWatchView: WatchView {
+    private static let hideCursor = "\u{1B}[?25l"
+    private static let showCursor = "\u{1B}[?25h"
+
+    private var region = LiveRegion()
+    private var lastFrame: [StyledText] = []
+    private var lastSize: (columns: Int, rows: Int) = (0, 0)
+
+    mutating func begin(_ model: WatchModel) {
+        // An interrupted watch must not leave the terminal without its cursor. The handler uses only what POSIX allows in one.
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number) { number in
+                let restore: StaticString = "\u{1B}[?25h\n"
+                write(STDOUT_FILENO, restore.utf8Start, restore.utf8CodeUnitCount)
+                _exit(128 + number)
+            }
+        }
+        Output.write(Self.hideCursor)
+    }
+
+    mutating func show(_ shared: SharedModel) {
+        let size = Output.terminal.size ?? (80, 24)
+        // Notices are for those who see no picture.
+        let model = shared.update { model in
+            _ = model.takeNotices()
+            return model
+        }
+        let frame = WatchScreen(model: model, columns: size.columns, rows: size.rows).lines()
+        guard frame != lastFrame || size != lastSize else { return }
+        lastFrame = frame
+        lastSize = size
+        Output.write(region.frame(frame, columns: size.columns, rows: size.rows, coloured: Output.terminal.wantsColour))
+    }
+
+    mutating func end(_ model: WatchModel) { Output.write(Self.showCursor) }
+}
+
+/// Prints a line for each change.
+struct PlainWatchView: WatchView {
+    mutating func begin(_ model: WatchModel) {
+        print("\(model.experiment.name) \(model.experiment.state)  \(model.experiment.id)")
+        for job in model.jobs.values where !["waiting", "queued"].contains(job.state) { print("\(job.name): \(job.state)") }
+    }
+
+    mutating func show(_ shared: SharedModel) {
+        for notice in shared.update({ $0.takeNotices() }) {
+            switch notice {
+            case .job(let name, let state, let reason, let message):
+                let reason = reason.map { $0 == state ? "" : " (\($0))" } ?? ""
+                print("\(name): \(state)\(reason)" + (message.map { ": \($0)" } ?? ""))
+            case .progress(let name, let text): print("\(name): \(text)")
+            case .connection(let isLost): print(isLost ? "the daemon does not answer; jobs go on, trying again" : "the daemon answers")
+            }
+        }
+    }
+
+    mutating func end(_ model: WatchModel) { print("\(model.experiment.name) \(model.experiment.state)") }
+
+    /// Prints a line with the time of day in UTC.
+    private func print(_ text: String) {
+        let time = Moment.now().description.dropFirst(11).prefix(8)
+        Output.line(StyledText("\(time)Z ", .dim) + StyledText(text))
+    }
+}

@@ -1,0 +1,67 @@
+"""`python -m anneal_trainer`: run the job that the environment names, and exit as the worker contract says."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from .errors import BadRequest, WorkerError, classify
+from .job import Job, outputs_path, write_failure, write_outputs
+from .signals import StopSignals
+
+
+def main() -> int:
+    """Run the job; returns the exit code. outputs.json says what was made, or why nothing was."""
+    sys.stdout.reconfigure(line_buffering=True)
+    # Models and data are local; asking a hub about them would only hang where there is no network.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signals = StopSignals()
+    signals.install()
+    try:
+        job = Job.read(os.environ)
+        code, outputs, summary = dispatch(job, signals)
+        if outputs and is_first_rank():
+            write_outputs(outputs_path(), outputs, summary)
+        return code
+    except Exception as error:
+        return fail(error)
+
+
+def dispatch(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
+    """The exit code, outputs and summary of the job's kind."""
+    if job.kind == "train":
+        from .sft import train
+
+        return train(job, signals)
+    if job.kind == "convert":
+        from .create_model import create
+
+        return create(job)
+    raise BadRequest.at("/kind", f"this worker runs train and convert, not {job.kind}")
+
+
+def fail(error: Exception) -> int:
+    """Tell of a failure on stderr and in outputs.json; returns its exit code."""
+    failure = classify(error)
+    if not isinstance(error, WorkerError):
+        traceback.print_exception(error)
+    print(f"error: {failure.message}", file=sys.stderr)
+    for problem in failure.problems:
+        print(f"  {problem}", file=sys.stderr)
+    path = outputs_path()
+    if path is not None and is_first_rank():
+        try:
+            write_failure(path, failure)
+        except OSError as secondary:
+            print(f"error: cannot write {path}: {secondary}", file=sys.stderr)
+    return failure.exit_code
+
+
+def is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Save a LoRA model as a server wants it: the weights merged at the top, the adapter alone in a folder beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+
+
+def save_merged(model: PeftModel, folder: Path) -> None:
+    """Write `folder` (merged model, in the base weights' type) and `folder/adapter` (PEFT's own files).
+
+    The merge is computed beside the model: merging in place and undoing it would round the weights, and a resumed run
+    would no longer equal an uninterrupted one.
+    """
+    model.save_pretrained(str(folder / "adapter"))
+    base = model.get_base_model()
+    base.save_pretrained(str(folder), state_dict=merged_weights(base))
+
+
+def merged_weights(base: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The state of the model as if it had never had adapters: W + scaling · B A where a layer has one."""
+    layers = {name: module for name, module in base.named_modules() if isinstance(module, LoraLayer)}
+    weights = {}
+    for key, tensor in base.state_dict().items():
+        owner = next((name for name in layers if key.startswith(f"{name}.")), None)
+        if owner is None:
+            weights[key] = tensor
+        elif key.startswith(f"{owner}.base_layer."):
+            name = key.removeprefix(f"{owner}.base_layer.")
+            if name == "weight":
+                delta = layers[owner].get_delta_weight("default")
+                tensor = tensor + delta.to(tensor.dtype)
+            weights[f"{owner}.{name}"] = tensor
+    return weights

@@ -1,0 +1,138 @@
+import Domain
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Store
+
+/// What is left after the machine or the process stops at any moment.
+@Suite struct DurabilityTests {
+    /// The numbers that `count` writes stored, and whether the file is sound.
+    private static func contents(of path: String) async throws -> (numbers: [Int], seqs: [Int64], integrity: String) {
+        let store = try Store.open(path: path)
+        let contents = try await store.read { transaction in
+            let numbers = try transaction.rows("SELECT value FROM setting ORDER BY CAST(value AS INTEGER)") { Int($0.text()) ?? -1 }
+            let integrity = try transaction.row("SELECT integrity_check FROM pragma_integrity_check") { $0.text() } ?? ""
+            return (numbers, try transaction.events(after: 0, limit: 1000).items.map(\.seq), integrity)
+        }
+        await store.close()
+        return contents
+    }
+
+    private static func store(_ number: Int, in transaction: WriteTransaction) throws {
+        try transaction.setSetting("k\(number)", "\(number)")
+        try transaction.appendEvent("note", at: at(1), payload: ["number": .int(Int64(number))])
+    }
+
+    @Test func aLogCutAtAnyFrameHoldsAPrefixOfTheWrites() async throws {
+        try await StoreFixture.with { fixture in
+            for number in 1...12 { try await fixture.store.write { try Self.store(number, in: $0) } }
+            let database = try Data(contentsOf: URL(fileURLWithPath: fixture.path))
+            let log = try Data(contentsOf: URL(fileURLWithPath: fixture.path + "-wal"))
+            // https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, frames of 24 bytes and a page.
+            let frame = 24 + 4096
+            #expect((log.count - 32) % frame == 0)
+            let copy = fixture.folder + "/copy"
+            try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+            var most = 0
+            var cuts: [Int] = []
+            for boundary in stride(from: 32, through: log.count, by: frame) { cuts += [boundary - 1, boundary, boundary + 100] }
+            for cut in [0, 20] + cuts where cut <= log.count {
+                for suffix in ["-wal", "-shm"] where FileManager.default.fileExists(atPath: copy + "/a.db" + suffix) {
+                    try FileManager.default.removeItem(atPath: copy + "/a.db" + suffix)
+                }
+                try database.write(to: URL(fileURLWithPath: copy + "/a.db"))
+                try log.prefix(cut).write(to: URL(fileURLWithPath: copy + "/a.db-wal"))
+                let found = try await Self.contents(of: copy + "/a.db")
+                #expect(found.integrity == "ok", "cut at \(cut)")
+                #expect(found.numbers == Array(0..<found.numbers.count).map { $0 + 1 }, "cut at \(cut)")
+                #expect(found.seqs == found.numbers.map(Int64.init), "cut at \(cut)")
+                #expect(found.numbers.count >= most, "a longer log holds less at \(cut)")
+                most = found.numbers.count
+            }
+            #expect(most == 12)
+        }
+    }
+
+    @Test func whatWasAnsweredIsInACopyTakenUnderLoad() async throws {
+        try await StoreFixture.with { fixture in
+            let answered = Mutex<Set<Int>>([])
+            let store = fixture.store
+            try await withThrowingTaskGroup { group in
+                for writer in 0..<8 {
+                    group.addTask {
+                        for round in 0..<10 {
+                            try await store.write { try Self.store(writer * 10 + round, in: $0) }
+                            answered.withLock { _ = $0.insert(writer * 10 + round) }
+                        }
+                    }
+                }
+                for number in 0..<4 {
+                    // Fewer pages than a checkpoint needs are written: the main file stays as it is while the log grows.
+                    let before = answered.withLock { $0 }
+                    let copy = "\(fixture.folder)/copy-\(number).db"
+                    try FileManager.default.copyItem(atPath: fixture.path, toPath: copy)
+                    try FileManager.default.copyItem(atPath: fixture.path + "-wal", toPath: copy + "-wal")
+                    let found = try await Self.contents(of: copy)
+                    #expect(found.integrity == "ok")
+                    #expect(before.isSubset(of: found.numbers))
+                    #expect(found.seqs == Array(0..<Int64(found.numbers.count)).map { $0 + 1 })
+                }
+                try await group.waitForAll()
+            }
+            #expect(answered.withLock { $0.count } == 80)
+        }
+    }
+
+    /// The size of a database that may not grow: SQLite answers SQLITE_FULL as it does on a full disk.
+    private func limit(_ store: Store, toPages pages: Int?) async throws {
+        try await store.write { transaction in
+            let limit = try pages ?? (transaction.row("SELECT page_count FROM pragma_page_count") { $0.integer() } ?? 0)
+            _ = try transaction.row("PRAGMA max_page_count = \(limit)") { $0.integer() }
+        }
+    }
+
+    @Test func aFullDatabaseRefusesClearlyAndWorksAgainWithRoom() async throws {
+        try await StoreFixture.with { fixture in
+            let store = fixture.store
+            try await store.write { try $0.setSetting("before", "kept") }
+            try await limit(store, toPages: nil)
+            let big = String(repeating: "x", count: 1 << 20)
+            #expect(try await code { try await store.write { try $0.setSetting("big", big) } } == .diskFull)
+            #expect(try await store.read { try ($0.setting("before"), $0.setting("big")) } == ("kept", nil))
+            #expect(try await store.write { try $0.setting("before") } == "kept")
+            try await limit(store, toPages: 1 << 20)
+            try await store.write { try $0.setSetting("big", big) }
+            #expect(try await store.read { try $0.setting("big") } == big)
+        }
+    }
+
+    @Test(.enabled(if: TemporaryFileSystem.isAvailable, "mounting a tmpfs needs root"))
+    func aFullDiskRefusesClearlyAndWorksAgainWithRoom() async throws {
+        try await StoreFixture.withFolder { folder in
+            try await TemporaryFileSystem.with(bytes: 3 << 20, at: folder + "/small") { mount in
+                let store = try Store.open(path: mount + "/anneal.db")
+                var kept = 0
+                // The disk fills; nothing of the write that no longer fits is kept.
+                let refusal = try await code {
+                    while kept < 1000 {
+                        let number = kept + 1
+                        try await store.write { try $0.setSetting("k\(number)", String(repeating: "x", count: 50_000)) }
+                        kept += 1
+                    }
+                }
+                #expect(refusal == .diskFull)
+                #expect(kept > 0)
+                #expect(try await store.read { try $0.row("SELECT count(*) FROM setting") { $0.integer() } } == kept)
+                try TemporaryFileSystem.resize(mount, bytes: 32 << 20)
+                try await store.write { try $0.setSetting("after", "room") }
+                #expect(try await store.read { try $0.setting("after") } == "room")
+                await store.close()
+                let found = try Store.open(path: mount + "/anneal.db")
+                #expect(try found.readSync { try $0.row("SELECT count(*) FROM setting") { $0.integer() } } == kept + 1)
+                #expect(try found.readSync { try $0.row("SELECT integrity_check FROM pragma_integrity_check") { $0.text() } } == "ok")
+                await found.close()
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+"""Schemathesis, a client that nobody here wrote, against the real daemon and the contract that it serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import contract
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+#: Cases for each operation in the fuzzing phase; the coverage and the stateful phase decide for themselves.
+EXAMPLES = os.environ.get("ANNEAL_CONFORMANCE_EXAMPLES", "25")
+
+
+@pytest.fixture(scope="session")
+def run(daemon, seeds, tmp_path_factory):
+    """One run of all phases and all checks; its output, its exit status and the requests that it made."""
+    pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+    folder = tmp_path_factory.mktemp("schemathesis")
+    configuration = folder / "schemathesis.toml"
+    configuration.write_text(planted(HERE.joinpath("schemathesis.toml").read_text(), seeds))
+    har = folder / "requests.har"
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration), "run", daemon.url + "/openapi.yaml",
+        "--checks", "all", "--max-examples", EXAMPLES, "--warnings", "off", "--no-color", "--report", "har",
+        "--report-har-path", str(har), "--generation-database", "none",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "hooks"}
+    process = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=1500)
+    entries = json.loads(har.read_text())["log"]["entries"] if har.exists() else []
+    return process, entries
+
+
+def planted(configuration: str, seeds) -> str:
+    """The configuration with identifiers that exist, tried beside the invented ones."""
+    dictionaries = {
+        "experiments": [seeds.experiment], "jobs": [seeds.job, seeds.failed_job], "datasets": [seeds.dataset, "planted", "planted@1"],
+        "checkpoints": [seeds.checkpoint], "evaluations": list(seeds.evaluations), "things": [seeds.job, seeds.dataset, seeds.checkpoint],
+    }  # fmt: skip
+    bindings = {
+        "path.experiment_id": "experiments", "path.job_id": "jobs", "path.dataset": "datasets", "path.checkpoint_id": "checkpoints",
+        "path.evaluation_id": "evaluations", "query.base": "evaluations", "query.candidate": "evaluations", "path.id": "things",
+    }  # fmt: skip
+    lines = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}" for name, values in dictionaries.items()]
+    lines.append("[parameters]")
+    lines += [f'"{key}" = {{ dictionary = "{name}", probability = 0.5 }}' for key, name in bindings.items()]
+    return configuration + "\n" + "\n".join(lines) + "\n"
+
+
+def test_no_check_fails(run):
+    process, _ = run
+    assert process.returncode == 0, process.stdout[-20_000:] + process.stderr[-4000:]
+
+
+def test_every_operation_succeeded_at_least_once(run):
+    _, entries = run
+    operations = contract.operations(contract.load())
+    unseen = {operation.id for operation in operations} - {"getContract"}
+    for entry in entries:
+        path = urlsplit(entry["request"]["url"]).path
+        method = entry["request"]["method"]
+        operation = next((o for o in operations if o.method == method and o.pattern.fullmatch(path)), None)
+        if operation is not None and 200 <= entry["response"]["status"] < 300:
+            unseen.discard(operation.id)
+    # A job can be retried only while it is failed, paused only while it is active: these need the right moment, which the
+    # black-box tests of job control make, and which an inventor of requests meets only by luck.
+    moments = {"pauseJob", "resumeJob", "retryJob", "cancelJob", "cancelExperiment", "retryExperiment", "updateJob", "deleteCheckpoint", "pinCheckpoint", "unpinCheckpoint"}
+    assert unseen - moments == set()

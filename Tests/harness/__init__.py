@@ -1,0 +1,1 @@
+"""What the black-box suites share: starting the real daemon and talking to it."""
