@@ -15,7 +15,7 @@ PYTHON_READY := .venv/.ready
 REQUIREMENTS := Sources/trainer/requirements.txt
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 SYSTEM_PACKAGES := build-essential ca-certificates curl git jq libcurl4-openssl-dev libsimdjson-dev libsqlite3-dev libuv1-dev \
-	node-llhttp pkg-config procps python3 python3-venv util-linux wrk
+	node-llhttp pkg-config python3 python3-venv wrk
 
 # $(call step,NAME,WHAT IT DOES,COMMAND): runs a command quietly; its output is shown where it fails.
 define step
@@ -74,11 +74,11 @@ $(STAMPS)/system: Makefile
 			|| { tail -n 30 $(LOGS)/system.log; exit 1; }; fi
 	@touch $@
 
-# The trainer's Python. PyTorch comes first: the build for CPUs where there is one, else the common build of the same version.
-$(PYTHON_READY): $(REQUIREMENTS) | $(STAMPS)/system
+# The Python packages. PyTorch comes first, in the build for CPUs where there is one ("+cpu"), else in the common build.
+$(PYTHON_READY): $(REQUIREMENTS) Tests/requirements.txt | $(STAMPS)/system
 	$(call step,python,installing the Python packages,\
 		python3 -m venv .venv && export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
-		torch=$$(grep --only-matching --extended-regexp '^torch==[0-9.]+' $(REQUIREMENTS)) && \
-		{ .venv/bin/pip install "$$torch+cpu" || .venv/bin/pip install "$$torch"; } && \
-		.venv/bin/pip install --requirement $(REQUIREMENTS))
+		torch=$$(grep --max-count=1 '^torch==' $(REQUIREMENTS)) && \
+		{ .venv/bin/pip install "$$torch" || .venv/bin/pip install "$${torch%+cpu}"; } && \
+		grep --invert-match '^torch==' $(REQUIREMENTS) | .venv/bin/pip install --requirement /dev/stdin --requirement Tests/requirements.txt)
 	@touch $@

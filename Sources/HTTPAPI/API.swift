@@ -25,8 +25,7 @@ public final class API: HTTPHandler {
             let (route, parameters) = try find(request)
             let caller = try identify(request, route: route)
             try checkPhase(route)
-            let call = Call(
-                exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, requestID: "")
+            let call = Call(exchange: exchange, route: route, parameters: parameters, caller: caller, service: service)
             try call.checkQuery()
             run(call)
         } catch {

@@ -11,17 +11,13 @@ final class Call {
     let caller: Caller
     let service: AnnealService
     private let parameters: [String]
-    private let requestID: String
 
-    init(
-        exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, requestID: String
-    ) {
+    init(exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService) {
         self.exchange = exchange
         self.route = route
         self.parameters = parameters
         self.caller = caller
         self.service = service
-        self.requestID = requestID
     }
 
     var request: HTTPRequest { exchange.request }
@@ -34,6 +30,7 @@ final class Call {
     /// Answers with the problem of `error`.
     func fail(_ error: any Error) {
         let problem = Problem(error)
+        let requestID = service.identifiers.next(.request)
         if problem.isUnexpected {
             service.log.error("request failed", metadata: ["request_id": "\(requestID)", "operation": "\(route.operation)", "error": "\(error)"])
         }

@@ -94,9 +94,9 @@ extension AnnealService {
     /// Ends a queued job with the outputs of an equal one.
     nonisolated static func finishFromCache(_ jobID: String, twin: JobRecord, in writer: WriteTransaction, at moment: Timestamp) throws {
         try writer.setOutputs(job: jobID, outputs: twin.outputs, summary: twin.summary)
+        let message = "equal to job \(twin.id), whose outputs are used"
+        try writer.transition(job: jobID, from: [.queued], to: .succeeded, reason: .cached, message: message, at: moment)
         try writer.setCachedFrom(job: jobID, twin.id)
-        try writer.transition(
-            job: jobID, from: [.queued], to: .succeeded, reason: .cached, message: "equal to job \(twin.id), whose outputs are used", at: moment)
     }
 
     /// Fails a job that never got to an attempt.

@@ -17,7 +17,8 @@ struct AttemptOutcome: Sendable, Equatable {
     var attemptState: AttemptState
     var disposition: Disposition
     var reason: Reason
-    var message: String
+    /// What happened, in words; `nil` for a success, which needs none.
+    var message: String?
 
     /// The facts beside the exit record.
     struct Context: Sendable {
@@ -72,7 +73,7 @@ struct AttemptOutcome: Sendable, Equatable {
 
     private static func success(_ context: Context) -> AttemptOutcome {
         if let fault = context.reportFault { return failure(.crashed, "the worker ended well, but \(fault)", context) }
-        return AttemptOutcome(attemptState: .succeeded, disposition: .succeed, reason: .succeeded, message: "")
+        return AttemptOutcome(attemptState: .succeeded, disposition: .succeed, reason: .succeeded, message: nil)
     }
 
     private static func interruption(_ exit: ExitRecord, _ context: Context) -> AttemptOutcome {

@@ -86,7 +86,8 @@ struct YAMLReader {
     }
 
     private func value(of scalar: Node.Scalar) throws(SpecError) -> JSONValue {
-        try Self.refuseTag(scalar.tag, scalar.mark)
+        // Yams gives every quoted scalar the tag of a string.
+        if scalar.style == .plain || scalar.tag.rawValue != "tag:yaml.org,2002:str" { try Self.refuseTag(scalar.tag, scalar.mark) }
         guard scalar.string.utf8.count <= SpecLimits.stringBytesMax else {
             throw Self.syntax(scalar.mark, "a string of more than \(SpecLimits.stringBytesMax) bytes", code: .tooLarge)
         }

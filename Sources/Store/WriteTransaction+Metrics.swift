@@ -70,7 +70,7 @@ private struct MetricOwner {
             "points": .array(
                 points.map { point in
                     [
-                        "key": .string(point.key), "step": JSONValue(point.step), "time": .string(point.at.description),
+                        "key": .string(point.key), "step": JSONValue(point.step), "time": .double(Double(point.at.milliseconds) / 1000),
                         "value": point.value.jsonNumber,
                     ]
                 }),

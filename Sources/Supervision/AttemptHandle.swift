@@ -25,6 +25,7 @@ public final class AttemptHandle {
     public private(set) var startedAtMs: Int64?
     /// True from the last event on.
     public private(set) var isOver = false
+    private var isDetached = false
 
     private let folder: AttemptFolder
     private let files: BlockingThread
@@ -106,7 +107,7 @@ public final class AttemptHandle {
 
     /// Stops to watch, and leaves shim and worker alone: a later `reattach` takes up from here. No event comes after it.
     public func detach() {
-        isOver = true
+        isDetached = true
         closeWatchers()
     }
 
@@ -114,6 +115,7 @@ public final class AttemptHandle {
     private func perform(_ command: JSONValue) async throws -> JSONValue? {
         let deadline = SystemTime.monotonicNanoseconds() + UInt64(Self.startPatience.wholeMilliseconds) * 1_000_000
         while !isOver {
+            guard !isDetached else { throw SupervisionError(.unreachable, message: "the attempt is no longer watched from here") }
             do {
                 return try await ControlClient.exchange(command, folder: folder, files: files)
             } catch let error as SupervisionError where error.code == .unreachable {
@@ -160,7 +162,7 @@ public final class AttemptHandle {
     }
 
     private func workerStarted(pid: Int32, at time: Int64) {
-        guard workerPID == nil, !isOver else { return }
+        guard workerPID == nil, !isOver, !isDetached else { return }
         workerPID = pid
         startedAtMs = time
         onEvent(.started(pid: pid, at: time))
@@ -193,7 +195,7 @@ public final class AttemptHandle {
                 // The file thread has been stopped: the daemon is going down, and the next one will look.
                 return detach()
             }
-            if !isOver { apply(finding) }
+            if !isOver, !isDetached { apply(finding) }
         }
     }
 

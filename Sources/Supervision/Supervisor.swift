@@ -11,7 +11,10 @@ public final class Supervisor {
     public nonisolated let attemptsDirectory: String
 
     private let shimPath: String
-    private let files = BlockingThread(name: "attempts")
+    /// New attempts are written to disk here, which waits for the disk again and again.
+    private let starts = BlockingThread(name: "attempt-starts")
+    /// Records are read and shims spoken to here, so that an end or a stop does not wait behind many starts.
+    private let files = BlockingThread(name: "attempt-files")
 
     /// - Parameters:
     ///   - shimPath: the program `anneal-shim`.
@@ -28,7 +31,7 @@ public final class Supervisor {
     public func start(_ launch: AttemptLaunch, onEvent: @escaping @LoopActor (AttemptEvent) -> Void) async throws -> AttemptHandle {
         let folder = AttemptFolder(path: launch.directory)
         let shimPath = self.shimPath
-        let shim = try await files.run {
+        let shim = try await starts.run {
             try folder.create(launch, bootID: try ShimIdentity.currentBootID())
             guard let lock = try folder.takeLock() else {
                 throw SupervisionError(.alreadyUsed, message: "the attempt in '\(folder.path)' has a supervisor already")

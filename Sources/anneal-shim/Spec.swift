@@ -51,10 +51,10 @@ extension Spec {
         workingDirectory = try document["working_directory"].flatMap { value throws(SpecError) -> String? in
             value.isNull ? nil : try Self.cString(value, name: "working_directory")
         }
-        timeLimit = document["time_limit_ms"]?.int.map(Int64.init)
+        timeLimit = milliseconds(document["time_limit_ms"])
         plan = StopPlan(document["ladder"] ?? .null, fallback: .standard)
-        stragglerGrace = document["straggler_grace_ms"]?.int.map(Int64.init) ?? 2_000
-        killPatience = document["kill_patience_ms"]?.int.map(Int64.init) ?? 30_000
+        stragglerGrace = milliseconds(document["straggler_grace_ms"]) ?? 2_000
+        killPatience = milliseconds(document["kill_patience_ms"]) ?? 30_000
         logBytesMax = document["log_bytes_max"]?.int.map(Int64.init)
         controlGroup =
             switch document["control_group"] {
@@ -89,4 +89,10 @@ extension Spec {
         guard !text.utf8.contains(0) else { throw SpecError(message: "\(name) of spec.json holds a zero byte") }
         return text
     }
+}
+
+/// A span of time in milliseconds, kept within what can be added to a clock; `nil` where there is none.
+func milliseconds(_ value: JSONValue?) -> Int64? {
+    guard let number = value?.int else { return nil }
+    return min(max(0, Int64(number)), 1 << 50)
 }

@@ -20,9 +20,11 @@ struct StopPlan: Equatable {
     /// Reads `ladder` of spec.json or of a stop command; what it leaves out is taken from `fallback`.
     init(_ document: JSONValue, fallback: StopPlan) {
         self = fallback
-        if let signal = document["checkpoint_signal"] { checkpointSignal = signal.int.map(Int32.init(truncatingIfNeeded:)) }
-        if let grace = document["checkpoint_grace_ms"]?.int { checkpointGrace = Int64(max(0, grace)) }
-        if let grace = document["terminate_grace_ms"]?.int { terminateGrace = Int64(max(0, grace)) }
+        if let signal = document["checkpoint_signal"] {
+            checkpointSignal = signal.int.flatMap { (1...64).contains($0) ? Int32($0) : nil }
+        }
+        if let grace = milliseconds(document["checkpoint_grace_ms"]) { checkpointGrace = grace }
+        if let grace = milliseconds(document["terminate_grace_ms"]) { terminateGrace = grace }
     }
 }
 

@@ -70,8 +70,8 @@ class Attempt:
         job = Job(self.kind, self.spec, {}, self.checkpoints, self.outputs, self.metrics)
         return sft.train(job, StopSignals()) if self.kind == "train" else create_model.create(job)
 
-    def start(self, **environment: str) -> subprocess.Popen:
-        """Start a process of its own, as anneald would."""
+    def start(self, launcher: list[str] | None = None, **environment: str) -> subprocess.Popen:
+        """Start a process of its own, as anneald would, or through a module that launches several."""
         self.number += 1
         document = {"version": 1, "kind": self.kind, "spec": self.spec, "inputs": {}, "gpus": []}
         (self.folder / "job.json").write_text(json.dumps(document), encoding="utf-8")
@@ -85,7 +85,7 @@ class Attempt:
             **environment,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "anneal_trainer"],
+            [sys.executable, "-m", *(launcher or []), "anneal_trainer"],
             env=os.environ | variables,
             cwd=self.folder,
             text=True,
@@ -93,10 +93,10 @@ class Attempt:
             stderr=subprocess.PIPE,
         )
 
-    def run(self, **environment: str) -> tuple[int, dict, str]:
+    def run(self, launcher: list[str] | None = None, **environment: str) -> tuple[int, dict, str]:
         """Run a process of its own to its end: exit code, outputs.json (empty when there is none), stdout."""
         (self.folder / "outputs.json").unlink(missing_ok=True)
-        process = self.start(**environment)
+        process = self.start(launcher, **environment)
         stdout, self.stderr = process.communicate()
         path = self.folder / "outputs.json"
         return process.returncode, json.loads(path.read_text()) if path.exists() else {}, stdout
@@ -147,7 +147,7 @@ def training(tmp_path, tiny_model):
         spec = {
             "method": "sft",
             "model": str(model or tiny_model),
-            "dataset": str(write_lines(folder / "train.jsonl", times_ten(range(40)) if records is None else records)),
+            "dataset": str(write_lines(folder / "train.jsonl", records or times_ten(range(40)))),
             "params": {"learning_rate": 1e-3, "max_length": 64, **params},
         }
         if validation is not None:

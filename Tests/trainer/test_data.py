@@ -72,7 +72,8 @@ def test_texts_come_from_every_format(tmp_path):
         {"text": "t"},
     ]
     texts = read_texts(write_lines(tmp_path / "d.jsonl", records), "/tokenizer/train_on")
-    expected = ["user\n1*10=?", "assistant\n10", "i", "o", "p", "c", "r", "user\nq", "assistant\na", "assistant\na", "t"]
+    expected = ["user\n1*10=?", "assistant\n10", "i", "o", "p", "c", "r", "t"]
+    expected += ["user\nq", "assistant\na", "assistant\na"]
     assert sorted(texts) == sorted(expected)
 
 

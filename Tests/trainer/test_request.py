@@ -22,11 +22,17 @@ def train_problems(tmp_path, environment=None, **spec) -> dict[str, str]:
 
 def test_defaults_are_those_of_the_contract(tmp_path):
     request = TrainRequest.parse(job(tmp_path, model="/m", dataset="/d"), {})
-    assert (request.epochs, request.max_steps, request.global_batch_size, request.micro_batch_size) == (1, None, 32, 1)
-    assert (request.learning_rate, request.weight_decay, request.beta1, request.beta2) == (5e-6, 0.1, 0.9, 0.98)
-    assert (request.epsilon, request.max_grad_norm, request.schedule, request.max_length) == (1e-5, 1.0, "constant", 1024)
-    assert (request.validate_every, request.validate_at_start, request.accumulation, request.lora) == (0, False, 32, None)
-    assert (request.checkpoint.keep_top_k, request.checkpoint.metric, request.checkpoint.mode) == (3, "val_loss", "min")
+    expected = {
+        **{"epochs": 1, "max_steps": None, "global_batch_size": 32, "micro_batch_size": 1, "max_length": 1024},
+        **{"learning_rate": 5e-6, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-5},
+        **{"max_grad_norm": 1.0, "schedule": "constant", "warmup_steps": 0, "min_learning_rate": 0, "seed": 42},
+        **{"validate_every": 0, "validate_at_start": False, "validation_batches": 0, "validation_batch_size": 32},
+        **{"shuffle": True, "precision": "auto", "gradient_checkpointing": False, "only_final_turn": False},
+        **{"log_every": 1, "lora": None, "chat_template": None, "accumulation": 32},
+    }
+    assert {key: getattr(request, key) for key in expected} == expected
+    rules = request.checkpoint
+    assert (rules.every, rules.keep_top_k, rules.metric, rules.mode) == (None, 3, "val_loss", "min")
 
 
 def test_validation_at_start_is_on_when_there_is_validation_data(tmp_path):
@@ -45,7 +51,7 @@ def test_every_error_is_told_at_once(tmp_path):
         tmp_path,
         method="dpo",
         modle="x",
-        params={"learning_rat": 1, "epochs": 0, "beta1": 1.0, "shuffle": "yes", "schedule": "step", "lora": {"rang": 4}},
+        params={"learning_rat": 1, "epochs": 0, "beta1": 1.0, "shuffle": "y", "schedule": "step", "lora": {"rang": 4}},
         checkpoint={"every": -1, "keep": 3, "mode": "best"},
     )
     assert set(found) == {

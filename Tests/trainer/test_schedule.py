@@ -27,7 +27,8 @@ def test_cosine_with_warmup_gives_the_known_rates(step, rate):
 
 
 def test_linear_falls_evenly_and_constant_not_at_all():
-    assert [learning_rate(step, 4, "linear", 1.0, 0.2, 0) for step in range(5)] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
+    linear = [learning_rate(step, 4, "linear", 1.0, 0.2, 0) for step in range(5)]
+    assert linear == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
     assert [learning_rate(step, 4, "constant", 1.0, 0.2, 1) for step in range(3)] == [0.5, 1, 1]
 
 

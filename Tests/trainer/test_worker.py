@@ -77,9 +77,9 @@ def test_a_kind_that_is_not_this_workers_and_an_environment_without_a_job_are_re
 
 def test_a_run_tells_its_outputs_and_prints_a_line_a_step(training):
     long = {"messages": [{"role": "user", "content": "long " * 200}, {"role": "assistant", "content": "x"}]}
-    attempt = training(
-        "job", {"global_batch_size": 8, "max_steps": 3}, records=[*times_ten(range(40)), long], validation=times_ten([7])
-    )
+    records = [*times_ten(range(40)), long]
+    params = {"global_batch_size": 8, "max_steps": 3}
+    attempt = training("job", params, records=records, validation=times_ten([7]))
     code, outputs, stdout = attempt.run()
     assert code == 0, attempt.stderr
     assert set(outputs["outputs"]) == {"checkpoint.best", "checkpoint.last", "model"}
@@ -169,7 +169,8 @@ def test_sigusr1_saves_and_goes_on(training):
     assert stop_at(attempt, 3, signal.SIGUSR1) == 0
     saved = sorted(int(path.name.removeprefix("step_")) for path in attempt.checkpoints.iterdir())
     assert len(saved) == 2 and 3 <= saved[0] < 40 and saved[1] == 40
-    assert "val_loss" in json.loads((attempt.checkpoints / f"step_{saved[0]}" / "checkpoint.json").read_text())["metrics"]
+    record = json.loads((attempt.checkpoints / f"step_{saved[0]}" / "checkpoint.json").read_text())
+    assert "val_loss" in record["metrics"]
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over_and_the_run_still_ends_the_same(training):
@@ -195,6 +196,22 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_only_tells_its_outputs(
     assert code == 0 and second["outputs"] == first["outputs"]
     assert second["summary"] | {"seconds": 0} == first["summary"] | {"seconds": 0}
     assert losses(attempt) == [] and len(read_metrics(attempt.metrics)) == 1
+
+
+def test_two_processes_train_as_one(training, plain_model):
+    """Seven validation samples in batches of two: neither batches nor samples divide evenly over two processes."""
+    params = {"global_batch_size": 8, "max_steps": 4, "validation_batch_size": 2, "learning_rate": 1e-3}
+    options = {"checkpoint": {"every": 2}, "validation": times_ten([1, 22, 333, 4444, 5, 66, 777]), "model": plain_model}
+    alone, pair = training("alone", params, **options), training("pair", params, **options)
+    assert alone.run()[0] == 0
+    code, outputs, stdout = pair.run(["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"])
+    assert code == 0, pair.stderr
+    for key in ("train/loss", "train/grad_norm", "validation/val_loss", "train/num_valid_samples"):
+        assert [value for _, value in losses(pair, key)] == pytest.approx(
+            [value for _, value in losses(alone, key)], abs=1e-5, rel=1e-4
+        )
+    assert sorted(path.name for path in pair.checkpoints.iterdir()) == ["step_2", "step_4"]
+    assert outputs["summary"]["steps"] == 4 and stdout.count("step 4/4  loss") == 1
 
 
 def test_convert_runs_as_a_process(training, tmp_path):

@@ -13,6 +13,12 @@ from .fields import describe
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
+#: Where the texts of a record are, over all formats: messages, input_output, preference (two spellings), plain text.
+TEXT_KEYS = (
+    *("messages", "prompt", "chosen", "rejected", "chosen_response", "rejected_response"),
+    *("input", "output", "text"),
+)
+
 Parsed = TypeVar("Parsed")
 
 
@@ -131,7 +137,7 @@ def check_text(value: Any, pointer: str, line: int, problems: list[Problem]) -> 
 
 def pieces_of(record: dict, line: int, problems: list[Problem]) -> Iterator[str]:
     """The texts of a record, by the keys it has."""
-    for key in ("messages", "prompt", "chosen", "rejected", "chosen_response", "rejected_response", "input", "output", "text"):
+    for key in TEXT_KEYS:
         value = record.get(key)
         if value is None:
             continue

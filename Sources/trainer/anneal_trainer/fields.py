@@ -71,7 +71,8 @@ class Fields:
         return value
 
     def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
-        return self.take(key, default, lambda value: None if value in choices else f"must be one of {', '.join(choices)}")
+        known = f"must be one of {', '.join(choices)}"
+        return self.take(key, default, lambda value: None if value in choices else known)
 
     def finish(self, hint: str) -> None:
         """Report every key that was not asked for."""

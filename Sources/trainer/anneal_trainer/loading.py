@@ -24,12 +24,9 @@ from .trainer import AnnealTrainer, StepRules
 ADAPTER_NAME = "adapter"
 
 
-def is_main_process() -> bool:
-    return PartialState().is_main_process
-
-
-def wait_for_everyone() -> None:
-    PartialState().wait_for_everyone()
+def processes() -> PartialState:
+    """The processes of this run, which accelerate finds out from torchrun's environment; without it there is one."""
+    return PartialState(cpu=not torch.accelerator.is_available())
 
 
 def load_tokenizer(request: TrainRequest) -> PreTrainedTokenizerBase:
@@ -68,7 +65,7 @@ def build_trainer(
 ) -> AnnealTrainer:
     """TRL's trainer over tokenised data, with the weights of the model or of the checkpoint to resume from."""
     transformers.utils.logging.disable_progress_bar()
-    if torch.cuda.device_count() > 1 and PartialState().num_processes == 1:
+    if torch.cuda.device_count() > 1 and processes().num_processes == 1:
         raise BadRequest(
             f"one process sees {torch.cuda.device_count()} GPUs; give the job one GPU, or start one process per GPU "
             "with torchrun"
@@ -156,5 +153,6 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )

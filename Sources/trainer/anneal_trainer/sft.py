@@ -58,16 +58,18 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     if validation_tokens is not None:
         say_dropped(say, "validation", validation_tokens, limit)
         if not len(validation_tokens):
-            raise BadData(f"no validation sample is shorter than {limit} tokens", [Problem("all too long", "/validation")])
+            detail = f"no validation sample is shorter than {limit} tokens"
+            raise BadData(detail, [Problem(detail, "/validation")])
     steps = schedule.total_steps(len(tokens), request.global_batch_size, request.epochs, request.max_steps)
 
     rules = request.checkpoint
     folder = CheckpointFolder(job.checkpoint_dir, rules.metric, rules.mode, rules.keep_top_k)
-    if loading.is_main_process():
+    processes = loading.processes()
+    if processes.is_main_process:
         folder.prepare()
-    loading.wait_for_everyone()
+    processes.wait_for_everyone()
     resume = folder.newest_sound(say)
-    metrics = MetricsLog(job.metrics_path if loading.is_main_process() else None)
+    metrics = MetricsLog(job.metrics_path if processes.is_main_process else None)
     trainer = loading.build_trainer(request, tokenizer, tokens, validation_tokens, steps, folder, resume)
     trainer.attach(folder, metrics, signals, Progress.read(resume.state) if resume else Progress())
     stopped = run(trainer, request, resume, steps, tokens, validation_tokens)
@@ -98,7 +100,9 @@ def run(
             trainer.validate(0)
         elif resume is not None and "val_loss" not in resume.metrics:
             # A stop came before this step's validation: it is made up for now, so nothing is missing in the curve.
-            trainer.folder.add_metrics(resume, {"val_loss": trainer.validate(start)})
+            loss = trainer.validate(start)
+            if trainer.is_world_process_zero():
+                trainer.folder.add_metrics(resume, {"val_loss": loss})
     if resume is not None:
         trainer.last_losses = resume.metrics | trainer.last_losses
     if start < steps:

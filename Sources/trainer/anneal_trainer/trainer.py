@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
@@ -24,6 +21,7 @@ from .merged import save_merged
 from .metrics import MetricsLog
 from .request import TrainRequest
 from .signals import StopSignals
+from .validation import validation_loss
 
 if TYPE_CHECKING:
     from .sft import Progress
@@ -65,9 +63,8 @@ class RunOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         request = self.rules.request
-        return schedule.sample_order(
-            self.samples, request.global_batch_size, self.rules.total, request.shuffle, request.seed
-        )
+        size, total = request.global_batch_size, self.rules.total
+        return schedule.sample_order(self.samples, size, total, request.shuffle, request.seed)
 
 
 class AnnealTrainer(SFTTrainer):
@@ -121,10 +118,8 @@ class AnnealTrainer(SFTTrainer):
             request, total = self.request, self.rules.total
 
             def factor(step: int) -> float:
-                rate = schedule.learning_rate(
-                    step, total, request.schedule, request.learning_rate, request.min_learning_rate, request.warmup_steps
-                )
-                return rate / request.learning_rate
+                peak, floor = request.learning_rate, request.min_learning_rate
+                return schedule.learning_rate(step, total, request.schedule, peak, floor, request.warmup_steps) / peak
 
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
             self._created_lr_scheduler = True
@@ -218,43 +213,18 @@ class AnnealTrainer(SFTTrainer):
         self.control.should_training_stop = True
 
     def validate(self, step: int) -> float | None:
-        """The mean loss over every unmasked token of the validation set, logged at `step`; None when interrupted.
-
-        transformers' own evaluation averages the batches' means, which weighs short batches too much. Validation
-        leaves the random state as it was, so that a run is the same with it and without.
-        """
+        """Compute the validation loss and log it at `step`; None when a stop signal interrupted it."""
         begun = time.monotonic()
-        total, count = 0.0, 0
-        with self.frozen_randomness(), torch.no_grad(), self.accelerator.autocast():
-            self.model.eval()
-            for index, inputs in enumerate(self.get_eval_dataloader()):
-                if index == self.request.validation_batches > 0:
-                    break
-                if self.any_rank(self.signals.stop_requested):
-                    return None
-                inputs = self._prepare_inputs(inputs)
-                tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
-                total += float(self.compute_loss(self.model, inputs)) * tokens
-                count += tokens
+        loss = validation_loss(self)
         self._metrics["eval"].clear()
-        loss = self.over_ranks(total, "sum") / max(1, self.over_ranks(count, "sum"))
+        if loss is None:
+            return None
         seconds = time.monotonic() - begun
         self.last_losses["val_loss"] = loss
         self.metrics.write(step, {"validation/val_loss": loss, "timing/validation/total_validation_time": seconds})
         self.say(f"step {step}/{self.rules.total}  val_loss {loss:.4f}  {seconds:.3f} s")
         self.lap()
         return loss
-
-    @contextlib.contextmanager
-    def frozen_randomness(self) -> Iterator[None]:
-        """Put all random states back afterwards."""
-        states = random.getstate(), numpy.random.get_state()
-        with torch.random.fork_rng():
-            try:
-                yield
-            finally:
-                random.setstate(states[0])
-                numpy.random.set_state(states[1])
 
     def any_rank(self, flag: bool) -> bool:
         """Whether any process has the flag: signals reach processes at different moments, steps are common."""
