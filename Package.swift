@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
         .target(name: "Datasets", dependencies: ["Domain", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
-        .target(name: "Generation", dependencies: ["Domain", "JSON", "EventLoop", "HTTPClient", "CPosix"]),
+        .target(name: "Generation", dependencies: ["CPosix", "Datasets", "Domain", "EventLoop", "Evaluation", "HTTPClient", "JSON"]),
 
         // Use cases
         .target(
@@ -75,11 +75,29 @@ let package = Package(
         .executableTarget(
             name: "anneald",
             dependencies: ["Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser, logging, yams]),
-        .executableTarget(name: "anneal", dependencies: ["APITypes", "HTTPClient", "JSON", "CPosix", argumentParser]),
+        .executableTarget(name: "anneal", dependencies: ["APITypes", "Domain", "HTTPClient", "JSON", "Terminal", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
             name: "anneal-worker",
             dependencies: ["CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON"]),
+
+        // Tests
+        .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON", collections]),
+        .testTarget(name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "JSON"], exclude: ["reference_seed.py"]),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
+        .testTarget(name: "DomainTests", dependencies: ["Domain"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "JSON"]),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
+        .testTarget(name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "HTTPServer"]),
+        .testTarget(name: "HTTPServerTests", dependencies: ["EventLoop", "HTTPServer"]),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
+        .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
+        .testTarget(name: "StoreTests", dependencies: ["Domain", "JSON", "Store"]),
+        .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),
+        .testTarget(name: "TelemetryTests", dependencies: ["EventLoop", "JSON", "Telemetry"]),
+        .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -73,41 +73,60 @@ public struct StateEventData: Codable, Sendable, Equatable {
     }
 }
 
-/// The `data` of a `metric` event: what a worker wrote for one step.
+/// The `data` of a `metric` event: points that a worker wrote.
 public struct MetricEventData: Codable, Sendable, Equatable {
-    /// The optimizer step, or units done.
-    public var step: Int
-    /// Unix seconds.
-    public var time: Double
     /// The number of the attempt.
     public var attempt: Int
-    /// By key.
-    public var values: OrderedMap<MetricValue>
-    /// How far it is.
+    /// In the order in which they were written.
+    public var points: [MetricEventPoint]
+    /// How far the job is now, not at the time of the event; left out where nothing is known.
     public var progress: ProgressView?
 
     enum CodingKeys: String, CodingKey {
-        case step
-        case time
         case attempt
-        case values
+        case points
         case progress
     }
 
     /// Makes one from its parts.
-    public init(step: Int, time: Double, attempt: Int, values: OrderedMap<MetricValue>, progress: ProgressView? = nil) {
-        self.step = step
-        self.time = time
+    public init(attempt: Int, points: [MetricEventPoint], progress: ProgressView? = nil) {
         self.attempt = attempt
-        self.values = values
+        self.points = points
         self.progress = progress
     }
 }
 
-/// The `data` of a `log` event, on `/v1/stream` and on the event form of `/v1/jobs/{id}/logs`.
+/// One point in a `metric` event.
+public struct MetricEventPoint: Codable, Sendable, Equatable {
+    /// The name of the metric, such as `train/loss`.
+    public var key: String
+    /// The optimizer step, or units done.
+    public var step: Int
+    /// Unix seconds.
+    public var time: Double
+    /// What was measured.
+    public var value: MetricValue
+
+    enum CodingKeys: String, CodingKey {
+        case key
+        case step
+        case time
+        case value
+    }
+
+    /// Makes one from its parts.
+    public init(key: String, step: Int, time: Double, value: MetricValue) {
+        self.key = key
+        self.step = step
+        self.time = time
+        self.value = value
+    }
+}
+
+/// The `data` of a `log` event of `/v1/jobs/{id}/logs`.
 public struct LogEventData: Codable, Sendable, Equatable {
-    /// The number of the attempt.
-    public var attempt: Int
+    /// The attempt that wrote it.
+    @Nullable public var attemptID: String?
     /// `stdout` or `stderr`.
     public var stream: String
     /// Bytes of the log before this piece.
@@ -118,7 +137,7 @@ public struct LogEventData: Codable, Sendable, Equatable {
     public var text: String
 
     enum CodingKeys: String, CodingKey {
-        case attempt
+        case attemptID = "attempt_id"
         case stream
         case offset
         case end
@@ -126,8 +145,8 @@ public struct LogEventData: Codable, Sendable, Equatable {
     }
 
     /// Makes one from its parts.
-    public init(attempt: Int, stream: String, offset: Int64, end: Int64, text: String) {
-        self.attempt = attempt
+    public init(attemptID: String? = nil, stream: String, offset: Int64, end: Int64, text: String) {
+        self.attemptID = attemptID
         self.stream = stream
         self.offset = offset
         self.end = end

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,12 +12,15 @@
 int cposix_close_on_exec_from(unsigned int first) { return close_range(first, ~0U, CLOSE_RANGE_CLOEXEC); }
 
 int cposix_try_lock(int descriptor) {
-    int result;
-    do {
-        result = flock(descriptor, LOCK_EX | LOCK_NB);
-    } while (result < 0 && errno == EINTR);
-    if (result == 0) return 1;
-    return errno == EWOULDBLOCK ? 0 : -1;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(descriptor, F_OFD_SETLK, &lock) == 0) return 1;
+    return errno == EAGAIN || errno == EACCES ? 0 : -1;
+}
+
+int cposix_is_locked(int descriptor) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(descriptor, F_OFD_GETLK, &lock) < 0) return -1;
+    return lock.l_type != F_UNLCK;
 }
 
 int cposix_open(int directory, const char *name, int flags, mode_t mode) {

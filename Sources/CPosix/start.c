@@ -59,11 +59,10 @@ _Noreturn static void report_and_exit(int descriptor, cposix_step step) {
 }
 
 static void reset_signals(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
-    // The two numbers that cannot be set, and those that libc keeps for itself, only give EINVAL.
-    for (int number = 1; number < NSIG; number++) sigaction(number, &action, NULL);
+    // Zeros are the kernel's struct sigaction with SIG_DFL. The system call itself, because sigaction of glibc leaves out the two
+    // signals that it keeps for itself, and its posix_spawn, which started the maker, ignores them. SIGKILL and SIGSTOP give EINVAL.
+    const char defaults[64] = {0};
+    for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, defaults, NULL, (size_t)8);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -81,16 +81,3 @@ private struct Pass {
         }
     }
 }
-
-extension Sequence where Element == UInt8 {
-    /// Two lower-case hexadecimal digits a byte.
-    var hexadecimal: String {
-        var digits: [UInt8] = []
-        let alphabet = Array("0123456789abcdef".utf8)
-        for byte in self {
-            digits.append(alphabet[Int(byte >> 4)])
-            digits.append(alphabet[Int(byte & 15)])
-        }
-        return String(decoding: digits, as: UTF8.self)
-    }
-}

@@ -11,6 +11,8 @@ public struct JSONLineReader {
     public struct Line {
         /// Counted from 1.
         public var number: Int
+        /// Bytes of the file before the line.
+        public var offset: Int
         /// Without its line feed and a carriage return before it; empty for a line that is too long.
         public var bytes: UnsafeBufferPointer<UInt8>
         /// True where the line has more than `lineBytesMax` bytes.
@@ -56,6 +58,9 @@ private struct LineAssembly {
     let lineBytesMax: Int
     private var held: [UInt8] = []
     private var number = 0
+    private var offset = 0
+    /// Bytes of the line so far, also where they are not kept.
+    private var heldCount = 0
     private var isOverlong = false
 
     init(lineBytesMax: Int) { self.lineBytesMax = lineBytesMax }
@@ -67,8 +72,8 @@ private struct LineAssembly {
             let end = UnsafeRawPointer(base).distance(to: UnsafeRawPointer(found))
             let piece = UnsafeBufferPointer(rebasing: chunk[start..<end])
             start = end + 1
-            if held.isEmpty, !isOverlong {
-                try emit(piece, isTerminated: true, onLine)
+            if heldCount == 0 {
+                try emit(piece, length: piece.count, isTerminated: true, onLine)
             } else {
                 hold(piece)
                 try emitHeld(isTerminated: true, onLine)
@@ -78,10 +83,11 @@ private struct LineAssembly {
     }
 
     mutating func finish(_ onLine: (JSONLineReader.Line) throws -> Void) throws {
-        if !held.isEmpty || isOverlong { try emitHeld(isTerminated: false, onLine) }
+        if heldCount > 0 { try emitHeld(isTerminated: false, onLine) }
     }
 
     private mutating func hold(_ piece: UnsafeBufferPointer<UInt8>) {
+        heldCount += piece.count
         if isOverlong { return }
         if held.count + piece.count > lineBytesMax {
             isOverlong = true
@@ -94,19 +100,24 @@ private struct LineAssembly {
     private mutating func emitHeld(isTerminated: Bool, _ onLine: (JSONLineReader.Line) throws -> Void) throws {
         let line = held
         held.removeAll(keepingCapacity: true)
-        try line.withUnsafeBufferPointer { try emit($0, isTerminated: isTerminated, onLine) }
+        let length = heldCount
+        heldCount = 0
+        try line.withUnsafeBufferPointer { try emit($0, length: length, isTerminated: isTerminated, onLine) }
         isOverlong = false
     }
 
     private mutating func emit(
-        _ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool, _ onLine: (JSONLineReader.Line) throws -> Void
+        _ bytes: UnsafeBufferPointer<UInt8>, length: Int, isTerminated: Bool, _ onLine: (JSONLineReader.Line) throws -> Void
     ) throws {
         number += 1
+        let start = offset
+        offset += length + 1
         let isTooLong = isOverlong || bytes.count > lineBytesMax
         var end = isTooLong ? 0 : bytes.count
         if end > 0, bytes[end - 1] == 0x0D { end -= 1 }
         try onLine(
             JSONLineReader.Line(
-                number: number, bytes: UnsafeBufferPointer(rebasing: bytes[..<end]), isTooLong: isTooLong, isTerminated: isTerminated))
+                number: number, offset: start, bytes: UnsafeBufferPointer(rebasing: bytes[..<end]), isTooLong: isTooLong,
+                isTerminated: isTerminated))
     }
 }

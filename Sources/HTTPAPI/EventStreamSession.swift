@@ -84,7 +84,7 @@ final class EventStreamSession {
     /// Sends an event that is wanted, and ends the stream after the event that is its last.
     private func pass(_ event: EventRecord) {
         guard filter.covers(event) else { return }
-        if filter.wants(event) { writer.write(format.frame(type: event.type, id: event.seq, document: Self.document(event))) }
+        if filter.wants(event) { writer.write(format.frame(type: event.type, id: event.seq, document: document(event))) }
         if endsStream(event) { finish() }
     }
 
@@ -130,12 +130,18 @@ final class EventStreamSession {
         if writer.bufferedBytes <= ServiceLimits.streamBufferBytesMax { catchUp() }
     }
 
-    static func document(_ event: EventRecord) -> JSONValue {
+    private func document(_ event: EventRecord) -> JSONValue {
         var members: JSONObject = ["seq": .int(event.seq), "type": .string(event.type), "at": .string(event.at.description)]
         members["experiment_id"] = event.experimentID.map(JSONValue.string) ?? .null
         members["job_id"] = event.jobID.map(JSONValue.string) ?? .null
         members["attempt_id"] = event.attemptID.map(JSONValue.string) ?? .null
-        members["data"] = event.payload
+        var data = event.payload
+        // How far the job is now travels with its metrics; it is not part of the record.
+        if event.type == "metric", let job = event.jobID, let progress = service.progressDocument(job), case .object(var fields) = data {
+            fields["progress"] = progress
+            data = .object(fields)
+        }
+        members["data"] = data
         return .object(members)
     }
 

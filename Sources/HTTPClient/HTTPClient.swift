@@ -50,7 +50,7 @@ public final class HTTPClient {
 
     /// Sends a request and collects the answer.
     public func send(_ request: HTTPClientRequest) async throws(HTTPClientError) -> HTTPClientResponse {
-        try await start { try CurlTransfer(request) }.get()
+        try await start { () throws(HTTPClientError) in try CurlTransfer(request) }.get()
     }
 
     /// Sends a request and hands the body of a successful answer over piece by piece; other bodies are collected.
@@ -62,7 +62,7 @@ public final class HTTPClient {
         _ request: HTTPClientRequest, onHead: (@LoopActor (HTTPClientResponse) -> Void)? = nil,
         onChunk: @escaping @LoopActor ([UInt8]) -> Bool
     ) async throws(HTTPClientError) -> HTTPClientResponse {
-        try await start {
+        try await start { () throws(HTTPClientError) in
             // Curl calls back only within `curl_multi_socket_action`, which is called on the loop alone.
             try CurlTransfer(
                 request, onHead: onHead.map { onHead in { head in LoopActor.assumeIsolated { onHead(head) } } },

@@ -20,6 +20,7 @@ final class HTTPConnection {
     /// None once the connection is closed.
     private(set) var stream: UnsafeMutablePointer<uv_stream_t>?
     private let timer: UnsafeMutablePointer<uv_timer_t>
+    private let loop: UnsafeMutablePointer<uv_loop_t>
     private var armedUntil: UInt64?
 
     /// What has come and cannot be looked at yet.
@@ -47,14 +48,14 @@ final class HTTPConnection {
         self.remote = remote
         parser = HTTPRequestParser(limits: server.limits)
         timer = .allocate(capacity: 1)
-        uv_timer_init(stream.pointee.loop, timer)
-        state = HTTPConnectionState(
-            times: server.times, drainedBodyBytesMax: server.limits.drainedBodyBytesMax, now: uv_now(stream.pointee.loop))
+        loop = stream.pointee.loop
+        uv_timer_init(loop, timer)
+        state = HTTPConnectionState(times: server.times, drainedBodyBytesMax: server.limits.drainedBodyBytesMax, now: uv_now(loop))
         UVHandle.attach(self, to: stream)
         UVHandle.attach(self, to: timer)
     }
 
-    private var now: UInt64 { uv_now(timer.pointee.loop) }
+    private var now: UInt64 { loop.pointee.time }
 
     /// Bytes of answers that the peer has not taken.
     var unsentCount: Int { output.count + (inFlight?.count ?? 0) }
@@ -257,14 +258,14 @@ final class HTTPConnection {
         HTTPResponseHead.append(
             status: refusal.status, headers: ["Content-Type": "application/problem+json"], framing: .length(body.count), to: output)
         HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: false, minorVersion: 1, to: output)
-        if parser.head.method != .head { output.append(body) }
+        if !parser.head.isHeadMethod { output.append(body) }
         closing = .lingering
         advance()
     }
 
     func respond(_ exchange: HTTPExchange, _ status: HTTPStatus, headers: HTTPHeaders, body: [UInt8]) {
         let keepsAlive = state.answerBegan(isStreamed: false, wantsClose: HTTPResponseHead.wantsClose(headers))
-        let isHead = exchange.request.method == .head
+        let isHead = exchange.request.head.isHeadMethod
         HTTPResponseHead.append(status: status, headers: headers, framing: .length(body.count), keepsContentLength: isHead, to: output)
         HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: keepsAlive, minorVersion: exchange.request.minorVersion, to: output)
         if !isHead, status.allowsBody { output.append(body) }
@@ -275,7 +276,7 @@ final class HTTPConnection {
         let keepsAlive = state.answerBegan(isStreamed: false, wantsClose: response.wantsClose)
         output.append(response.head)
         HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: keepsAlive, minorVersion: exchange.request.minorVersion, to: output)
-        if exchange.request.method != .head, response.status.allowsBody { output.append(response.body) }
+        if !exchange.request.head.isHeadMethod, response.status.allowsBody { output.append(response.body) }
         endAnswer()
     }
 
@@ -286,7 +287,7 @@ final class HTTPConnection {
         } else {
             framing = exchange.request.minorVersion == 0 ? .close : .chunked
         }
-        let isSuppressed = exchange.request.method == .head || !status.allowsBody
+        let isSuppressed = exchange.request.head.isHeadMethod || !status.allowsBody
         let wantsClose = HTTPResponseHead.wantsClose(headers) || (framing == .close && !isSuppressed)
         let keepsAlive = state.answerBegan(isStreamed: true, wantsClose: wantsClose)
         HTTPResponseHead.append(status: status, headers: headers, framing: framing, to: output)
@@ -364,7 +365,7 @@ final class HTTPConnection {
         if let armedUntil, armedUntil <= deadline { return }
         armedUntil = deadline
         let current = now
-        uv_timer_start(timer, HTTPStreamCallbacks.timer, deadline > current ? deadline - current : 0, 0)
+        uv_timer_start(timer, HTTPStreamCallbacks.timerFired, deadline > current ? deadline - current : 0, 0)
     }
 
     func timerFired() {

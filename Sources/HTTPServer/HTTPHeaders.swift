@@ -6,21 +6,30 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral, Sequence {
     private enum Storage {
         /// Fields of a request, still as bytes.
         case wire(HTTPHead)
-        case list([Element])
+        /// Without labels, so that a literal's array is taken as it is.
+        case list([(String, String)])
     }
 
     private var storage: Storage
 
     public init() { storage = .list([]) }
-    public init(_ fields: [Element]) { storage = .list(fields) }
-    public init(dictionaryLiteral elements: (String, String)...) { storage = .list(elements.map { (name: $0.0, value: $0.1) }) }
+    public init(_ fields: [Element]) { storage = .list(fields.map { ($0.name, $0.value) }) }
+    public init(dictionaryLiteral elements: (String, String)...) { storage = .list(elements) }
     init(head: HTTPHead) { storage = .wire(head) }
 
     /// All fields.
     public var fields: [Element] {
         switch storage {
-        case .list(let fields): fields
+        case .list(let fields): fields.map { (name: $0.0, value: $0.1) }
         case .wire(let head): head.fields.map { (name: head.text($0.name), value: head.text($0.value)) }
+        }
+    }
+
+    /// Calls `body` for each field, without building a list.
+    func forEachField(_ body: (_ name: String, _ value: String) -> Void) {
+        switch storage {
+        case .list(let fields): for (name, value) in fields { body(name, value) }
+        case .wire(let head): for field in head.fields { body(head.text(field.name), head.text(field.value)) }
         }
     }
 
@@ -36,7 +45,7 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral, Sequence {
     public subscript(name: String) -> String? {
         get {
             switch storage {
-            case .list(let fields): fields.first { Self.isSame($0.name, name) }?.value
+            case .list(let fields): fields.first { Self.isSame($0.0, name) }?.1
             case .wire(let head): head.firstValue(name).map { head.text($0) }
             }
         }
@@ -49,17 +58,16 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral, Sequence {
     /// The values of all fields of this name.
     public func values(_ name: String) -> [String] {
         switch storage {
-        case .list(let fields): fields.filter { Self.isSame($0.name, name) }.map(\.value)
+        case .list(let fields): fields.filter { Self.isSame($0.0, name) }.map { $0.1 }
         case .wire(let head): head.allValues(name).map { head.text($0) }
         }
     }
 
     /// Adds a field after the others.
     public mutating func add(_ name: String, _ value: String) {
-        var fields = self.fields
-        storage = .list([])
-        fields.append((name: name, value: value))
-        storage = .list(fields)
+        var list = takeList()
+        list.append((name, value))
+        storage = .list(list)
     }
 
     /// Replaces all fields of the name by one.
@@ -67,7 +75,14 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral, Sequence {
 
     /// Removes all fields of the name.
     public mutating func remove(_ name: String) {
-        storage = .list(fields.filter { !Self.isSame($0.name, name) })
+        storage = .list(takeList().filter { !Self.isSame($0.0, name) })
+    }
+
+    /// The fields as a list that nobody else holds, so that changing it copies nothing.
+    private mutating func takeList() -> [(String, String)] {
+        defer { storage = .list([]) }
+        if case .list(let fields) = storage { return fields }
+        return fields.map { ($0.name, $0.value) }
     }
 
     public func makeIterator() -> IndexingIterator<[Element]> { fields.makeIterator() }

@@ -1,15 +1,21 @@
 /// Why the server itself answers a request, and with what.
-struct HTTPRefusal: Error, Equatable {
-    var status: HTTPStatus
+///
+/// A class, so that the results which nearly never hold one stay as small as a pointer.
+final class HTTPRefusal: Error, Equatable {
+    let status: HTTPStatus
     /// A stable word for programs, such as `missing_host`.
-    var code: String
+    let code: String
     /// A sentence for people.
-    var detail: String
+    let detail: String
 
     init(_ status: HTTPStatus, _ code: String, _ detail: String) {
         self.status = status
         self.code = code
         self.detail = detail
+    }
+
+    static func == (left: HTTPRefusal, right: HTTPRefusal) -> Bool {
+        left.status == right.status && left.code == right.code && left.detail == right.detail
     }
 
     /// The body of the answer (RFC 9457). The type `about:blank` says that the title is the status's own phrase.

@@ -17,7 +17,7 @@ final class HTTPRequestParser {
     }
 
     private let raw: UnsafeMutablePointer<llhttp_t>
-    private let rules: HTTPHeadRules
+    private let limits: HTTPLimits
     /// The head being read, or the last one read.
     private(set) var head = HTTPHead()
     /// The piece of a body that the last call brought.
@@ -30,21 +30,29 @@ final class HTTPRequestParser {
 
     private var isInBody = false
     private var isHeadEnded = false
-    private var isMessageEnded = false
-    /// The start of the bytes being parsed, and the bytes of the head before them.
-    private var chunk: UnsafePointer<CChar>?
+    private var isMessageEnded = true
+    /// Where the parts of the head being read lie: room for one field more than there may be.
+    private let fields: UnsafeMutablePointer<HTTPHead.Field>
+    private var fieldCount = 0
+    private var target = HTTPHead.Span()
+    /// The address of the bytes being parsed, and the count of the head's bytes before them.
+    private var chunkAddress = 0
     private var headCountBefore = 0
     private var framingBytes: Int64 = 0
     private var bodyBytes: Int64 = 0
 
     init(limits: HTTPLimits) {
-        rules = HTTPHeadRules(limits: limits)
+        self.limits = limits
+        fields = .allocate(capacity: limits.headerCountMax + 1)
         raw = .allocate(capacity: 1)
         llhttp_init(raw, HTTP_REQUEST, LLHTTPCallbacks.settings)
         raw.pointee.data = Unmanaged.passUnretained(self).toOpaque()
     }
 
-    deinit { raw.deallocate() }
+    deinit {
+        raw.deallocate()
+        fields.deallocate()
+    }
 
     /// The body's piece, handed over.
     func takeBody() -> [UInt8] {
@@ -54,125 +62,116 @@ final class HTTPRequestParser {
 
     /// Parses until something is complete. Must not be called after `refused`, nor with no bytes.
     func parse(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, event: Event) {
-        if isMessageEnded || head.bytes.isEmpty { beginMessage() }
-        body.removeAll(keepingCapacity: true)
+        guard let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .more) }
+        if isMessageEnded { beginMessage() }
+        if !body.isEmpty { body.removeAll(keepingCapacity: true) }
         isHeadEnded = false
         headCountBefore = head.bytes.count
-        let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-        chunk = start
+        chunkAddress = Int(bitPattern: start)
         let status = llhttp_execute(raw, start, bytes.count)
-        var consumed = bytes.count
-        if status != HPE_OK, let start, let stop = llhttp_get_error_pos(raw) { consumed = stop - start }
-        if status == HPE_PAUSED { llhttp_resume(raw) }
-        let isPausedOrFine = status == HPE_OK || status == HPE_PAUSED
-        if isInBody { return (consumed, bodyEvent(consumed: consumed, failure: isPausedOrFine ? nil : status)) }
-        // At an error, the byte that is wrong belongs to what came.
-        head.bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<(isPausedOrFine ? consumed : min(consumed + 1, bytes.count))]))
-        return (consumed, headEvent(failure: isPausedOrFine ? nil : status))
+        if status == HPE_OK { return (bytes.count, event(bytes)) }
+        let consumed = llhttp_get_error_pos(raw).map { $0 - start } ?? bytes.count
+        guard status == HPE_PAUSED else { return (consumed, .refused(refusal(for: status, bytes))) }
+        llhttp_resume(raw)
+        return (consumed, event(UnsafeRawBufferPointer(rebasing: bytes[..<consumed])))
     }
 
     private func beginMessage() {
         if !isKnownUniquelyReferenced(&head) { head = HTTPHead() }
         head.clear()
+        fieldCount = 0
+        target = HTTPHead.Span()
         hasBody = false
-        contentLength = nil
         isInBody = false
         isMessageEnded = false
         framingBytes = 0
         bodyBytes = 0
     }
 
-    private func headEvent(failure: llhttp_errno_t?) -> Event {
-        if let failure { return .refused(refusal(for: failure)) }
-        guard isHeadEnded else {
-            if head.target.count > rules.limits.targetBytesMax { return .refused(.targetTooLong(rules.limits)) }
-            if head.bytes.count > rules.limits.headBytesMax { return .refused(.headTooLarge(rules.limits)) }
-            if head.fields.count > rules.limits.headerCountMax { return .refused(.tooManyFields(rules.limits)) }
-            return .more
-        }
+    /// What the bytes that llhttp has just used have brought.
+    private func event(_ used: UnsafeRawBufferPointer) -> Event {
+        if isInBody { return bodyEvent(used.count) }
+        head.append(used)
+        guard isHeadEnded else { return refusalOfSize.map { .refused($0) } ?? .more }
         isInBody = hasBody
-        trimValues()
-        switch rules.check(head, isChunked: hasBody && contentLength == nil, methodNumber: raw.pointee.method) {
-        case .success(let accepted): return .head(accepted)
-        case .failure(let refusal): return .refused(refusal)
+        head.complete(
+            target: target, fields: UnsafeBufferPointer(start: fields, count: fieldCount), methodNumber: raw.pointee.method,
+            minorVersion: Int(raw.pointee.http_minor))
+        do throws(HTTPRefusal) {
+            return .head(try HTTPHeadRules(limits: limits).check(head))
+        } catch {
+            return .refused(error)
         }
     }
 
-    private func bodyEvent(consumed: Int, failure: llhttp_errno_t?) -> Event {
+    /// Why a head that is not complete is too large already.
+    private var refusalOfSize: HTTPRefusal? {
+        if target.count > limits.targetBytesMax { return .targetTooLong(limits) }
+        if head.bytes.count > limits.headBytesMax { return .headTooLarge(limits) }
+        return fieldCount > limits.headerCountMax ? .tooManyFields(limits) : nil
+    }
+
+    private func bodyEvent(_ usedCount: Int) -> Event {
         bodyBytes += Int64(body.count)
-        framingBytes += Int64(consumed - body.count)
-        if let failure { return .refused(refusal(for: failure)) }
+        framingBytes += Int64(usedCount - body.count)
         // Sixteen for each byte of the body is more than chunks of a single byte need.
-        if framingBytes > Int64(rules.limits.chunkFramingBytesMax) + 16 * bodyBytes {
-            return .refused(.chunkFramingTooLarge(rules.limits))
-        }
+        if framingBytes > Int64(limits.chunkFramingBytesMax) + 16 * bodyBytes { return .refused(.chunkFramingTooLarge(limits)) }
         return isMessageEnded ? .end : .more
     }
 
-    /// White space after a value is no part of it (RFC 9112 §5.1); llhttp takes off only what stands before.
-    private func trimValues() {
-        head.bytes.withUnsafeBufferPointer { bytes in
-            for index in head.fields.indices {
-                var value = head.fields[index].value
-                while value.count > 0, bytes[value.end - 1] == UInt8(ascii: " ") || bytes[value.end - 1] == UInt8(ascii: "\t") { value.count -= 1 }
-                head.fields[index].value = value
-            }
-        }
-    }
-
-    private func refusal(for error: llhttp_errno_t) -> HTTPRefusal {
+    private func refusal(for error: llhttp_errno_t, _ bytes: UnsafeRawBufferPointer) -> HTTPRefusal {
         let reason = llhttp_get_error_reason(raw).map { String(cString: $0) } ?? ""
         switch error {
         case HPE_INVALID_METHOD where !isInBody:
             // A word in the place of the method may be a method that this server does not know (RFC 9110 §9.1).
-            let first = head.bytes.first { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
+            let first = (head.bytes + bytes).first { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
             guard let first, first.lowercased &- UInt8(ascii: "a") < 26 else { return .badRequest("The bytes are not HTTP.") }
             return HTTPRefusal(.notImplemented, "unknown_method", "The method is not implemented (RFC 9110 §9.1).")
         case HPE_INVALID_VERSION where reason == "Invalid HTTP version", HPE_PAUSED_H2_UPGRADE:
             return HTTPRefusal(.httpVersionNotSupported, "unsupported_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
         default:
-            if head.target.count > rules.limits.targetBytesMax { return .targetTooLong(rules.limits) }
-            return .badRequest("The request is malformed: \(reason).")
+            return refusalOfSize ?? .badRequest("The request is malformed: \(reason).")
         }
     }
 
     // MARK: llhttp's callbacks
 
-    private func offset(_ at: UnsafePointer<CChar>) -> Int {
-        guard let chunk else { return headCountBefore }
-        return headCountBefore + (at - chunk)
-    }
+    /// The place within the head of bytes that llhttp points to.
+    private func offset(_ at: UnsafePointer<CChar>) -> Int { headCountBefore + Int(bitPattern: at) - chunkAddress }
 
     fileprivate func didSeeTarget(_ at: UnsafePointer<CChar>, _ count: Int) {
         // A part that was cut by the end of the bytes goes on in the next ones.
-        if head.target.count == 0 { head.target.start = offset(at) }
-        head.target.count = offset(at) + count - head.target.start
+        let start = offset(at)
+        if target.count == 0 { target.start = start }
+        target.count = start + count - target.start
     }
 
     fileprivate func didSeeName(_ at: UnsafePointer<CChar>, _ count: Int) {
         guard !isInBody else { return }  // a trailer
         let start = offset(at)
-        if let last = head.fields.last, last.name.end == start {
-            head.fields[head.fields.count - 1].name.count += count
-        } else if head.fields.count <= rules.limits.headerCountMax {
-            head.fields.append(HTTPHead.Field(name: HTTPHead.Span(start: start, count: count)))
+        if fieldCount > 0, fields[fieldCount - 1].name.end == start {
+            fields[fieldCount - 1].name.count += count
+        } else if fieldCount <= limits.headerCountMax {
+            (fields + fieldCount).initialize(to: HTTPHead.Field(name: HTTPHead.Span(start: start, count: count)))
+            fieldCount += 1
         }
     }
 
     fileprivate func didSeeValue(_ at: UnsafePointer<CChar>, _ count: Int) {
-        guard !isInBody, let last = head.fields.indices.last else { return }
+        guard !isInBody, fieldCount > 0 else { return }
         let start = offset(at)
-        if head.fields[last].value.start == 0 { head.fields[last].value.start = start }
-        head.fields[last].value.count = start + count - head.fields[last].value.start
+        let field = fields + (fieldCount - 1)
+        if field.pointee.value.start == 0 { field.pointee.value.start = start }
+        // White space after a value is no part of it (RFC 9112 §5.1); llhttp takes off only what stands before.
+        var end = at + count
+        while end > at, end[-1] == 0x20 || end[-1] == 0x09 { end -= 1 }
+        if end > at { field.pointee.value.count = start + (end - at) - field.pointee.value.start }
     }
 
     fileprivate func didEndHead() -> Int32 {
         isHeadEnded = true
-        head.method = Int(raw.pointee.method) < HTTPMethod.known.count ? HTTPMethod.known[Int(raw.pointee.method)] : .options
-        head.minorVersion = Int(raw.pointee.http_minor)
         keepsAlive = llhttp_should_keep_alive(raw) != 0
-        let flags = UInt32(raw.pointee.flags)
-        let isChunked = flags & F_CHUNKED.rawValue != 0
+        let isChunked = UInt32(raw.pointee.flags) & F_CHUNKED.rawValue != 0
         hasBody = isChunked || raw.pointee.content_length > 0
         contentLength = isChunked ? nil : Int64(clamping: raw.pointee.content_length)
         // No protocol to upgrade to: the request is answered as if it had not asked (RFC 9110 §7.8).

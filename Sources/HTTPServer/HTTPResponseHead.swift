@@ -23,14 +23,14 @@ enum HTTPResponseHead {
             output.append("\r\n")
         }
         var hasContentLength = false
-        for (name, value) in headers.fields {
+        headers.forEachField { name, value in
             switch name.utf8.count {
             case 14 where HTTPHeaders.isSame(name, "content-length"):
-                guard keepsContentLength else { continue }
+                guard keepsContentLength else { return }
                 hasContentLength = true
-            case 17 where HTTPHeaders.isSame(name, "transfer-encoding"): continue
-            case 10 where HTTPHeaders.isSame(name, "connection"): continue
-            case 4 where HTTPHeaders.isSame(name, "date"): continue
+            case 17 where HTTPHeaders.isSame(name, "transfer-encoding"): return
+            case 10 where HTTPHeaders.isSame(name, "connection"): return
+            case 4 where HTTPHeaders.isSame(name, "date"): return
             default: break
             }
             output.append(fieldText: name)

@@ -7,7 +7,8 @@ enum PercentCoding {
     ///   - plusIsSpace: reads `+` as a space, as HTML forms write queries.
     static func decode(_ bytes: ArraySlice<UInt8>, keepsSlashes: Bool = false, plusIsSpace: Bool = false) -> String? {
         guard bytes.contains(UInt8(ascii: "%")) || (plusIsSpace && bytes.contains(UInt8(ascii: "+"))) else {
-            return String(validating: bytes, as: UTF8.self)
+            // Without a code there is nothing but ASCII: llhttp takes no other bytes in a target.
+            return bytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
         }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)

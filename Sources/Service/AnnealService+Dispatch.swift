@@ -23,8 +23,8 @@ extension AnnealService {
     }
 
     private func start(_ job: ActiveJob, gpus: [String]) async throws {
-        let facts = try await store.read { reader -> (JobRecord, JobRecord?, ExperimentRecord)? in
-            guard let record = try reader.job(job.id), record.state == .queued, let experiment = try reader.experiment(record.experimentID)
+        let facts = try await store.read { reader -> (JobRecord, JobRecord?, String)? in
+            guard let record = try reader.job(job.id), record.state == .queued, let experiment = try reader.experimentName(record.experimentID)
             else { return nil }
             let twin = record.cacheEnabled ? try record.cacheKey.flatMap { try reader.succeededJob(cacheKey: $0) } : nil
             return (record, twin, experiment)
@@ -100,7 +100,7 @@ extension AnnealService {
     /// The variables of the worker contract, below those that the spec gives.
     private func environment(
         of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, gpus: [String], token: String, command: WorkerCommand,
-        experiment: ExperimentRecord
+        experiment: String
     ) -> [(String, String)] {
         var environment: [(String, String)] = Self.inherited.compactMap { name in
             getenv(name).map { (name, String(cString: $0)) }
@@ -110,7 +110,7 @@ extension AnnealService {
         environment += [
             ("ANNEAL_ATTEMPT_DIR", attempt.directory), ("ANNEAL_SPEC", attempt.directory + "/job.json"), ("ANNEAL_JOB_ID", record.id),
             ("ANNEAL_ATTEMPT_ID", attempt.id), ("ANNEAL_ATTEMPT", String(attempt.number)),
-            ("ANNEAL_EXPERIMENT", experiment.name), ("ANNEAL_CHECKPOINT_DIR", configuration.checkpointDirectory(jobID: record.id)),
+            ("ANNEAL_EXPERIMENT", experiment), ("ANNEAL_CHECKPOINT_DIR", configuration.checkpointDirectory(jobID: record.id)),
             ("ANNEAL_OUTPUT_DIR", configuration.outputDirectory(jobID: record.id)),
             ("ANNEAL_METRICS", attempt.directory + "/metrics.jsonl"), ("ANNEAL_OUTPUTS", attempt.directory + "/outputs.json"),
             ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token), ("CUDA_VISIBLE_DEVICES", gpus.joined(separator: ",")),
@@ -129,11 +129,11 @@ extension AnnealService {
     ]
 
     private func jobDocument(
-        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, gpus: [String], experiment: ExperimentRecord
+        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, gpus: [String], experiment: String
     ) -> JSONValue {
         let inputs = JSONObject(resolved.inputs.map { ($0.pointer.description, $0.document) }, uniquingKeysWith: { _, last in last })
         return [
-            "version": 1, "job_id": .string(record.id), "experiment_id": .string(record.experimentID), "experiment": .string(experiment.name),
+            "version": 1, "job_id": .string(record.id), "experiment_id": .string(record.experimentID), "experiment": .string(experiment),
             "name": .string(record.name), "kind": .string(record.kind.rawValue), "engine": record.engine.map(JSONValue.string) ?? .null,
             "attempt": .int(Int64(attempt.number)), "spec": resolved.spec, "inputs": .object(inputs),
             "gpus": .array(gpus.map(JSONValue.string)),

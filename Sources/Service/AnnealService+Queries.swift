@@ -61,6 +61,11 @@ extension AnnealService {
 
     func progress(_ jobID: String) -> ProgressView? { jobs[jobID]?.attempt?.progress.view }
 
+    /// How far a running job is, as JSON; `nil` where nothing is known.
+    public func progressDocument(_ jobID: String) -> JSONValue? {
+        progress(jobID).flatMap { try? JSONValue(encoding: $0) }  // A struct of numbers always encodes.
+    }
+
     // MARK: Waiting
 
     /// Returns once `isDone` holds of the state that `ids` lead to, or the time is up. Looks again at each event of the subject.
@@ -98,7 +103,7 @@ extension AnnealService {
         let order = scheduler.queuedJobs.map(\.id)
         let found = try await store.read { reader -> [(JobRecord, String)] in
             let waiting = try reader.nonTerminalJobs().filter { !$0.state.holdsResources }
-            return try waiting.map { ($0, try reader.experiment($0.experimentID)?.name ?? "") }
+            return try waiting.map { ($0, try reader.experimentName($0.experimentID) ?? "") }
         }
         let rank = Dictionary(zip(order, 0...), uniquingKeysWith: { first, _ in first })
         let sorted = found.sorted { (rank[$0.0.id] ?? .max, $0.0.id) < (rank[$1.0.id] ?? .max, $1.0.id) }
@@ -159,7 +164,7 @@ struct JobFacts: Sendable {
 
     init(of record: JobRecord, in reader: ReadTransaction) throws {
         self.record = record
-        experiment = try reader.experiment(record.experimentID)?.name ?? ""
+        experiment = try reader.experimentName(record.experimentID) ?? ""
         needs = try reader.needs(job: record.id)
         attempts = try reader.attempts(job: record.id)
     }

@@ -24,7 +24,7 @@ extension AnnealService {
     func register(_ report: WorkerReport, job: JobRecord, attempt: RunningAttempt, succeeded: Bool) async throws -> RegisteredOutputs {
         var registered = RegisteredOutputs()
         var document = JSONObject()
-        let experiment = try await store.read { try $0.experiment(job.experimentID) }
+        let experiment = try await store.read { try $0.experimentName(job.experimentID) }
         for output in report.outputs where succeeded || output.kind == .evaluation {
             switch output.kind {
             case .dataset:
@@ -44,9 +44,9 @@ extension AnnealService {
     }
 
     private func addDataset(
-        _ output: WorkerReport.Output, job: JobRecord, experiment: ExperimentRecord?
+        _ output: WorkerReport.Output, job: JobRecord, experiment: String?
     ) async throws -> JSONValue {
-        let name = "\(experiment?.name ?? "job").\(job.name).\(output.name)"
+        let name = "\(experiment ?? "job").\(job.name).\(output.name)"
         let facts = try await files.run { try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:))) }
         guard facts.errorCount == 0 else {
             let first = facts.errors.first.map { "; the first: \($0)" } ?? ""
@@ -76,16 +76,16 @@ extension AnnealService {
             return known.outputDocument
         }
         let record = try await checkpointRecord(
-            path: path, step: output.fields["step"]?.int ?? 0, metrics: output.fields["metrics"] ?? .object([:]), job: job.id, attempt: attempt.id)
+            path: path, step: output.fields["step"]?.int, metrics: output.fields["metrics"] ?? .object([:]), job: job.id, attempt: attempt.id)
         registered.checkpoints.append(record)
         return record.outputDocument
     }
 
-    private func checkpointRecord(path: String, step: Int, metrics: JSONValue, job: String, attempt: String) async throws -> CheckpointRecord {
+    private func checkpointRecord(path: String, step: Int?, metrics: JSONValue, job: String, attempt: String) async throws -> CheckpointRecord {
         let sha256 = try await hasher.hash(path: path)
         let bytes = try await files.run { try FileTree.bytes(of: path) }
         return CheckpointRecord(
-            id: identifiers.next(.checkpoint), jobID: job, attemptID: attempt, step: step, path: path, sha256: sha256, bytes: bytes,
+            id: identifiers.next(.checkpoint), jobID: job, attemptID: attempt, kind: step == nil ? .model : .training, step: step, path: path, sha256: sha256, bytes: bytes,
             metrics: metrics, createdAt: now)
     }
 

@@ -72,7 +72,7 @@ public final class DatasetUpload {
     private static func check(_ facts: DatasetFacts) throws {
         guard facts.errorCount == 0 else {
             throw ServiceError(
-                .invalidDataset, "\(facts.errorCount) of \(facts.rows + facts.errorCount) records are invalid; nothing was kept",
+                .invalidDataset, "\(facts.errorCount) errors in \(facts.rows) records; nothing was kept",
                 errors: facts.errors.map { ServiceError.Detail(pointer: $0.pointer, line: $0.line, detail: $0.detail) })
         }
         guard facts.rows > 0 else { throw ServiceError(.invalidDataset, "the dataset is empty") }

@@ -109,7 +109,7 @@ struct PlanBuilder {
 
     private func report(_ cycle: [Int]) {
         let path = (cycle + [cycle[0]]).map { drafts[$0].name }.joined(separator: " → ")
-        let detail = cycle.count == 1 ? "the job needs itself" : "the jobs need each other in a circle: \(path)"
+        let detail = cycle.count == 1 ? "the job needs itself" : "the jobs need each other in a cycle: \(path)"
         diagnostics.add(.cycle, at: drafts[cycle[0]].check.base, detail, atKey: true)
     }
 }

@@ -75,8 +75,12 @@ extension WriteTransaction {
 
     /// Sets the experiment's state to what follows from its jobs.
     private func refresh(experiment id: String, at: Timestamp) throws {
-        guard let experiment = try self.experiment(id) else { return }
-        let state = ExperimentState.derived(from: try jobCounts(experiment: id).keys)
+        // Not the whole record: its spec may be megabytes, and this runs with every change of every job.
+        let current = try row("SELECT state, name, project FROM experiment WHERE id = ?", [id]) {
+            (state: try $0.word(ExperimentState.self), name: $0.text(), project: $0.text())
+        }
+        guard let experiment = current else { return }
+        let state = ExperimentState.derived(from: try jobStates(experiment: id))
         guard state != experiment.state else { return }
         if experiment.state.isTerminal, !state.isTerminal,
             let other = try self.experiment(named: experiment.name, project: experiment.project, activeOnly: true)
@@ -92,6 +96,13 @@ extension WriteTransaction {
             sql, [state.rawValue, cause.reason, cause.message, state.isTerminal ? at.milliseconds : nil, id, experiment.state.rawValue]
         ) { try ExperimentRecord(&$0) }
         if let changed { try appendState(of: changed, previous: experiment.state, at: at) }
+    }
+
+    /// The states that some job of an experiment is in: one look into an index for each state, however many jobs there are.
+    private func jobStates(experiment: String) throws -> [JobState] {
+        try JobState.allCases.filter { state in
+            try row("SELECT 1 FROM job WHERE experiment_id = ? AND state = ? LIMIT 1", [experiment, state.rawValue]) { $0.integer() } != nil
+        }
     }
 
     /// The first job that decided an experiment's end speaks for it.

@@ -12,21 +12,18 @@ enum AttemptFinding: Sendable {
 
     /// Looks. Blocks.
     ///
-    /// The lock alone tells whether a shim lives. While it is held here, no shim can start, and none can be between its last write and
-    /// its end: so exit.json is read again after the lock was got.
+    /// The lock alone tells whether a shim lives. A shim that is found gone wrote exit.json, if it did, before it gave its lock back: so
+    /// the record is looked for once more after the lock.
     static func examine(_ folder: AttemptFolder) -> AttemptFinding {
         if let record = exitRecord(folder).record { return .ended(record) }
-        let lock: Int32?
         do {
-            lock = try folder.takeLock()
+            if try folder.isLocked() { return .live(identity(folder)) }
         } catch let error as SupervisionError where error.errorNumber == ENOENT {
             return orphans(of: nil, folder) ?? .lost("the attempt's folder '\(folder.path)' is gone")
         } catch {
-            // Not to see is not to know: without the lock nothing is decided.
+            // Not to see is not to know: nothing is decided without the lock.
             return .live(identity(folder))
         }
-        guard let lock else { return .live(identity(folder)) }
-        defer { close(lock) }
         let exit = exitRecord(folder)
         if let record = exit.record { return .ended(record) }
         return withoutShim(folder, damage: exit.damage)
@@ -61,7 +58,8 @@ enum AttemptFinding: Sendable {
         }
     }
 
-    private static func identity(_ folder: AttemptFolder) -> ShimIdentity? {
+    /// Who the shim said it is; `nil` where it has not said so yet, or unreadably.
+    static func identity(_ folder: AttemptFolder) -> ShimIdentity? {
         guard case .success(let document) = folder.read("shim.json") else { return nil }
         return ShimIdentity(document)
     }

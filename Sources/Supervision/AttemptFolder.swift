@@ -77,6 +77,19 @@ struct AttemptFolder: Sendable {
         return nil
     }
 
+    /// Whether a shim holds the attempt's lock. It is only looked for: a lock that was taken to see would pass for a shim's elsewhere.
+    ///
+    /// Throws with ENOENT where the whole folder is gone.
+    func isLocked() throws -> Bool {
+        let descriptor = cposix_open(AT_FDCWD, path(of: "lock"), O_RDONLY | O_CLOEXEC, 0)
+        if descriptor < 0, errno == ENOENT, access(path, F_OK) == 0 { return false }
+        guard descriptor >= 0 else { throw SupervisionError.system(.folder, "open the lock of '\(path)'") }
+        defer { close(descriptor) }
+        let result = cposix_is_locked(descriptor)
+        guard result >= 0 else { throw SupervisionError.system(.folder, "look for the lock of '\(path)'") }
+        return result == 1
+    }
+
     /// A record of the folder, or why there is none.
     func read(_ name: String) -> Result<JSONValue, RecordAbsence> {
         let file = cposix_open(AT_FDCWD, path(of: name), O_RDONLY | O_CLOEXEC, 0)

@@ -67,15 +67,18 @@ public final class Supervisor {
 
     /// The finding and, for a live shim, its descriptor.
     ///
-    /// The descriptor is opened before the second look. So a shim that ends in between is either found ended by that look, or makes
-    /// the descriptor readable later; its end cannot be missed.
+    /// The descriptor is opened before the look. So a shim that ends in between is either found ended by it, or makes the descriptor
+    /// readable later; its end cannot be missed.
     private nonisolated static func examine(_ folder: AttemptFolder) -> (AttemptFinding, Int32?) {
-        let first = AttemptFinding.examine(folder)
-        guard case .live(let identity) = first, let pidfd = identity?.openShim() else { return (first, nil) }
-        let second = AttemptFinding.examine(folder)
-        if case .live = second { return (second, pidfd) }
+        let pidfd = AttemptFinding.identity(folder)?.openShim()
+        let finding = AttemptFinding.examine(folder)
+        guard let pidfd else { return (finding, nil) }
+        if case .live = finding { return (finding, pidfd) }
+        // A daemon that has replaced its program keeps its children: then the shim that has ended waits to be reaped.
+        var status: (exitCode: Int32, signal: Int32) = (0, 0)
+        _ = cposix_pidfd_reap(pidfd, &status.exitCode, &status.signal)
         close(pidfd)
-        return (second, nil)
+        return (finding, nil)
     }
 
     /// The folders of all attempts on disk, by name, so that those that the database does not know are found too.
@@ -103,8 +106,8 @@ public final class Supervisor {
         guard access(path + "/spec.json", F_OK) == 0 else { return nil }
         let hasExitRecord = access(path + "/exit.json", F_OK) == 0
         var hasLiveShim = false
-        // The lock is tried only where it can matter: a shim that wrote exit.json is on its way out.
-        if !hasExitRecord, case .live = AttemptFinding.examine(AttemptFolder(path: path)) { hasLiveShim = true }
+        // A shim that wrote exit.json is on its way out. A lock that cannot be looked at may be held.
+        if !hasExitRecord { hasLiveShim = (try? AttemptFolder(path: path).isLocked()) ?? true }
         return AttemptListing(directory: path, hasLiveShim: hasLiveShim, hasExitRecord: hasExitRecord)
     }
 }

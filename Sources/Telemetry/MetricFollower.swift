@@ -9,13 +9,25 @@ public struct MetricBatch: Sendable {
     public var dropped: Int
 }
 
+/// The receiver's answer to a batch. It answers each batch once.
+@LoopActor
+public struct MetricAcknowledgement {
+    fileprivate let follower: MetricFollower
+
+    /// The batch is kept, or never will be; the next may come.
+    public func callAsFunction() { follower.goOn() }
+
+    /// The batch could not be kept this time, on a full disk for instance; it is delivered again after a pause.
+    public func failed() { follower.deliverAgain() }
+}
+
 /// Follows the metrics file of an attempt as it grows.
 ///
 /// Runs on the loop; the file is read on a thread of its own. One batch is out at a time: the next is read once the receiver has
 /// acknowledged the one before, so a slow database slows nothing but this.
 @LoopActor
 public final class MetricFollower {
-    public typealias Receiver = @LoopActor (_ batch: MetricBatch, _ acknowledge: @escaping @LoopActor () -> Void) -> Void
+    public typealias Receiver = @LoopActor (_ batch: MetricBatch, _ acknowledge: MetricAcknowledgement) -> Void
 
     /// How often the file is looked at beside the notices of the kernel, which can be lost.
     private static let lookEvery: Duration = .seconds(2)
@@ -23,6 +35,11 @@ public final class MetricFollower {
 
     private var tail: LineTail
     private let receive: Receiver
+    private let retryPause: Duration
+    /// The batch that is out.
+    private var current: Found?
+    private var failuresWhileDraining = 0
+    private var isDraining = false
     private var watcher: PathWatcher?
     private var timer: LoopTimer?
     private var isReading = false
@@ -34,9 +51,11 @@ public final class MetricFollower {
     ///   - path: the file; it need not exist yet, its folder must.
     ///   - inode: of the file that was read before; 0 for none.
     ///   - offset: how far it had been read.
-    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0, _ receive: @escaping Receiver) {
+    ///   - retryPause: from a batch that failed to its next delivery.
+    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0, retryPause: Duration = .seconds(2), _ receive: @escaping Receiver) {
         tail = LineTail(path: path, inode: inode, offset: offset)
         self.receive = receive
+        self.retryPause = retryPause
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         let (folder, name) = (String(path[..<slash]), String(path[slash...].dropFirst()))
         // A folder that cannot be watched (no watches left) is looked at by the timer alone.
@@ -46,7 +65,10 @@ public final class MetricFollower {
     }
 
     /// Returns when everything that is in the file now has been acknowledged, and stops following.
+    ///
+    /// A batch that still fails after `TelemetryLimits.drainRetriesMax` further deliveries is given up, so that an attempt can end.
     public func drain() async {
+        isDraining = true
         watcher?.cancel()
         timer?.cancel()
         isDirty = true
@@ -101,7 +123,22 @@ public final class MetricFollower {
         tail = found.tail
         if found.hasMore { isDirty = true }
         guard isNew else { return readOn() }
-        receive(found.batch) { [self] in readOn() }
+        current = found
+        receive(found.batch, MetricAcknowledgement(follower: self))
+    }
+
+    fileprivate func goOn() {
+        guard current != nil else { return }
+        current = nil
+        failuresWhileDraining = 0
+        readOn()
+    }
+
+    fileprivate func deliverAgain() {
+        guard let found = current else { return }
+        if isDraining { failuresWhileDraining += 1 }
+        guard failuresWhileDraining <= TelemetryLimits.drainRetriesMax else { return goOn() }
+        _ = LoopTimer(after: retryPause) { [self] in receive(found.batch, MetricAcknowledgement(follower: self)) }
     }
 
     private func rest() {

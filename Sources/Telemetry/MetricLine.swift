@@ -27,7 +27,7 @@ public enum MetricLine {
         public var dropped = 0
     }
 
-    /// - Parameter seconds: the time of a line that names none.
+    /// - Parameter seconds: the time of a line that names none, or one before 1970 or after the year 5000.
     public static func parse(_ line: some Collection<UInt8>, receivedAt seconds: Double) -> Reading {
         var reading = Reading()
         // Workers may be anybody's programs: a line that is not JSON is counted and the rest of the file goes on.
@@ -35,10 +35,9 @@ public enum MetricLine {
             reading.dropped = 1
             return reading
         }
-        let time = members["time"]?.double.flatMap { $0.isFinite && abs($0) < 1e11 ? $0 : nil } ?? seconds
+        let time = members["time"]?.double.flatMap { (0..<1e11).contains($0) ? $0 : nil } ?? seconds
         for (key, member) in members where key != "step" && key != "time" {
-            guard let value = number(member), !key.isEmpty, key.utf8.count <= TelemetryLimits.keyBytesMax,
-                reading.points.count < TelemetryLimits.keysPerLineMax
+            guard let value = number(member), isKey(key), reading.points.count < TelemetryLimits.keysPerLineMax
             else {
                 reading.dropped += 1
                 continue
@@ -46,6 +45,11 @@ public enum MetricLine {
             reading.points.append(FollowedPoint(key: key, step: step, seconds: time, value: value))
         }
         return reading
+    }
+
+    /// A name of 1 to 250 bytes without control characters, which databases and terminals take for something else.
+    private static func isKey(_ key: String) -> Bool {
+        (1...TelemetryLimits.keyBytesMax).contains(key.utf8.count) && !key.utf8.contains { $0 < 0x20 || $0 == 0x7F }
     }
 
     /// A number, or one of the three names that JSON has no number for.

@@ -8,4 +8,6 @@ public enum TelemetryLimits {
     public static let keysPerLineMax = 1000
     /// Bytes of a key.
     public static let keyBytesMax = 250
+    /// Deliveries of a failing batch after the attempt has ended, before it is given up.
+    public static let drainRetriesMax = 5
 }

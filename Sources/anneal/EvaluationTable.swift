@@ -3,13 +3,14 @@ import Terminal
 
 /// Evaluations side by side, one row for each benchmark.
 enum EvaluationTable {
-    static func table(_ evaluations: [EvaluationView], name: (EvaluationView) -> String) -> Table {
+    /// - Parameter evaluations: Each with the name that leads its rows.
+    static func table(_ evaluations: [(name: String, evaluation: EvaluationView)]) -> Table {
         var rows: [[StyledText]] = []
-        for evaluation in evaluations {
+        for (name, evaluation) in evaluations {
             for benchmark in evaluation.benchmarks {
                 let comparison = evaluation.compare?.benchmarks.first { $0.name == benchmark.name && $0.metric == "accuracy" }
                 rows.append([
-                    StyledText(name(evaluation), .bold), StyledText(benchmark.name), StyledText("\(benchmark.items)"), StyledText("\(benchmark.samples)"),
+                    StyledText(name, .bold), StyledText(benchmark.name), StyledText("\(benchmark.items)"), StyledText("\(benchmark.samples)"),
                     accuracy(benchmark.metrics["accuracy"]), share(benchmark.metrics["no_answer"]), tokens(benchmark.metrics["avg_tokens"]),
                     difference(comparison), gate(evaluation.gate),
                 ])

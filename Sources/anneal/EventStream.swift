@@ -11,11 +11,12 @@ struct EventStream {
 
     let client: APIClient
     let path: [String]
-    let query: [(String, String)]
+    /// The query of a connection; `true` for one that takes the stream up again.
+    let query: (_ isResumption: Bool) -> [(String, String)]
 
     /// Reads events until `onEvent` says stop, or until a connection has ended and `isOver` says that no more can come.
     ///
-    /// - Parameter onConnection: Is told `true` whenever bytes come again, and `false` when the connection is lost.
+    /// - Parameter onConnection: Is told `true` when bytes come, and `false` when the connection is lost.
     func read(
         onConnection: (Bool) -> Void = { _ in }, isOver: () throws -> Bool, onEvent: (ServerSentEvent) throws -> Next
     ) throws {
@@ -28,7 +29,7 @@ struct EventStream {
                 var headers = [("Accept", "text/event-stream")]
                 if let id = parser.lastEventID { headers.append(("Last-Event-ID", id)) }
                 var next = Next.goOn
-                try client.stream(path, query: query, headers: headers) { chunk in
+                try client.stream(path, query: query(hasConnected), headers: headers) { chunk in
                     if !isConnected { onConnection(true) }
                     isConnected = true
                     hasConnected = true
@@ -37,14 +38,15 @@ struct EventStream {
                 }
                 if next == .stop { return }
                 if try isOver() { return }
-                onConnection(false)
-                try outage.wait(after: CommandFailure(.unreachable, "the daemon at \(client.endpoint.text) ends every event stream at once"))
+                // The daemon has told all for now: an attempt has ended and another will follow.
+                Outage.pause(seconds: 0.5)
             } catch let lost as APIClient.ConnectionLost {
+                if isConnected { outage.end() }
                 try retry(after: lost.reason, &outage, hasConnected: hasConnected, onConnection)
             } catch let failure as CommandFailure where failure.status == .unreachable {
+                if isConnected { outage.end() }
                 try retry(after: failure, &outage, hasConnected: hasConnected, onConnection)
             }
-            if isConnected { outage.end() }
             // A half-read event comes again as a whole.
             parser = EventStreamParser(lastEventID: parser.lastEventID)
         }

@@ -18,14 +18,10 @@ struct ExperimentSummary {
     }
 
     func showEvaluations() throws {
-        let evaluations = try client.get(
-            Page<EvaluationView>.self, ["v1", "evaluations"], query: [("experiment", experiment.id), ("limit", "100")]).view.data
-        guard !evaluations.isEmpty else { return }
-        let names = Dictionary(experiment.jobs.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        // The list has the newest first; a table of before and after reads from the oldest.
-        let table = EvaluationTable.table(evaluations.reversed()) { names[$0.jobID] ?? $0.id }
+        let found = try EvaluationSearch(client: client).evaluations(of: experiment)
+        guard !found.isEmpty else { return }
         Output.write("\n")
-        Output.lines(table.lines(width: Output.columns))
+        Output.lines(EvaluationTable.table(found).lines(width: Output.columns))
     }
 
     /// The failed jobs with reason, message and the last lines of their logs.

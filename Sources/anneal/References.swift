@@ -48,13 +48,13 @@ struct References {
         return .experiment(try experimentID(reference))
     }
 
-    /// An evaluation's identifier from itself, or the newest evaluation of a job.
+    /// An evaluation's identifier from itself, or the evaluation of a job.
     func evaluationID(_ reference: String) throws -> String {
         if Self.isIdentifier(reference, "eval") { return reference }
-        let job = try jobID(reference)
-        let page = try client.get(Page<EvaluationView>.self, ["v1", "evaluations"], query: [("job", job), ("limit", "1")])
-        guard let newest = page.view.data.first else { throw CommandFailure(.notFound, "the job '\(reference)' has no evaluation") }
-        return newest.id
+        guard let evaluation = try EvaluationSearch(client: client).evaluation(ofJob: jobID(reference)) else {
+            throw CommandFailure(.notFound, "the job '\(reference)' has no evaluation")
+        }
+        return evaluation.id
     }
 
     /// An identifier of any kind as it is, and a name as an experiment or a job.

@@ -45,10 +45,10 @@ import Testing
     }
 
     @Test func aStreamEventKeepsItsDataUntouched() throws {
-        let data: JSONValue = ["step": 1, "time": 2.5, "attempt": 1, "values": ["train/loss": "NaN"]]
+        let data: JSONValue = ["job_id": "job_1", "attempt": 1, "points": [["key": "train/loss", "step": 1, "time": 2.5, "value": "NaN"]]]
         let event = StreamEvent(seq: 9, type: "metric", at: "t", jobID: "job_1", data: data)
         let read = try StreamEvent(decoding: JSONValue(encoding: event))
         #expect(read == event)
-        #expect(try MetricEventData(decoding: read.data).values["train/loss"] == MetricValue(.nan))
+        #expect(try MetricEventData(decoding: read.data).points[0].value == MetricValue(.nan))
     }
 }

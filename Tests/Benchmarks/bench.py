@@ -35,8 +35,11 @@ class Table:
     def __init__(self):
         self.rows: list[tuple[str, ...]] = []
 
-    def add(self, what: str, ours: str, peer: str = "–", ratio: float | None = None, bar: str = "–", met: bool | None = None) -> None:
-        self.rows.append((what, ours, peer, "–" if ratio is None else f"{ratio:.2f}", bar, "–" if met is None else "yes" if met else "NO"))
+    def add(
+        self, what: str, ours: str, peer: str = "–", ratio: float | None = None, bar: str = "–", met: bool | None = None
+    ) -> None:
+        verdict = "–" if met is None else "yes" if met else "NO"
+        self.rows.append((what, ours, peer, "–" if ratio is None else f"{ratio:.2f}", bar, verdict))
         print(f"  {what}: {ours}", flush=True)
 
     def __str__(self) -> str:
@@ -71,7 +74,8 @@ def polls(table: Table, cores: measure.Cores) -> None:
         mine, peer = (statistics.median(rate.per_second for rate in rates[name]) for name in ("ours", "floor"))
         p99, peer_p99 = (statistics.median(rate.p99_ms for rate in rates[name]) for name in ("ours", "floor"))
         ratio = mine / peer
-        table.add(f"status polls/s ({body_bytes} B, 16 connections)", f"{mine:,.0f}", f"{peer:,.0f} C floor", ratio, "≥ 0.5", ratio >= 0.5)
+        what = f"status polls/s ({body_bytes} B, 16 connections)"
+        table.add(what, f"{mine:,.0f}", f"{peer:,.0f} C floor", ratio, "≥ 0.5", ratio >= 0.5)
         table.add("status polls, p99", f"{p99:.2f} ms", f"{peer_p99:.2f} ms C floor", None, "< 2 ms", p99 < 2)
         table.add("resident memory after the polls", megabytes(ours.resident_bytes()))
 
@@ -125,16 +129,18 @@ def finished_jobs(table: Table, cores: measure.Cores) -> None:
     table.add("start to the first 200", f"{start:.0f} ms", "200 ms", None, "< 200 ms", start < 200)
 
 
-def job_latency(table: Table, cores: measure.Cores) -> None:
+def job_latency(table: Table, _cores: measure.Cores) -> None:
     """What a job costs beside its own work."""
+    job = {"kind": "command", "command": ["true"], "cache": False}
     with daemon("latency", measure.Cores(None, None)) as ours:
         spans = []
         for number in range(20):
             started = time.perf_counter()
-            experiment = ours.submit({"name": f"noop-{number}", "jobs": {"one": {"kind": "command", "command": ["true"], "cache": False}}})
+            experiment = ours.submit({"name": f"noop-{number}", "jobs": {"one": job}})
             ours.finish(experiment["id"])
             spans.append(1000 * (time.perf_counter() - started))
-        table.add("no-op job, from submission to its end seen", f"{statistics.median(spans):.0f} ms median, {max(spans):.0f} ms worst of 20")
+        figures = f"{statistics.median(spans):.0f} ms median, {max(spans):.0f} ms worst of {len(spans)}"
+        table.add("no-op job, from submission to its end seen", figures)
 
 
 def megabytes(count: int) -> str:
@@ -149,7 +155,8 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     cores = measure.Cores.choose()
-    print("on one core: ours and peer alike; load on another" if cores.server is not None else "nothing is pinned: one core, or no taskset")
+    pinned = cores.server is not None
+    print("ours and its peers on one core, the load on another" if pinned else "nothing is pinned: one core, or no taskset")
     table = Table()
     for part in (polls, durable_submissions, finished_jobs, job_latency):
         try:

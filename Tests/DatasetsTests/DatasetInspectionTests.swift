@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Datasets
@@ -90,10 +91,10 @@ import Testing
         var lines: [String] = []
         var isTerminated: [Bool] = []
         try JSONLineReader(path: path, chunkBytes: chunkBytes).read { line in
-            lines.append("\(line.number):" + String(decoding: line.bytes, as: UTF8.self))
+            lines.append("\(line.number):\(line.offset):" + String(decoding: line.bytes, as: UTF8.self))
             isTerminated.append(line.isTerminated)
         }
-        #expect(lines == ["1:one", "2:", "3:three three three", "4:four"])
+        #expect(lines == ["1:0:one", "2:5:", "3:6:three three three", "4:24:four"])
         #expect(isTerminated == [true, true, true, false])
     }
 
@@ -104,14 +105,20 @@ import Testing
         #expect(throws: FileError.self) { try DatasetInspection.inspect(path: folder.path) }
     }
 
-    @Test func aFullDiskIsRecognisedAndLeavesNothingBehind() throws {
-        // Each write to this device fails with ENOSPC (full(4)).
+    @Test func aFileAppearsOnlyWhenItIsComplete() throws {
         let folder = try TemporaryFolder()
+        do {
+            let abandoned = try DatasetWriter(path: folder.path + "/out")
+            try abandoned.append(line: "x".utf8)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
         let writer = try DatasetWriter(path: folder.path + "/out")
         try writer.append(line: "x".utf8)
-        #expect(FileError(call: "write", path: "/dev/full", code: 28).isDiskFull)
-        _ = try writer.finish()
+        #expect(!FileManager.default.fileExists(atPath: folder.path + "/out"))
+        let file = try writer.finish()
+        #expect(file.rows == 1 && file.bytes == 2)
         #expect(try folder.bytes("out") == Array("x\n".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out"])
         #expect(throws: FileError.self) { try DatasetWriter(path: folder.path + "/none/out") }
     }
 }

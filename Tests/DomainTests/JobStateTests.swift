@@ -46,7 +46,7 @@ import Testing
         ([.failed, .running], .running), ([.failed, .waiting], .running), ([.succeeded, .succeeded], .succeeded), ([.succeeded, .skipped], .succeeded), ([.skipped], .succeeded),
         ([.succeeded, .failed], .failed), ([.lost, .succeeded], .failed), ([.failed, .cancelled], .failed), ([.cancelled, .succeeded], .cancelled), ([.cancelled, .skipped], .cancelled),
         ([.stopping], .running), ([.starting], .running), ([], .succeeded),
-    ])
+    ] as [([JobState], ExperimentState)])
     func theStateOfAnExperimentFollowsFromItsJobs(_ jobs: [JobState], _ expected: ExperimentState) {
         #expect(ExperimentState.derived(from: jobs) == expected)
         #expect(ExperimentState.derived(from: jobs.reversed()) == expected)

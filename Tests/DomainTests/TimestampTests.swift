@@ -7,7 +7,7 @@ import Testing
         (951_868_799_999, "2000-02-29T23:59:59.999Z"), (4_107_542_399_999, "2100-02-28T23:59:59.999Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         (1_795_162_530_250, "2026-11-20T08:15:30.250Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"), (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
         (-86_400_000, "1969-12-31T00:00:00.000Z"),
-    ])
+    ] as [(Int64, String)])
     func textAndMillisecondsMatchBothWays(_ milliseconds: Int64, _ text: String) {
         #expect(Timestamp(milliseconds: milliseconds).description == text)
         #expect(Timestamp(rfc3339: text)?.milliseconds == milliseconds)
@@ -17,7 +17,7 @@ import Testing
         ("2026-11-20T08:15:30Z", 1_795_162_530_000 as Int64), ("2026-11-20t08:15:30z", 1_795_162_530_000), ("2026-11-20 08:15:30Z", 1_795_162_530_000),
         ("2026-11-20T08:15:30.2Z", 1_795_162_530_200), ("2026-11-20T08:15:30.25Z", 1_795_162_530_250), ("2026-11-20T08:15:30.2509999Z", 1_795_162_530_250),
         ("2016-12-31T23:59:60Z", 1_483_228_800_000),
-    ])
+    ] as [(String, Int64)])
     func otherFormsOfRFC3339AreRead(_ text: String, _ milliseconds: Int64) {
         #expect(Timestamp(rfc3339: text)?.milliseconds == milliseconds)
     }

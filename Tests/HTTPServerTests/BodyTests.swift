@@ -21,7 +21,7 @@ struct BodyTests {
         }
     }
 
-    @Test func arefusalInPlaceOfTheInterimAnswerClosesTheConnection() async throws {
+    @Test func aRefusalInPlaceOfTheInterimAnswerClosesTheConnection() async throws {
         try await ServerFixture.with(handler: { $0.respond(.unauthorized) }) { fixture in
             let client = try RawClient(port: fixture.port)
             try await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -125,7 +125,10 @@ struct BodyTests {
             exchange.streamBody(onChunk: { _ in }, onEnd: { sink.yield($0) })
         }) { fixture in
             #expect(try await fixture.exchange(Self.chunked + "1\r\na\r\nx").hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
-            guard case .malformed = await ends.awaited() else { return Issue.record("not malformed") }
+            guard case .some(.some(.malformed)) = await ends.awaited() else {
+                Issue.record("not malformed")
+                return
+            }
         }
     }
 
@@ -135,7 +138,7 @@ struct BodyTests {
                 if case .failure(let error) = result { exchange.respond(.contentTooLarge, body: Array(error.description.utf8)) }
             }
         }) { try await $0.exchange(Self.post("abc") + Self.post("")) }
-        #expect(answer == "HTTP/1.1 413 Content Too Large\r\nContent-Length: 40\r\nConnection: close\r\n\r\nThe request body has more than 2 bytes.".replacing("40", with: "39"))
+        #expect(answer == "HTTP/1.1 413 Content Too Large\r\nContent-Length: 39\r\nConnection: close\r\n\r\nThe request body has more than 2 bytes.")
     }
 
     @Test func aBodyCanBeReadLater() async throws {

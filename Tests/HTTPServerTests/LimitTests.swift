@@ -73,8 +73,8 @@ struct LimitTests {
         limits.chunkFramingBytesMax = 100
         // The framing is "1;x=…\r\n", "\r\n" and "0\r\n\r\n"; one byte of body allows sixteen bytes more.
         func request(_ framing: Int) -> String {
-            let extension_ = String(repeating: "y", count: framing - 13)
-            return "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;xx=\(extension_)\r\nz\r\n0\r\n\r\n"
+            let filler = String(repeating: "y", count: framing - 14)
+            return "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;xx=\(filler)\r\nz\r\n0\r\n\r\n"
         }
         #expect(try await Self.statuses(limits, request(115), request(116), request(117)) == ["200", "200", "400"])
         let zeros = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + String(repeating: "0", count: 200)
@@ -84,23 +84,20 @@ struct LimitTests {
     @Test func connectionsMax() async throws {
         var limits = HTTPLimits()
         limits.connectionsMax = 2
-        try await ServerFixture.with(limits: limits, handler: { _ in }) { fixture in
+        let (handled, sink) = AsyncStream.makeStream(of: Void.self)
+        try await ServerFixture.with(limits: limits, handler: { _ in sink.yield() }) { fixture in
             let first = try RawClient(port: fixture.port)
             let second = try RawClient(port: fixture.port)
             // Both are busy: their requests are never answered.
-            try await first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            try await second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            let third = try await Self.refusedConnection(fixture.port)
+            for client in [first, second] {
+                try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                _ = await handled.awaited()
+            }
+            let third = try await RawClient(port: fixture.port).receiveAll()
             #expect(third.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
             #expect(third.hasSuffix("\"code\":\"too_many_connections\"}"))
             #expect(await fixture.server.connectionCount == 2)
         }
-    }
-
-    /// Connects until the server has seen the earlier requests and has no idle connection to give up.
-    private static func refusedConnection(_ port: Int) async throws -> String {
-        let client = try RawClient(port: port)
-        return try await client.receiveAll()
     }
 
     @Test func atTheConnectionLimitTheLongestIdleOneGivesWay() async throws {

@@ -40,7 +40,6 @@ struct ServerFixture: Sendable {
     }
 
     /// Answers with what was asked: method, path, query and body.
-    @LoopActor
     static let echo: @LoopActor @Sendable (HTTPExchange) -> Void = { exchange in
         exchange.readBody(upTo: 1 << 20) { result in
             guard case .success(let body) = result else { return }
@@ -96,7 +95,7 @@ final class RawClient: Sendable {
         try await thread.run { [socket] in
             var sent = 0
             while sent < bytes.count {
-                let count = bytes.withUnsafeBytes { Glibc.send(socket, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue)) }
+                let count = bytes.withUnsafeBytes { Glibc.send(socket, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
                 guard count > 0 else { throw Failure(call: "send", errno: errno) }
                 sent += count
             }
@@ -105,15 +104,15 @@ final class RawClient: Sendable {
 
     /// Sends what the socket takes without waiting; returns the number of bytes.
     func sendNow(_ bytes: [UInt8]) -> Int {
-        bytes.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue) | Int32(MSG_DONTWAIT.rawValue)) }
+        bytes.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) }
     }
 
     func endSending() { Glibc.shutdown(socket, Int32(SHUT_WR)) }
 
     /// Ends the connection by a reset.
     func reset() {
-        var linger = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+        var option = Glibc.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<Glibc.linger>.size))
         Glibc.shutdown(socket, Int32(SHUT_RDWR))
     }
 

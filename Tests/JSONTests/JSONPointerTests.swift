@@ -5,7 +5,7 @@ import Testing
     /// The document and the pointers of RFC 6901 section 5.
     @Test(arguments: [
         ("/foo", ["bar", "baz"] as JSONValue), ("/foo/0", "bar"), ("/", 0), ("/a~1b", 1), ("/c%d", 2), ("/e^f", 3), ("/g|h", 4), ("/i\\j", 5), ("/k\"l", 6), ("/ ", 7), ("/m~0n", 8),
-    ])
+    ] as [(String, JSONValue)])
     func theExamplesOfTheRFCHold(_ text: String, _ expected: JSONValue) throws {
         let document: JSONValue = ["foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8]
         let pointer = try #require(JSONPointer(text: text))

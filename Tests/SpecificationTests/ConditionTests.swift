@@ -25,7 +25,7 @@ import Testing
         ("a.missing == 1", false), ("a.missing != 1", false), ("not a.missing == 1", true), ("z.state == 'failed'", false), ("1 == 1", true), ("-1 < +1", true),
         ("true or false and false", true), ("(true or false) and false", false), ("not true or true", true), ("not (true or true)", false),
         ("a.accuracy >= 0.7 and b.state == 'failed' or false", true),
-    ])
+    ] as [(String, Bool)])
     func expressionsAreJudged(_ text: String, _ expected: Bool) throws {
         #expect(try holds(text) == expected)
     }
@@ -41,7 +41,7 @@ import Testing
         #expect(Condition.runsByDefault(needs: []) && Condition.runsByDefault(needs: [.succeeded]) && !Condition.runsByDefault(needs: [.failed]))
     }
 
-    @Test(arguments: [("true", false), ("a.x > 1", false), ("not failure()", true), ("a.x > 1 and always()", true), ("(a.state == 'failed')", true)])
+    @Test(arguments: [("true", false), ("a.x > 1", false), ("not failure()", true), ("a.x > 1 and always()", true), ("(a.state == 'failed')", true)] as [(String, Bool)])
     func onlyConditionsOnOutcomesRunAfterFailures(_ text: String, _ expected: Bool) throws {
         #expect(try Condition(text).runsAfterFailure == expected)
     }

@@ -33,7 +33,7 @@ import Testing
     @Test(arguments: [
         ("${dat.o}", "there is no job 'dat'", "did you mean 'data'?"), ("${data.x}", "has no output 'x'", "its outputs: o"), ("${nobody.o}", "no job 'nobody'", ""), ("${data}", "is no reference", "$${data}"),
         ("${data.o", "without its '}'", ""), ("${matrix.lr}", "in a job without a matrix", ""),
-    ])
+    ] as [(String, String, String)])
     func badReferencesAreRefused(_ text: String, _ words: String, _ more: String) {
         expectProblem(fixture.problems(spec(command("data"), command("b", "env: {X: \"a \(text) b\"}"))), "/jobs/b/env/X", words, more)
     }
@@ -57,7 +57,7 @@ import Testing
         #expect(problems.count == 3)
     }
 
-    @Test(arguments: [("steps: [{split: {train: 5, validation: 5}}]", "train, validation"), ("steps: [{split: {train: 5, validation: 5, test: 5}}]", "train, validation, test"), ("format: auto", "dataset")])
+    @Test(arguments: [("steps: [{split: {train: 5, validation: 5}}]", "train, validation"), ("steps: [{split: {train: 5, validation: 5, test: 5}}]", "train, validation, test"), ("format: auto", "dataset")] as [(String, String)])
     func theOutputsOfAPreparationDependOnItsSplit(_ line: String, _ outputs: String) {
         expectProblem(fixture.problems(spec("  data: {kind: prepare, source: {file: data.jsonl}, \(line)}\n", command("b", "env: {X: \"${data.x}\"}"))), "its outputs: \(outputs)")
     }
@@ -129,7 +129,7 @@ import Testing
         ("{}", "leaves no combination"), ("[1]", "/matrix wrong_type"), ("{lr: 5}", "/matrix/lr wrong_type"), ("{lr: []}", "must not be empty"), ("{lr: [1, 1]}", "lists a value twice"),
         ("{l-r: [1]}", "/matrix/l-r bad_value"), ("{lr: [1], exclude: [{x: 1}]}", "no key 'x'"), ("{lr: [1], exclude: [{lr: 2}]}", "excludes no combination"), ("{lr: [1], exclude: [{lr: 1}]}", "leaves no combination"),
         ("{lr: [1], include: {lr: 2}}", "/matrix/include wrong_type"), ("{lr: [1], include: [5]}", "/matrix/include/0 wrong_type"), ("{x: [1]}", "no key 'lr'"), ("{lr: [[1]]}", "only a text, a number or a boolean"),
-    ])
+    ] as [(String, String)])
     func badMatricesAreRefused(_ matrix: String, _ words: String) {
         expectProblem(fixture.problems(spec(matrix)), words)
     }

@@ -44,7 +44,7 @@ import Testing
         ("needs: 5", "/needs wrong_type"), ("needs: [5]", "/needs/0 wrong_type"), ("needs: [a]", "/needs/0 cycle"), ("if: 5", "/if wrong_type"), ("if: nonsense", "/if bad_value"),
         ("if: z.x > 1", "/if unknown_name"), ("if: a.x > 1", "/if cycle"), ("description: [x]", "/description wrong_type"), ("outputs: [a, a]", "/outputs/1 conflict"),
         ("outputs: [1a]", "/outputs/0 bad_value"), ("outputs: a", "/outputs wrong_type"), ("cmd: x", "unknown_key"), ("params: {}", "unknown_key"), ("retry:", "/retry wrong_type"),
-    ])
+    ] as [(String, String)])
     func wrongSettingsOfAnyJobAreRefused(_ line: String, _ words: String) {
         expectProblem(problems(PlanFixture.command + "\n" + line), words)
     }
@@ -73,7 +73,7 @@ import Testing
         ("params: {validate_at_start: true}", "give 'validation'"), ("checkpoint: {metric: val_loss}", "give 'validation'"), ("checkpoint: {metric: bleu}", "/checkpoint/metric bad_value"),
         ("checkpoint: {every: 0}", "/checkpoint/every"), ("checkpoint: {keep_top_k: 0}", "/checkpoint/keep_top_k"), ("checkpoint: {mode: best}", "/checkpoint/mode"),
         ("engine: nemo-rl", "/engine unsupported"), ("engine: trll", "did you mean 'trl'?"), ("validation: ./gone.jsonl", "/validation missing_file"),
-    ])
+    ] as [(String, String)])
     func wrongTrainingSettingsAreRefused(_ lines: String, _ words: String) {
         expectProblem(problems(PlanFixture.train + "\n" + lines), words)
     }
@@ -88,7 +88,7 @@ import Testing
         #expect(problems(PlanFixture.train + "\n" + lines) == [])
     }
 
-    @Test(arguments: [("dpo", "unsupported"), ("grpo", "unsupported"), ("sfd", "did you mean 'sft'?")])
+    @Test(arguments: [("dpo", "unsupported"), ("grpo", "unsupported"), ("sfd", "did you mean 'sft'?")] as [(String, String)])
     func otherMethodsAreRefused(_ method: String, _ words: String) {
         expectProblem(problems("kind: train\nmethod: \(method)\nmodel: models/base\ndataset: data.jsonl"), "/method", words)
     }
@@ -97,7 +97,7 @@ import Testing
         ("model: gone", "no folder at '/work/gone'"), ("model: broken", "no config.json"), ("model: data.jsonl", "is a file"), ("model: checkpoint:ckpt_9", "unknown_name"),
         ("model: ''", "must not be empty"), ("model: 5", "wrong_type"), ("model: \"${x.y}/z\"", "one reference alone"), ("dataset: nobody", "no dataset 'nobody'"),
         ("dataset: models/base", "is a folder; a file is needed"), ("dataset: [data.jsonl]", "wrong_type"),
-    ])
+    ] as [(String, String)])
     func inputsThatAreNotThereAreRefused(_ line: String, _ words: String) {
         let key = line.prefix { $0 != ":" }
         let others = PlanFixture.train.split(separator: "\n").filter { !$0.hasPrefix(key + ":") }
@@ -108,7 +108,7 @@ import Testing
         ("model: checkpoint:ckpt_1", ExternalInput.Source.registered("ckpt_1")), ("dataset: arithmetic", .registered("arithmetic")), ("dataset: arithmetic@2", .registered("arithmetic@2")),
         ("dataset: ds_1", .registered("ds_1")), ("dataset: /work/old/../data.jsonl", .path("/work/data.jsonl")), ("dataset: .//./data.jsonl", .path("/work/data.jsonl")),
         ("model: /work/models/base/", .path("/work/models/base")),
-    ])
+    ] as [(String, ExternalInput.Source)])
     func inputsAreFound(_ line: String, _ source: ExternalInput.Source) throws {
         let key = line.prefix { $0 != ":" }
         let others = PlanFixture.train.split(separator: "\n").filter { !$0.hasPrefix(key + ":") }
@@ -139,7 +139,7 @@ import Testing
         ("source: {file: data.jsonl}\nsteps: [{jcqa_messages: {}}, {jcqa_rebalance: {}}]", "at this point they are messages"),
         ("source: {generator: {name: times_ten, count: 5}}\nsteps: [{to_messages: {}}]", "needs input_output records"), ("source: {file: data.jsonl}\ncompat: seed", "has none"),
         ("source: {file: data.jsonl}\ncompat: seed\nsteps: [{jcqa_rebalance: {}}, {shuffle: {}}]", "not 'shuffle'"), ("source: {file: data.jsonl}\ncompat: other", "/compat bad_value"),
-    ])
+    ] as [(String, String)])
     func wrongDataPreparationsAreRefused(_ lines: String, _ words: String) {
         expectProblem(problems("kind: prepare\n" + lines), words)
     }
@@ -159,7 +159,7 @@ import Testing
         ("create: {num_key_value_heads: 3}", "num_attention_heads, 4, is not a multiple of 3"), ("create: {architecture: gpt5}", "/create/architecture"), ("create: {dtype: int8}", "/create/dtype"),
         ("create: {num_hidden_layers: 0}", "/create/num_hidden_layers"), ("tokenizer: {vocab_size: 100}", "/tokenizer/vocab_size out_of_range"), ("tokenizer: {type: wordpiece}", "/tokenizer/type"),
         ("tokenizer: {train_on: gone.jsonl}", "/tokenizer/train_on missing_file"), ("seed: x", "/seed wrong_type"), ("chat_template: ''", "/chat_template"),
-    ])
+    ] as [(String, String)])
     func wrongModelsAreRefused(_ change: String, _ words: String) throws {
         let document = try SpecDocument.parse(Array(change.utf8)).get().value
         var overrides: [String] = []
@@ -180,7 +180,7 @@ import Testing
         ("compare_to: gone.json", "missing_file"), ("gate: {}", "at least one metric"), ("gate: {accuracy: 0.5}", "wrong_type"), ("gate: {accuracy: about 5}", "no condition"),
         ("gate: {acuracy: '> 0.5'}", "did you mean 'accuracy'?"), ("gate: {pass@8: '> 0.5'}", "needs 8 samples"), ("gate: {pass@x: '> 0.5'}", "no metric"),
         ("gate: {accuracy: '> baseline'}", "give 'compare_to'"), ("benchmarks: [{dataset: data.jsonl, name: x}]\ngate: {y/accuracy: '> 0'}", "no benchmark 'y'"), ("gate: [x]", "/gate wrong_type"),
-    ])
+    ] as [(String, String)])
     func wrongEvaluationsAreRefused(_ lines: String, _ words: String) {
         let key = lines.prefix { $0 != ":" }
         let others = PlanFixture.evaluate.split(separator: "\n").filter { !$0.hasPrefix(key + ":") }

@@ -38,7 +38,7 @@ import Testing
     @Test(arguments: [
         ("5", 5 as JSONValue), ("1e-5", 1e-5), ("true", true), ("no", "no"), ("", nil), ("null", nil), ("\"5\"", "5"), ("'x: y'", "x: y"),
         ("[1, x]", [1, "x"]), ("{a: {b: 1}}", ["a": ["b": 1]]), ("a=b", "a=b"), (" 7 ", 7), ("${data.train}", "${data.train}"), ("*x", "*x"), ("!x", "!x"),
-    ])
+    ] as [(String, JSONValue)])
     func valuesAreScalarsOrFlowYAML(_ text: String, _ expected: JSONValue) throws {
         #expect(try value("sft.x=\(text)")["jobs"]?["sft"]?["x"] == expected)
     }

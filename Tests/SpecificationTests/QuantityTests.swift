@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: [
         ("90s" as JSONValue, 90_000), ("30m", 1_800_000), ("4h", 14_400_000), ("1d", 86_400_000), ("500ms", 500), ("1h30m", 5_400_000), ("1.5h", 5_400_000),
         (90, 90_000), (0.5, 500), ("0s", 0), (0, 0),
-    ])
+    ] as [(JSONValue, Int64)])
     func durationsAreRead(_ value: JSONValue, _ milliseconds: Int64) {
         #expect(Quantity.duration(value) == .milliseconds(milliseconds))
     }
@@ -21,7 +21,7 @@ import Testing
     @Test(arguments: [
         ("16GiB" as JSONValue, 17_179_869_184), ("512MiB", 536_870_912), ("1.5KiB", 1536), ("1TB", 1_000_000_000_000), ("5 GB", 5_000_000_000), ("7", 7), ("7B", 7),
         ("2G", 2_147_483_648), ("2Gi", 2_147_483_648), (1024, 1024), (0, 0),
-    ])
+    ] as [(JSONValue, Int64)])
     func sizesAreRead(_ value: JSONValue, _ bytes: Int64) {
         #expect(Quantity.bytes(value) == bytes)
     }

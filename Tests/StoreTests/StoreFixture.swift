@@ -119,9 +119,9 @@ extension WriteTransaction {
 }
 
 /// The code of the store error that `body` throws; `nil` where it throws none.
-func code(of body: () async throws -> Void) async throws -> StoreError.Code? {
+func code<T>(of body: () async throws -> T) async throws -> StoreError.Code? {
     do {
-        try await body()
+        _ = try await body()
         return nil
     } catch let error as StoreError {
         return error.code

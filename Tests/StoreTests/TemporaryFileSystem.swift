@@ -18,11 +18,11 @@ enum TemporaryFileSystem {
         guard mkdir(path, 0o700) == 0 else { throw Failure(call: "mkdir", code: errno) }
         guard mount("tmpfs", path, "tmpfs", 0, "size=\(bytes)") == 0 else { throw Failure(call: "mount", code: errno) }
         // A lazy unmount: it cannot fail on a file that is still open.
-        defer { umount2(path, Int32(MNT_DETACH.rawValue)) }
+        defer { umount2(path, Int32(MNT_DETACH)) }
         try await body(path)
     }
 
     static func resize(_ path: String, bytes: Int) throws {
-        guard mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT.rawValue), "size=\(bytes)") == 0 else { throw Failure(call: "mount", code: errno) }
+        guard mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT), "size=\(bytes)") == 0 else { throw Failure(call: "mount", code: errno) }
     }
 }

@@ -4,17 +4,20 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct ProcessTreeTests {
-    /// A daemon by the book: fork, new session, fork again. It says its pid and stays.
+    /// A daemon by the book: fork, new session, fork again. It says its pid and stays; the worker goes on when it has said it.
     private static func daemon(_ fifo: String) -> String {
         """
         import os, signal, time
+        done, said = os.pipe()
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                open('\(fifo)', 'w').write(f'{os.getpid()}\\n')
+                with open('\(fifo)', 'w') as fifo: fifo.write(f'{os.getpid()}\\n')
+                os.write(said, b'x')
                 time.sleep(600)
             os._exit(0)
+        os.read(done, 1)
         """
     }
 

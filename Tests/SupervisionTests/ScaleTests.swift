@@ -11,7 +11,8 @@ struct ScaleTests {
                 for code in 0..<50 {
                     group.addTask {
                         let launch = fixture.launch("\(code)", ["/bin/sh", "-c", "echo \(code); echo \(code) >&2; exit \(code)"])
-                        #expect(try await fixture.run(launch).exitCode == Int32(code))
+                        let record = try await fixture.run(launch)
+                        #expect(record.exitCode == Int32(code))
                         #expect(try fixture.contents("stdout.log", of: launch.directory) == Array("\(code)\n".utf8))
                         #expect(try fixture.contents("stderr.log", of: launch.directory) == Array("\(code)\n".utf8))
                     }

@@ -37,7 +37,9 @@ IMPORTERS = {
     "GRDB": {"Store"},
 }
 
-TOP_LEVEL = {"Package.swift", "Sources", "Tests", "migrations", "deploy", "openapi.yaml", "README.md", "Makefile", "LICENSE", "CHANGELOG.md"}
+TOP_LEVEL = {
+    "Package.swift", "Sources", "Tests", "migrations", "deploy", "openapi.yaml", "README.md", "Makefile", "LICENSE", "CHANGELOG.md",
+}  # fmt: skip
 
 
 def banned_words(tree: Tree) -> Iterator[Finding]:
@@ -76,7 +78,7 @@ def reasons_for_exceptions(tree: Tree) -> Iterator[Finding]:
         (r"@unchecked\s+Sendable\b", "'@unchecked Sendable': say in a comment why it is safe"),
         (r"\bnonisolated\(unsafe\)", "'nonisolated(unsafe)': say in a comment why it is safe"),
         (r"\btry\?", "'try?': say in a comment why the error does not matter"),
-        (r"(?<![\w.])waitpid\(\s*-1\b", "'waitpid(-1': wait for a process you know, by its pidfd, or say in a comment why any child is meant"),
+        (r"(?<![\w.])waitpid\(\s*-1\b", "'waitpid(-1': wait for one process, by its pidfd, or say in a comment why any child is meant"),
     ]
     for path, source in tree.swift("Sources"):
         for number, line in enumerate(source.code_lines, 1):
@@ -185,7 +187,8 @@ def contract_and_routes_agree(tree: Tree) -> Iterator[Finding]:
         yield Finding("Sources/HTTPAPI/RouteTable.swift", 1, f"the route '{name}' is not in openapi.yaml")
     for name in sorted(declared.keys() & routes.keys()):
         if declared[name] != routes[name]:
-            yield Finding("openapi.yaml", 1, f"'{name}' is {' '.join(declared[name])} in the contract, {' '.join(routes[name])} in the table")
+            here, there = " ".join(declared[name]), " ".join(routes[name])
+            yield Finding("openapi.yaml", 1, f"'{name}' is {here} in the contract, {there} in the table")
 
 
 def limits_are_tested(tree: Tree) -> Iterator[Finding]:

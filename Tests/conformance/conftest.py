@@ -44,9 +44,9 @@ def daemon():
 
 
 def programs_readable_by_nobody() -> bool:
-    """True where every folder down to the programs may be entered by anybody."""
-    path = harness.program("anneald", CONFIGURATION).resolve()
-    return all(folder.stat().st_mode & 0o001 for folder in path.parents)
+    """True where every folder down to the programs that are run may be entered by anybody."""
+    programs = (harness.program("anneald", CONFIGURATION), pathlib.Path(sys.executable))
+    return all(folder.stat().st_mode & 0o001 for program in programs for folder in program.resolve().parents)
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,8 @@ class Seeds:
         status, dataset = daemon.call("POST", "/v1/datasets?name=planted", rows.encode(), {"Content-Type": "application/x-ndjson"})
         assert status == 201, dataset
         makes = {"kind": "command", "command": [sys.executable, "-c", WORKER], "outputs": ["model", "evaluation"]}
-        planted = daemon.submit(
-            {"name": "planted", "jobs": {"first": makes, "second": {**makes, "cache": False}, "fails": {"kind": "command", "command": "exit 3"}}}
-        )
+        fails = {"kind": "command", "command": "exit 3"}
+        planted = daemon.submit({"name": "planted", "jobs": {"first": makes, "second": {**makes, "cache": False}, "fails": fails}})
         experiment = daemon.finish(planted["id"])
         jobs = {job["name"]: job for job in experiment["jobs"]}
         assert jobs["first"]["state"] == "succeeded", daemon.call("GET", f"/v1/jobs/{jobs['first']['id']}/explain")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+
 import contract
 import pytest
+import yaml
 
 
 def test_the_contract_is_valid_openapi():
@@ -35,3 +39,26 @@ def test_every_problem_has_the_media_type_of_problems():
             continue
         assert list(content) == ["application/problem+json"], name
         assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}, name
+
+
+EXAMPLES = sorted(contract.PATH.parent.joinpath("deploy", "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_example_specs_follow_the_contract(path):
+    validator = pytest.importorskip("jsonschema_rs", reason="jsonschema_rs is not installed")
+    document = contract.load()
+    schema = {"$ref": "#/components/schemas/Spec", "components": document["components"]}
+    errors = [f"{list(error.instance_path)}: {error.message}" for error in validator.Draft202012Validator(schema).iter_errors(spec(path))]
+    assert not errors
+
+
+def spec(path: pathlib.Path) -> dict:
+    """A spec as YAML 1.2 reads it: there `3e-6` is a number, which YAML 1.1 takes for text."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789."))
+    return yaml.load(path.read_text(), Loader)

@@ -30,8 +30,8 @@ def run(daemon, seeds, tmp_path_factory):
         "--checks", "all", "--max-examples", EXAMPLES, "--warnings", "off", "--no-color", "--report", "har",
         "--report-har-path", str(har), "--generation-database", "none",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "hooks"}
-    process = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=1500)
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1500)
     entries = json.loads(har.read_text())["log"]["entries"] if har.exists() else []
     return process, entries
 
@@ -69,5 +69,8 @@ def test_every_operation_succeeded_at_least_once(run):
             unseen.discard(operation.id)
     # A job can be retried only while it is failed, paused only while it is active: these need the right moment, which the
     # black-box tests of job control make, and which an inventor of requests meets only by luck.
-    moments = {"pauseJob", "resumeJob", "retryJob", "cancelJob", "cancelExperiment", "retryExperiment", "updateJob", "deleteCheckpoint", "pinCheckpoint", "unpinCheckpoint"}
+    moments = {
+        "cancelExperiment", "retryExperiment", "cancelJob", "pauseJob", "resumeJob", "retryJob", "updateJob", "deleteCheckpoint",
+        "pinCheckpoint", "unpinCheckpoint",
+    }  # fmt: skip
     assert unseen - moments == set()

@@ -22,8 +22,8 @@ class DaemonFailed(Exception):
 
 
 def program(name: str, configuration: str) -> pathlib.Path:
-    """The built program `name`; `configuration` is `debug` or `release`."""
-    return ROOT / ".build" / configuration / name
+    """The built program `name`; `configuration` is `debug` or `release`. $ANNEAL_PROGRAMS names another folder of programs."""
+    return pathlib.Path(os.environ.get("ANNEAL_PROGRAMS") or ROOT / ".build" / configuration) / name
 
 
 def free_port() -> int:

@@ -201,7 +201,8 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_only_tells_its_outputs(
 def test_two_processes_train_as_one(training, plain_model):
     """Seven validation samples in batches of two: neither batches nor samples divide evenly over two processes."""
     params = {"global_batch_size": 8, "max_steps": 4, "validation_batch_size": 2, "learning_rate": 1e-3}
-    options = {"checkpoint": {"every": 2}, "validation": times_ten([1, 22, 333, 4444, 5, 66, 777]), "model": plain_model}
+    validation = times_ten([1, 22, 333, 4444, 5, 66, 777])
+    options = {"checkpoint": {"every": 2}, "validation": validation, "model": plain_model}
     alone, pair = training("alone", params, **options), training("pair", params, **options)
     assert alone.run()[0] == 0
     code, outputs, stdout = pair.run(["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"])

@@ -62,8 +62,14 @@ int cposix_boot_id(char text[37]);
 /// Closes every descriptor from `first` on when the next program is executed; 0, or -1 with `errno`.
 int cposix_close_on_exec_from(unsigned int first);
 
-/// flock(2), exclusive and without waiting: 1 taken, 0 held by another open file, -1 with `errno`.
+/// Takes an exclusive lock on the whole file without waiting: 1 taken, 0 held through another open file, -1 with `errno`.
+///
+/// It belongs to the open file description (F_OFD_SETLK of fcntl(2)): it passes to child processes with the descriptor and is given
+/// back when the last copy is closed. Unlike one of flock(2) it can be looked for without being taken. The file is open for writing.
 int cposix_try_lock(int descriptor);
+
+/// Looks for a lock of `cposix_try_lock` without taking it: 1 held through another open file, 0 free, -1 with `errno`.
+int cposix_is_locked(int descriptor);
 
 /// Opens `name` relative to `directory` (AT_FDCWD allowed); `open` itself is variadic.
 int cposix_open(int directory, const char *name, int flags, mode_t mode);

@@ -1,5 +1,6 @@
 import APITypes
 import ArgumentParser
+import JSON
 import Terminal
 
 struct Evaluations: ParsableCommand {
@@ -23,10 +24,17 @@ struct EvaluationsList: ParsableCommand {
 
     func run() throws {
         let client = try shared.client()
-        let query = try experiment.map { [("experiment", try References(client: client).experimentID($0))] } ?? []
-        let answer = try client.list(EvaluationView.self, ["v1", "evaluations"], query: query, options: options)
+        if let experiment { return try list(ofExperiment: References(client: client).experimentID(experiment), client) }
+        let answer = try client.list(EvaluationView.self, ["v1", "evaluations"], options: options)
         if shared.json { return Output.json(answer.body) }
-        Output.table(EvaluationTable.table(answer.view) { $0.id }, ifEmpty: "no evaluations")
+        Output.table(EvaluationTable.table(answer.view.map { ($0.id, $0) }), ifEmpty: "no evaluations")
+    }
+
+    private func list(ofExperiment id: String, _ client: APIClient) throws {
+        let view = try client.get(ExperimentView.self, ["v1", "experiments", id]).view
+        let found = try EvaluationSearch(client: client).evaluations(of: view)
+        if shared.json { return Output.json(JSONWriter().bytes(of: try JSONValue(encoding: Page(data: found.map(\.evaluation))))) }
+        Output.table(EvaluationTable.table(found), ifEmpty: "no evaluations")
     }
 }
 

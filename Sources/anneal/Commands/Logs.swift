@@ -11,7 +11,7 @@ struct Logs: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print what a job's worker wrote.",
         discussion: HelpText.discussion(
-            "With --follow the command ends with the job. It survives restarts of the daemon. --json prints pieces with their places in the log.",
+            "With --follow the command ends with the job, or with the attempt that was asked for. It survives restarts of the daemon. --json prints pieces with their places in the log.",
             examples: "anneal logs toy/sft", "anneal logs toy/sft --follow", "anneal logs toy/sft --stream stderr --tail 50 --attempt 1"))
 
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
@@ -43,11 +43,7 @@ struct Logs: ParsableCommand {
         if let tail { query.append(("tail", String(tail))) }
         if let attempt { query.append(("attempt", String(attempt))) }
         let path = ["v1", "jobs", id, "logs"]
-        if follow || shared.json {
-            if follow { query.append(("follow", "true")) }
-            try printEvents(EventStream(client: client, path: path, query: query), jobID: id)
-            return
-        }
+        if follow || shared.json { return try printEvents(client, path: path, query: query, jobID: id) }
         do {
             try client.stream(path, query: query, headers: [("Accept", "text/plain")]) { chunk in
                 Output.write(chunk)
@@ -58,12 +54,17 @@ struct Logs: ParsableCommand {
         }
     }
 
-    private func printEvents(_ events: EventStream, jobID: String) throws {
+    private func printEvents(_ client: APIClient, path: [String], query: [(String, String)], jobID: String) throws {
+        let events = EventStream(client: client, path: path) { isResumption in
+            // Taken up again, the logs come from their beginning, and what has been printed is passed over: between the
+            // connections more than the last lines may have been written, and by another attempt.
+            let begin = isResumption ? query.filter { $0.0 != "tail" } : query
+            return follow ? begin + [("follow", "true")] : begin
+        }
         var printed = PrintedLog()
         try events.read(
-            isOver: { try !follow || StateText.isTerminal(events.client.get(JobView.self, ["v1", "jobs", jobID]).view.state) },
+            isOver: { try !follow || attempt != nil || StateText.isTerminal(client.get(JobView.self, ["v1", "jobs", jobID]).view.state) },
             onEvent: { event in
-                guard event.name != "end" else { return .stop }
                 guard event.name == "log" else { return .goOn }
                 let piece = try event.decoded(LogEventData.self)
                 guard let text = printed.unseen(of: piece) else { return .goOn }
@@ -76,7 +77,7 @@ struct Logs: ParsableCommand {
 /// How much of each log has been printed, so that pieces which come again after a reconnection are printed once.
 private struct PrintedLog {
     private struct Place: Hashable {
-        var attempt: Int
+        var attempt: String?
         var stream: String
     }
 
@@ -84,7 +85,7 @@ private struct PrintedLog {
 
     /// The part of a piece that is new; `nil` where all of it has been printed.
     mutating func unseen(of piece: LogEventData) -> String? {
-        let place = Place(attempt: piece.attempt, stream: piece.stream)
+        let place = Place(attempt: piece.attemptID, stream: piece.stream)
         let printed = ends[place] ?? 0
         guard piece.end > printed else { return nil }
         ends[place] = piece.end

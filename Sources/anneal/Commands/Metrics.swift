@@ -23,7 +23,7 @@ struct Metrics: ParsableCommand {
     @Option(help: ArgumentHelp("Only this attempt.", valueName: "number"))
     var attempt: Int?
 
-    @Flag(name: .shortAndLong, help: "Print new points as they come, until the job ends.")
+    @Flag(name: .shortAndLong, help: "Print the points and go on as they come, until the job ends.")
     var follow = false
 
     @Flag(help: "Print comma-separated values.")
@@ -77,32 +77,35 @@ struct Metrics: ParsableCommand {
     private func followMetrics(_ curves: Curves) throws {
         let client = curves.client
         func isOver() throws -> Bool { StateText.isTerminal(try client.get(JobView.self, ["v1", "jobs", curves.jobID]).view.state) }
-        if try isOver() { throw CommandFailure(.conflict, "the job '\(job)' has ended; leave --follow out to read its metrics") }
-        let events = EventStream(client: client, path: ["v1", "stream"], query: [("job", curves.jobID), ("types", "metric,state,end")])
+        // The stream tells the whole story of a job, so that what there is comes first.
+        let events = EventStream(client: client, path: ["v1", "stream"]) { _ in [("job", curves.jobID), ("types", "metric,end")] }
         try events.read(isOver: isOver) { event in
-            switch event.name {
-            case "metric":
-                let metric = try event.decoded(StreamEvent.self)
-                if shared.json { Output.json(Array(event.data.utf8)) } else { show(try metric.payload(MetricEventData.self)) }
-                return .goOn
-            case "state":
-                let state = try event.decoded(StreamEvent.self)
-                return StateText.isTerminal(try state.payload(StateEventData.self).state) && state.jobID == curves.jobID ? .stop : .goOn
-            case "end": return .stop
-            default: return .goOn
-            }
+            guard event.name == "metric" else { return .goOn }
+            let metric = try event.decoded(StreamEvent.self)
+            if shared.json { Output.json(Array(event.data.utf8)) } else { show(try metric.payload(MetricEventData.self)) }
+            return .goOn
         }
     }
 
     private func show(_ data: MetricEventData) {
-        let values = data.values.filter { key.isEmpty || key.contains($0.key) }
-        guard !values.isEmpty, attempt == nil || attempt == data.attempt else { return }
+        guard attempt == nil || attempt == data.attempt else { return }
+        let points = data.points.filter { key.isEmpty || key.contains($0.key) }
         if csv {
-            for (name, value) in values { writeCSV(name, attempt: data.attempt, step: data.step, time: data.time, value: value) }
+            for point in points { writeCSV(point.key, attempt: data.attempt, step: point.step, time: point.time, value: point.value) }
             return
         }
-        let texts = values.map { StyledText("  \($0.key) ", .dim) + StyledText(NumberText.significant($0.value.number)) }
-        Output.line(texts.reduce(StyledText("step \(data.step)")) { $0 + $1 })
+        // The points of one step stand beside each other in an event, and so they do on one line.
+        var line: (step: Int, text: StyledText)?
+        for point in points {
+            let text = StyledText("  \(point.key) ", .dim) + StyledText(NumberText.significant(point.value.number))
+            if let open = line, open.step == point.step {
+                line = (open.step, open.text + text)
+            } else {
+                if let open = line { Output.line(open.text) }
+                line = (point.step, StyledText("step \(point.step)") + text)
+            }
+        }
+        if let line { Output.line(line.text) }
     }
 }
 

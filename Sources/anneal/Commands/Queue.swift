@@ -5,15 +5,14 @@ import Terminal
 struct Queue: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show the jobs that wait, in the order in which they are served, and why.",
-        discussion: HelpText.discussion(examples: "anneal queue", "anneal queue --all"))
+        discussion: HelpText.discussion(examples: "anneal queue"))
 
-    @OptionGroup var options: ListOptions
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let answer = try shared.client().list(QueueEntryView.self, ["v1", "queue"], options: options)
+        let answer = try shared.client().get(Page<QueueEntryView>.self, ["v1", "queue"])
         if shared.json { return Output.json(answer.body) }
-        let rows: [[StyledText]] = answer.view.enumerated().map { index, entry in
+        let rows: [[StyledText]] = answer.view.data.enumerated().map { index, entry in
             [
                 StyledText("\(index + 1)"), StyledText("\(entry.experiment)/\(entry.name)"), StateText.name(entry.state), StyledText("\(entry.priority)"),
                 StyledText(ResourceText.brief(entry.resources)), Moment.age(entry.queuedAt), StyledText(entry.message ?? entry.reason ?? "–"),

@@ -9,8 +9,6 @@ import Terminal
 struct ExperimentWatch {
     /// Ten pictures a second are as many as an eye wants.
     private static let tickMilliseconds: Int32 = 100
-    /// Every so many ticks the experiment is read anew, in case an event was missed.
-    private static let ticksPerSnapshot = 100
 
     let client: APIClient
     let experimentID: String
@@ -20,27 +18,24 @@ struct ExperimentWatch {
 
     func run() throws {
         let first = try client.get(ExperimentView.self, path).view
-        if json { return try printEvents(first) }
+        if json { return try printEvents() }
         let shared = SharedModel(WatchModel(first))
         let canRedraw = Output.terminal.canRedraw
         var view: any WatchView = canRedraw ? LiveWatchView() : PlainWatchView()
         view.begin(shared.copy)
         // The feed's thread ends with the process.
         let feed = BlockingThread(name: "watch")
-        if !StateText.isTerminal(first.state) { feed.submit { readEvents(into: shared) } }
-        var tick = 1
+        if !shared.copy.isOver { feed.submit { readEvents(into: shared) } }
         while !shared.copy.isOver {
-            if let failure = shared.failure { view.end(shared.copy); throw failure }
-            // Soon after the start, once the events flow, so that nothing between the first reading and them is missed.
-            if tick % Self.ticksPerSnapshot == 10 { try readSnapshot(into: shared) }
-            try readHistory(into: shared)
+            if let failure = shared.failure {
+                view.end(shared.copy)
+                throw failure
+            }
             view.show(shared)
             poll(nil, 0, Self.tickMilliseconds)
-            tick += 1
         }
         let end = try ExperimentEnd(client: client, experimentID: experimentID).wait().view
-        shared.update { $0.apply(end) }
-        try readHistory(into: shared)
+        shared.update { $0.end(end) }
         view.show(shared)
         view.end(shared.copy)
         try finish(end, isDrawn: canRedraw)
@@ -67,23 +62,22 @@ struct ExperimentWatch {
     // MARK: What the daemon tells
 
     private var events: EventStream {
-        let query = [("experiment", experimentID), ("types", "state,metric,checkpoint,evaluation,gap,end")]
-        return EventStream(client: client, path: ["v1", "stream"], query: query)
+        let query = [("experiment", experimentID), ("types", "state,metric,checkpoint,evaluation,end")]
+        return EventStream(client: client, path: ["v1", "stream"]) { _ in query }
     }
 
+    /// An experiment that was retried has ended before in its story, so that only the daemon knows whether it is over now.
     private func isOver() throws -> Bool { StateText.isTerminal(try client.get(ExperimentView.self, path).view.state) }
 
     private func readEvents(into shared: SharedModel) {
         do {
-            try events.read(
-                onConnection: { isConnected in shared.update { $0.setConnection(isLost: !isConnected) } }, isOver: isOver,
-                onEvent: { event in
-                    guard event.name != "end" else { return .stop }
-                    guard event.name != "gap" else { return .goOn }
-                    let event = try event.decoded(StreamEvent.self)
-                    try shared.update { try $0.apply(event) }
-                    return shared.copy.isOver ? .stop : .goOn
-                })
+            try events.read(onConnection: { isConnected in shared.update { $0.setConnection(isLost: !isConnected) } }, isOver: isOver) { event in
+                guard event.name != "end" else { return .goOn }
+                let event = try event.decoded(StreamEvent.self)
+                try shared.update { try $0.apply(event) }
+                return .goOn
+            }
+            shared.update { $0.endStream() }
         } catch let failure as CommandFailure {
             shared.fail(failure)
         } catch {
@@ -91,41 +85,11 @@ struct ExperimentWatch {
         }
     }
 
-    private func readSnapshot(into shared: SharedModel) throws {
-        do {
-            let snapshot = try client.get(ExperimentView.self, path).view
-            shared.update { $0.apply(snapshot) }
-        } catch let failure as CommandFailure where failure.status == .unreachable {
-            // The feed notices as well; it tells the user, and gives up in the end.
-        }
-    }
-
-    /// Reads the points that trainings wrote before they were watched.
-    private func readHistory(into shared: SharedModel) throws {
-        for job in shared.update({ $0.takeJobsWithoutHistory() }) {
-            let curves = Curves(client: client, jobID: job)
-            do {
-                let keys = try curves.summary().view.keys.map(\.key)
-                for key in Curves.lossKeys where keys.contains(key) {
-                    let curve = try curves.curve(key, points: 500).view
-                    shared.update { $0.addHistory(curve) }
-                }
-            } catch let failure as CommandFailure where failure.status == .unreachable {
-                // The picture goes without the earlier points.
-            }
-        }
-    }
-
     /// `--json`: the events as they come, one a line.
-    private func printEvents(_ first: ExperimentView) throws {
-        if !StateText.isTerminal(first.state) {
-            try events.read(isOver: isOver) { event in
-                Output.json(Array(event.data.utf8))
-                guard event.name == "state" else { return event.name == "end" ? .stop : .goOn }
-                let event = try event.decoded(StreamEvent.self)
-                guard event.jobID == nil else { return .goOn }
-                return StateText.isTerminal(try event.payload(StateEventData.self).state) ? .stop : .goOn
-            }
+    private func printEvents() throws {
+        try events.read(isOver: isOver) { event in
+            Output.json(Array(event.data.utf8))
+            return .goOn
         }
         try Self.check(ExperimentEnd(client: client, experimentID: experimentID).wait().view)
     }

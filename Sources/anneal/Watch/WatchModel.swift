@@ -14,8 +14,6 @@ struct WatchedJob {
     var curves: OrderedMap<WatchedCurve> = [:]
     /// The last tenth of its progress that was told of in plain lines.
     var toldTenth = -1
-    /// True once the points from before the watching have been asked for.
-    var hasHistory = false
 
     var isActive: Bool { ["starting", "running", "stopping"].contains(state) }
 }
@@ -39,28 +37,33 @@ struct WatchedCurve {
     }
 }
 
-/// What is known of a watched experiment, from snapshots and events, and what has happened to it.
+/// What is known of a watched experiment from its events, and what has happened to it.
+///
+/// The stream of one experiment tells its whole story, however late the watching begins, so that the events alone make the model.
 struct WatchModel {
     /// Something worth a line where nothing can be redrawn.
-    enum Notice: Equatable {
-        case job(name: String, state: String, reason: String?, message: String?)
-        case progress(name: String, text: String)
-        case connection(isLost: Bool)
+    struct Notice: Equatable {
+        /// RFC 3339; `nil` for what happened to the watching itself.
+        var at: String?
+        var text: String
     }
 
     private(set) var experiment: ExperimentView
     private(set) var jobs: OrderedMap<WatchedJob> = [:]
     private(set) var isConnectionLost = false
+    /// True once the stream has come to its end.
+    private(set) var isOver = false
     private var notices: [Notice] = []
 
+    /// - Parameter experiment: The experiment as it is; where it has not ended, its jobs begin anew with the story.
     init(_ experiment: ExperimentView) {
         self.experiment = experiment
+        isOver = StateText.isTerminal(experiment.state)
         for job in experiment.jobs {
-            jobs[job.id] = WatchedJob(id: job.id, name: job.name, kind: job.kind, state: job.state, reason: job.reason, progress: job.progress)
+            let state = isOver ? job.state : "waiting"
+            jobs[job.id] = WatchedJob(id: job.id, name: job.name, kind: job.kind, state: state, reason: isOver ? job.reason : nil)
         }
     }
-
-    var isOver: Bool { StateText.isTerminal(experiment.state) }
 
     /// Hands over what has happened since the last call.
     mutating func takeNotices() -> [Notice] {
@@ -68,69 +71,59 @@ struct WatchModel {
         return notices
     }
 
-    /// Takes the experiment as the daemon gives it.
-    mutating func apply(_ snapshot: ExperimentView) {
-        experiment = snapshot
-        for summary in snapshot.jobs {
-            change(summary.id, to: summary.state, reason: summary.reason, message: nil)
-            if let progress = summary.progress { advance(summary.id, to: progress) }
+    /// Takes the experiment as it is at its end.
+    mutating func end(_ final: ExperimentView) {
+        isOver = true
+        experiment = final
+        for job in final.jobs where jobs[job.id]?.state != job.state {
+            jobs[job.id]?.state = job.state
+            jobs[job.id]?.reason = job.reason
         }
     }
+
+    mutating func endStream() { isOver = true }
 
     /// Takes an event of the stream.
     mutating func apply(_ event: StreamEvent) throws {
         switch event.type {
-        case "state":
-            let data = try event.payload(StateEventData.self)
-            if let job = event.jobID {
-                change(job, to: data.state, reason: data.reason, message: data.message)
-            } else {
-                experiment.state = data.state
-                experiment.reason = data.reason
-            }
+        case "state": try applyState(event)
         case "metric":
             guard let job = event.jobID, jobs[job] != nil else { return }
             let data = try event.payload(MetricEventData.self)
-            for (key, value) in data.values {
-                jobs[job]?.curves[key, default: WatchedCurve()].add(
-                    CurvePoint(step: data.step, time: data.time, value: value, attempt: data.attempt))
+            for point in data.points {
+                jobs[job]?.curves[point.key, default: WatchedCurve()].add(
+                    CurvePoint(step: point.step, time: point.time, value: point.value, attempt: data.attempt))
             }
-            if let progress = data.progress { advance(job, to: progress) }
+            if let progress = data.progress { advance(job, to: progress, at: event.at) }
         default: break
         }
+    }
+
+    private mutating func applyState(_ event: StreamEvent) throws {
+        // The states of attempts are told by those of their jobs.
+        guard event.attemptID == nil else { return }
+        let data = try event.payload(StateEventData.self)
+        guard let id = event.jobID else {
+            experiment.state = data.state
+            experiment.reason = data.reason
+            return
+        }
+        guard let job = jobs[id] else { return }
+        jobs[id]?.state = data.state
+        jobs[id]?.reason = data.reason
+        jobs[id]?.message = data.message
+        guard job.state != data.state else { return }
+        let reason = data.reason.map { $0 == data.state ? "" : " (\($0))" } ?? ""
+        notices.append(Notice(at: event.at, text: "\(job.name): \(data.state)\(reason)" + (data.message.map { ": \($0)" } ?? "")))
     }
 
     mutating func setConnection(isLost: Bool) {
         guard isLost != isConnectionLost else { return }
         isConnectionLost = isLost
-        notices.append(.connection(isLost: isLost))
+        notices.append(Notice(at: nil, text: isLost ? "the daemon does not answer; jobs go on, trying again" : "the daemon answers"))
     }
 
-    /// Jobs that train and whose earlier points have not been asked for; each is named once.
-    mutating func takeJobsWithoutHistory() -> [String] {
-        let found = jobs.values.filter { $0.kind == "train" && !$0.hasHistory && !["waiting", "queued"].contains($0.state) }.map(\.id)
-        for id in found { jobs[id]?.hasHistory = true }
-        return found
-    }
-
-    /// Puts the points from before the watching in front of those that came since.
-    mutating func addHistory(_ curve: CurveView) {
-        let since = jobs[curve.jobID]?.curves[curve.key]?.points ?? []
-        var whole = WatchedCurve()
-        for point in curve.points + since { whole.add(point) }
-        jobs[curve.jobID]?.curves[curve.key] = whole
-    }
-
-    private mutating func change(_ id: String, to state: String, reason: String?, message: String?) {
-        guard let job = jobs[id], job.state != state || (message != nil && job.message != message) else { return }
-        jobs[id]?.state = state
-        jobs[id]?.reason = reason
-        jobs[id]?.message = message
-        guard job.state != state else { return }
-        notices.append(.job(name: job.name, state: state, reason: reason, message: message))
-    }
-
-    private mutating func advance(_ id: String, to progress: ProgressView) {
+    private mutating func advance(_ id: String, to progress: ProgressView, at moment: String) {
         guard let job = jobs[id] else { return }
         jobs[id]?.progress = progress
         // A line for each tenth; where the whole is not known, for each hundred.
@@ -138,6 +131,6 @@ struct WatchModel {
         guard tenth != job.toldTenth, job.isActive else { return }
         jobs[id]?.toldTenth = tenth
         let loss = job.curves["train/loss"]?.points.last.map { " · loss \(NumberText.significant($0.value.number))" } ?? ""
-        notices.append(.progress(name: job.name, text: ProgressText.brief(progress) + loss))
+        notices.append(Notice(at: moment, text: "\(job.name): \(ProgressText.brief(progress))\(loss)"))
     }
 }

@@ -46,30 +46,18 @@ struct LiveWatchView: WatchView {
     mutating func end(_ model: WatchModel) { Output.write(Self.showCursor) }
 }
 
-/// Prints a line for each change.
+/// Prints a line for each change, with the time of day in UTC at which it happened.
 struct PlainWatchView: WatchView {
-    mutating func begin(_ model: WatchModel) {
-        print("\(model.experiment.name) \(model.experiment.state)  \(model.experiment.id)")
-        for job in model.jobs.values where !["waiting", "queued"].contains(job.state) { print("\(job.name): \(job.state)") }
-    }
+    mutating func begin(_ model: WatchModel) { print("\(model.experiment.name) \(model.experiment.state)  \(model.experiment.id)", at: nil) }
 
     mutating func show(_ shared: SharedModel) {
-        for notice in shared.update({ $0.takeNotices() }) {
-            switch notice {
-            case .job(let name, let state, let reason, let message):
-                let reason = reason.map { $0 == state ? "" : " (\($0))" } ?? ""
-                print("\(name): \(state)\(reason)" + (message.map { ": \($0)" } ?? ""))
-            case .progress(let name, let text): print("\(name): \(text)")
-            case .connection(let isLost): print(isLost ? "the daemon does not answer; jobs go on, trying again" : "the daemon answers")
-            }
-        }
+        for notice in shared.update({ $0.takeNotices() }) { print(notice.text, at: notice.at) }
     }
 
-    mutating func end(_ model: WatchModel) { print("\(model.experiment.name) \(model.experiment.state)") }
+    mutating func end(_ model: WatchModel) { print("\(model.experiment.name) \(model.experiment.state)", at: model.experiment.finishedAt) }
 
-    /// Prints a line with the time of day in UTC.
-    private func print(_ text: String) {
-        let time = Moment.now().description.dropFirst(11).prefix(8)
+    private func print(_ text: String, at moment: String?) {
+        let time = (moment ?? Moment.now().description).dropFirst(11).prefix(8)
         Output.line(StyledText("\(time)Z ", .dim) + StyledText(text))
     }
 }

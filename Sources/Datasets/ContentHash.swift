@@ -1,0 +1,34 @@
+import Crypto
+
+/// SHA-256 in lower-case hexadecimal.
+public enum ContentHash {
+    private static let chunkBytes = 1 << 20
+
+    public static func sha256(of bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
+
+    /// The hash of a file's content, in constant memory.
+    public static func sha256(ofFile path: String) throws(FileError) -> String {
+        let file = try FileReader(path: path)
+        var hash = SHA256()
+        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkBytes, alignment: 16)
+        defer { chunk.deallocate() }
+        while true {
+            let count = try file.read(into: chunk)
+            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+            if count < chunkBytes { return hash.finalize().hexadecimal }
+        }
+    }
+}
+
+extension Sequence where Element == UInt8 {
+    /// Two lower-case hexadecimal digits a byte.
+    var hexadecimal: String {
+        var digits: [UInt8] = []
+        let alphabet = Array("0123456789abcdef".utf8)
+        for byte in self {
+            digits.append(alphabet[Int(byte >> 4)])
+            digits.append(alphabet[Int(byte & 15)])
+        }
+        return String(decoding: digits, as: UTF8.self)
+    }
+}

@@ -1,0 +1,148 @@
+import Datasets
+import Evaluation
+import EventLoop
+import Generation
+import Glibc
+import JSON
+
+/// A job of kind `evaluate`.
+struct EvaluateJob: Sendable {
+    let context: WorkerContext
+
+    /// Does the work; the result is the content of outputs.json and whether the gate was passed.
+    func run() async throws -> (document: JSONObject, passed: Bool) {
+        let request = try EvaluateRequest(context: context)
+        let items = try request.benchmarks.map { try BenchmarkItem.load($0) }
+        for (benchmark, items) in zip(request.benchmarks, items) {
+            WorkerLog.line("benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader \(benchmark.grader.rawValue)")
+        }
+        return try await evaluate(request, items: items)
+    }
+
+    @LoopActor
+    private func evaluate(_ request: EvaluateRequest, items: [[BenchmarkItem]]) async throws -> (document: JSONObject, passed: Bool) {
+        let ledger = try AnswerLedger(path: context.outputFolder + "/answers.jsonl")
+        let run: EvaluationRun
+        switch request.server {
+        case .started(let command, let startupTimeout):
+            let extensions = request.benchmarks.map { benchmark in
+                command.engine == .transformers ? SamplingExtension.members(model: command.model, settings: benchmark.settings) : [:]
+            }
+            run = try makeRun(request, items: items, model: command.model, extensions: extensions, ledger: ledger)
+            if run.pendingCount > 0 { try await ask(run, of: command, startupTimeout: startupTimeout, request: request) }
+        case .remote(let url, let model, let apiKey):
+            let client = makeClient(url, apiKey: apiKey, request: request)
+            let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
+            let extensions = request.benchmarks.map { _ in JSONObject() }
+            run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
+            try await run.ask(client)
+        }
+        return try finish(run, request: request)
+    }
+
+    @LoopActor
+    private func makeRun(_ request: EvaluateRequest, items: [[BenchmarkItem]], model: String, extensions: [JSONObject], ledger: AnswerLedger) throws
+        -> EvaluationRun
+    {
+        let run = try EvaluationRun(
+            request: request, items: items, model: model, extensions: extensions, ledger: ledger, metrics: context.metrics)
+        let there = run.totalCount - run.pendingCount
+        if there > 0 { WorkerLog.line("\(there) of \(run.totalCount) answers are there from an earlier attempt") }
+        return run
+    }
+
+    @LoopActor
+    private func makeClient(_ url: String, apiKey: String?, request: EvaluateRequest) -> CompletionClient {
+        CompletionClient(
+            baseURL: url, apiKey: apiKey, requestTimeout: request.requestTimeout, connectionsMax: request.concurrency, log: WorkerLog.line)
+    }
+
+    /// The model that a running server answers with.
+    @LoopActor
+    private func servedModel(_ client: CompletionClient, url: String, model: String) async throws -> String {
+        let models = try await client.models()
+        if models.contains(model) { return model }
+        guard let first = models.first else { throw WorkerFailure.serverFailed("\(url) lists no model; name one with 'server.model'") }
+        return first
+    }
+
+    /// Starts the server, asks it for what is missing, and stops it.
+    @LoopActor
+    private func ask(_ run: EvaluationRun, of command: ServerCommand, startupTimeout: Duration, request: EvaluateRequest) async throws {
+        WorkerLog.line("starting \(command.executable) serve \(command.model)")
+        let server = try await ServerProcess.start(
+            command, logPath: context.attemptFolder + "/server.log", startupTimeout: startupTimeout)
+        WorkerLog.line("the model server answers at \(server.baseURL)")
+        let client = makeClient(server.baseURL, apiKey: nil, request: request)
+        let asking = Task { @LoopActor in try await run.ask(client) }
+        // Without its server every further request would only wait for its retries to run out.
+        server.onEnd = { asking.cancel() }
+        let result = await withTaskCancellationHandler {
+            await asking.result
+        } onCancel: {
+            asking.cancel()
+        }
+        if let ending = server.ending {
+            throw ServerFailure(message: "the model server \(ending) in the middle of the evaluation", logTail: server.logTail)
+        }
+        await server.stop()
+        try result.get()
+    }
+
+    /// Computes the metrics and writes all files.
+    @LoopActor
+    private func finish(_ run: EvaluationRun, request: EvaluateRequest) throws -> (document: JSONObject, passed: Bool) {
+        let folder = context.outputFolder + "/items"
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw FileError(call: "mkdir", path: folder, code: errno) }
+        var benchmarks: [EvaluationDocument.Benchmark] = []
+        for (index, benchmark) in request.benchmarks.enumerated() {
+            benchmarks.append(try run.results(of: index, itemsPath: "\(folder)/\(index + 1)-\(Self.fileName(benchmark.name)).jsonl"))
+        }
+        var document = EvaluationDocument(model: request.model, server: context.job["spec"]?["server"] ?? .null, benchmarks: benchmarks)
+        if let baseline = request.baseline {
+            let comparison = EvaluationComparison(base: baseline.document, candidate: document)
+            document.comparison = ["base": .string(baseline.path), "benchmarks": comparison.json]
+        }
+        if !request.gate.rules.isEmpty { document.gate = try request.gate.outcome(benchmarks: benchmarks, baseline: request.baseline?.document) }
+        let path = context.outputFolder + "/evaluation.json"
+        try OutputsFile(path: path).write(document.json.object ?? [:])
+        try context.metrics.append(
+            step: run.totalCount,
+            benchmarks.flatMap { benchmark in
+                benchmark.metrics.map { (key: "evaluation/\(benchmark.name)/\($0.name)", value: $0.metric.value) }
+            })
+        log(document)
+        return (document: outputs(document, path: path), passed: document.gate?.passed ?? true)
+    }
+
+    private func outputs(_ document: EvaluationDocument, path: String) -> JSONObject {
+        var summary = JSONObject()
+        for benchmark in document.benchmarks {
+            for (name, metric) in benchmark.metrics { summary["\(benchmark.name)/\(name)"] = .double(metric.value) }
+        }
+        var outputs: JSONObject = [
+            "outputs": ["evaluation": ["type": "evaluation", "path": .string(path)]], "summary": .object(summary),
+        ]
+        if let gate = document.gate { outputs["gate"] = gate.json }
+        return outputs
+    }
+
+    private func log(_ document: EvaluationDocument) {
+        for benchmark in document.benchmarks {
+            let names = ["accuracy", "pass@\(benchmark.samples)", "majority@\(benchmark.samples)", "no_answer", "truncated", "avg_tokens"]
+            let values = names.compactMap { name in benchmark.metric(name).map { "\(name) \(Self.rounded($0.value))" } }
+            WorkerLog.line("\(benchmark.name): \(values.joined(separator: ", "))")
+        }
+        for check in document.gate?.checks ?? [] {
+            let value = check.value.map(Self.rounded) ?? "not measured"
+            WorkerLog.line("gate \(check.metric) \(check.condition): \(value), \(check.passed ? "passed" : "missed")")
+        }
+    }
+
+    private static func rounded(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
+
+    /// A name with nothing in it that a path would take for more than a name.
+    private static func fileName(_ name: String) -> String {
+        String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "_" }.prefix(80))
+    }
+}

@@ -1,0 +1,136 @@
+import Datasets
+import Evaluation
+import Generation
+import JSON
+
+/// What a job of kind `evaluate` asks for.
+struct EvaluateRequest: Sendable {
+    enum Server: Sendable {
+        case started(ServerCommand, startupTimeout: Duration)
+        case remote(url: String, model: String?, apiKey: String?)
+    }
+
+    struct Benchmark: Sendable {
+        var name: String
+        var dataset: EvaluationDocument.Dataset
+        var samples: Int
+        var grader: Grader
+        var settings: SamplingSettings
+        /// The seed of the first sample; each further sample has the next number.
+        var seed: Int
+        /// Items used, from the first on; `nil` for all.
+        var limit: Int?
+        /// Put before the messages of items that have no system message of their own.
+        var system: String?
+    }
+
+    var model: String
+    var server: Server
+    var benchmarks: [Benchmark]
+    /// Requests at once.
+    var concurrency: Int
+    var requestTimeout: Duration
+    /// The evaluation to compare with, and where it lies.
+    var baseline: (document: EvaluationDocument, path: String)?
+    var gate: Gate
+
+    init(context: WorkerContext) throws {
+        let spec = try RequestFields(context.job["spec"], at: JSONPointer())
+        model = try context.input(at: "/model")?.path ?? spec.string("model") ?? ""
+        server = try Self.server(try spec.fields("server"), model: model, context: context)
+        concurrency = try spec.int("concurrency", in: 1...4096) ?? 16
+        requestTimeout = try spec.duration("request_timeout") ?? .seconds(600)
+        guard let list = spec.members["benchmarks"]?.array, !list.isEmpty else { throw spec.failure("benchmarks", "must be a list with at least one benchmark") }
+        benchmarks = []
+        for (index, entry) in list.enumerated() {
+            let fields = try RequestFields(entry, at: JSONPointer(["benchmarks"]) / index)
+            var benchmark = try Self.benchmark(fields, context: context)
+            if benchmarks.contains(where: { $0.name == benchmark.name }) {
+                if fields.has("name") { throw fields.failure("name", "another benchmark has this name too") }
+                benchmark.name += "-\(index + 1)"
+            }
+            benchmarks.append(benchmark)
+        }
+        baseline = try Self.baseline(spec, context: context)
+        gate = try spec.has("gate") ? Gate(json: spec.members["gate"] ?? .null) : Gate(rules: [])
+        let plans = benchmarks.map { Gate.Plan(name: $0.name, samples: $0.samples, datasetSHA256: $0.dataset.sha256) }
+        try gate.check(plans: plans, baseline: baseline?.document)
+    }
+
+    private static func server(_ fields: RequestFields, model: String, context: WorkerContext) throws(WorkerFailure) -> Server {
+        if let url = try fields.string("url") {
+            guard !fields.has("engine") else { throw .badRequest(fields.pointer.description, "has both 'url' and 'engine'") }
+            var apiKey: String?
+            if let name = try fields.string("api_key_env") {
+                guard let key = context.variable(name) else { throw fields.failure("api_key_env", "the environment has no \(name)") }
+                apiKey = key
+            }
+            return .remote(url: url, model: try fields.string("model"), apiKey: apiKey)
+        }
+        let name = try fields.string("engine") ?? ServerCommand.Engine.transformers.rawValue
+        guard let engine = ServerCommand.Engine(rawValue: name) else {
+            throw fields.failure("engine", "'\(name)' is none of \(ServerCommand.Engine.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        guard !model.isEmpty else { throw .badRequest("/model", "is missing") }
+        guard let python = context.variable("ANNEAL_PYTHON") else {
+            throw .badRequest("", "the environment has no ANNEAL_PYTHON, beside which the model server's program lies")
+        }
+        let flags = fields.has("args") ? try fields.fields("args").members : [:]
+        let own = fields.has("env") ? try fields.fields("env").members : [:]
+        let usesGPU = context.job["gpus"]?.array?.isEmpty == false
+        let command = ServerCommand(
+            engine: engine, python: python, model: model, flags: flags, usesGPU: usesGPU,
+            environment: serverEnvironment(context, own: own, hasLocalModel: model.hasPrefix("/")))
+        return .started(command, startupTimeout: try fields.duration("startup_timeout") ?? .seconds(120))
+    }
+
+    /// The worker's environment without its credentials, and with what the spec adds.
+    private static func serverEnvironment(_ context: WorkerContext, own: JSONObject, hasLocalModel: Bool) -> [(name: String, value: String)] {
+        let credentials: Set<String> = ["ANNEAL_TOKEN", "MLFLOW_TRACKING_TOKEN"]
+        var environment = context.environment.filter { !credentials.contains($0.name) && own[$0.name] == nil }
+        // A model on disk needs nothing from a hub; without this each start would wait for one that cannot be reached.
+        if hasLocalModel, own["HF_HUB_OFFLINE"] == nil, context.variable("HF_HUB_OFFLINE") == nil {
+            environment.append((name: "HF_HUB_OFFLINE", value: "1"))
+        }
+        environment.append((name: "PYTHONUNBUFFERED", value: "1"))
+        for (name, value) in own { environment.append((name: name, value: value.string ?? value.text())) }
+        return environment
+    }
+
+    private static func benchmark(_ fields: RequestFields, context: WorkerContext) throws -> Benchmark {
+        let input = context.input(at: (fields.pointer / "dataset").description)
+        let path = try input?.path ?? fields.required("dataset")
+        guard path.hasPrefix("/") else { throw fields.failure("dataset", "'\(path)' was not resolved to a file") }
+        let samples = try fields.int("samples", in: 1...1024) ?? 1
+        let temperature = try fields.double("temperature", in: 0...100) ?? (samples == 1 ? 0 : 0.7)
+        let topP = try fields.double("top_p", in: 0...1) ?? (temperature > 0 ? 0.95 : nil)
+        let settings = SamplingSettings(
+            maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 256, temperature: temperature, topP: topP, stop: try fields.strings("stop"))
+        guard let grader = Grader(rawValue: try fields.string("grader") ?? "exact") else {
+            throw fields.failure("grader", "is none of \(Grader.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        let sha256 = try input?.sha256 ?? ContentHash.sha256(ofFile: path)
+        return Benchmark(
+            name: try fields.string("name") ?? defaultName(reference: input?.reference, path: path),
+            dataset: .init(id: input?.id, sha256: sha256, path: path), samples: samples, grader: grader, settings: settings,
+            seed: try fields.int("seed") ?? 0, limit: try fields.int("limit", in: 1...Int.max), system: try fields.string("system"))
+    }
+
+    /// What the spec calls the data, or the file's name without its ending.
+    private static func defaultName(reference: String?, path: String) -> String {
+        if let reference, !reference.isEmpty { return reference }
+        let file = path.split(separator: "/").last.map(String.init) ?? path
+        return file.hasSuffix(".jsonl") ? String(file.dropLast(6)) : file
+    }
+
+    private static func baseline(_ spec: RequestFields, context: WorkerContext) throws -> (document: EvaluationDocument, path: String)? {
+        guard spec.has("compare_to") else { return nil }
+        let path = try context.input(at: "/compare_to")?.path ?? spec.required("compare_to")
+        let json = try WorkerContext.readDocument(path)
+        do throws(EvaluationDocument.FormatError) {
+            return (document: try EvaluationDocument(json: json), path: path)
+        } catch {
+            throw spec.failure("compare_to", "\(path): \(error)")
+        }
+    }
+}

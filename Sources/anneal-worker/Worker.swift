@@ -1,0 +1,64 @@
+import Domain
+import EventLoop
+import Glibc
+import JSON
+
+/// The program that anneald starts for jobs of kind `prepare` and `evaluate`.
+@main
+struct Worker {
+    static func main() async {
+        // A server that closes a connection must not end the worker.
+        signal(SIGPIPE, SIG_IGN)
+        exit(await run())
+    }
+
+    private static func run() async -> Int32 {
+        let context: WorkerContext
+        do {
+            context = try WorkerContext()
+        } catch {
+            let failure = WorkerFailure(error)
+            WorkerLog.line("error: \(failure.message)")
+            return failure.exitCode
+        }
+        let interruption = Interruption()
+        let work = Task {
+            do {
+                return try await perform(context, interruption)
+            } catch {
+                return report(WorkerFailure(error), context: context)
+            }
+        }
+        do {
+            try await interruption.watch { work.cancel() }
+        } catch {
+            WorkerLog.line("warning: SIGTERM will end the worker at once: \(error)")
+        }
+        return await work.value
+    }
+
+    private static func perform(_ context: WorkerContext, _ interruption: Interruption) async throws -> Int32 {
+        switch context.job["kind"]?.string {
+        case JobKind.prepare.rawValue?:
+            try context.outputs.write(try await PrepareJob(context: context, interruption: interruption).run())
+            return WorkerFailure.ExitCode.done
+        case JobKind.evaluate.rawValue?:
+            let (document, passed) = try await EvaluateJob(context: context).run()
+            try context.outputs.write(document)
+            return passed ? WorkerFailure.ExitCode.done : WorkerFailure.ExitCode.failed
+        case let kind:
+            throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, evaluate")
+        }
+    }
+
+    private static func report(_ failure: WorkerFailure, context: WorkerContext) -> Int32 {
+        WorkerLog.line("error: \(failure.reason): \(failure.message)")
+        for issue in failure.issues.prefix(20) where issue.line > 0 { WorkerLog.line("  \(issue)") }
+        do {
+            try context.outputs.write(["error": failure.json])
+        } catch {
+            WorkerLog.line("error: the outputs cannot be written: \(error)")
+        }
+        return failure.exitCode
+    }
+}
