@@ -28,15 +28,21 @@ public enum CompletionDriver {
         let queue = Queue(count: count)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<min(concurrency, count) {
-                group.addTask { @LoopActor in
-                    while let index = queue.take() {
-                        try Task.checkCancellation()
-                        let (request, name) = try request(index)
-                        try onAnswer(index, try await client.complete(request, name: name))
-                    }
-                }
+                group.addTask { try await work(through: queue, client: client, request: request, onAnswer: onAnswer) }
             }
             try await group.waitForAll()
+        }
+    }
+
+    /// One line of requests, each sent when the one before it is answered.
+    private static func work(
+        through queue: Queue, client: CompletionClient, request: @LoopActor (Int) throws -> (request: CompletionRequest, name: String),
+        onAnswer: @LoopActor (Int, Completion) throws -> Void
+    ) async throws {
+        while let index = queue.take() {
+            try Task.checkCancellation()
+            let next = try request(index)
+            try onAnswer(index, try await client.complete(next.request, name: next.name))
         }
     }
 }

@@ -83,8 +83,8 @@ public final class ServerProcess {
         request.parent_death_signal = SIGKILL
         let started = command.executable.withCString { path in
             request.path = path
-            request.argv = argv.pointer
-            request.envp = environment.pointer
+            request.argv = UnsafePointer(argv.pointer)
+            request.envp = UnsafePointer(environment.pointer)
             guard cposix_start_held(&request, &held, &failure) == 0 else { return false }
             return cposix_start_release(&held, &failure) == 0
         }

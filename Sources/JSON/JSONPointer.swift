@@ -32,10 +32,16 @@ extension JSONValue {
     public subscript(pointer: JSONPointer) -> JSONValue? {
         var value = self
         for token in pointer.tokens {
-            let next: JSONValue? = if case .array = value { Int(token).flatMap { value[$0] } } else { value[token] }
+            let next: JSONValue? = if case .array = value { Self.index(token).flatMap { value[$0] } } else { value[token] }
             guard let next else { return nil }
             value = next
         }
         return value
+    }
+
+    /// RFC 6901 section 4: an index has digits alone, and no leading zero.
+    private static func index(_ token: String) -> Int? {
+        guard token.utf8.allSatisfy({ (0x30...0x39).contains($0) }), token.utf8.count == 1 || token.utf8.first != 0x30 else { return nil }
+        return Int(token)
     }
 }

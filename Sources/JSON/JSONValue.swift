@@ -1,4 +1,5 @@
-import OrderedCollections
+// A JSON object is an ordered dictionary; whoever reads one needs its methods too.
+@_exported import OrderedCollections
 
 /// A JSON object. Keys keep the order in which they were read or inserted.
 public typealias JSONObject = OrderedDictionary<String, JSONValue>

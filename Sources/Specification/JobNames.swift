@@ -30,7 +30,12 @@ struct JobNames {
     }
 
     /// All names that a document may use.
-    var all: [String] { Array(groups.keys).sorted() + Array(jobs.keys).sorted() }
+    ///
+    /// Empty where there are too many to search for each misspelt one.
+    var all: [String] {
+        guard groups.count + jobs.count <= SpecLimits.suggestionCandidatesMax else { return [] }
+        return Array(groups.keys).sorted() + Array(jobs.keys).sorted()
+    }
 
     /// The job of that name, or all members of that group; empty for an unknown name.
     func members(of name: String) -> [Int] { groups[name] ?? jobs[name].map { [$0] } ?? [] }

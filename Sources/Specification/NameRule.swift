@@ -5,10 +5,17 @@ public struct NameRule: Sendable {
     private let first: @Sendable (UInt8) -> Bool
     private let rest: @Sendable (UInt8) -> Bool
     private let bytesMax: Int
+    private let bytesMin: Int
+
+    private init(
+        description: String, first: @escaping @Sendable (UInt8) -> Bool, rest: @escaping @Sendable (UInt8) -> Bool, bytesMax: Int, bytesMin: Int = 1
+    ) {
+        (self.description, self.first, self.rest, self.bytesMax, self.bytesMin) = (description, first, rest, bytesMax, bytesMin)
+    }
 
     /// True where `text` follows the rule.
     public func matches(_ text: String) -> Bool {
-        guard let start = text.utf8.first, text.utf8.count <= bytesMax else { return false }
+        guard let start = text.utf8.first, (bytesMin...bytesMax).contains(text.utf8.count) else { return false }
         return first(start) && text.utf8.dropFirst().allSatisfy(rest)
     }
 
@@ -52,5 +59,5 @@ public struct NameRule: Sendable {
     /// A SHA-256 in hexadecimal.
     public static let sha256 = NameRule(
         description: "64 hexadecimal digits",
-        first: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, rest: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, bytesMax: 64)
+        first: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, rest: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, bytesMax: 64, bytesMin: 64)
 }

@@ -18,7 +18,7 @@ extension PlanBuilder {
         for (name, value) in body["env"]?.object ?? [:] where value.string != nil { plan.environment[name] = value.string }
         plan.condition = condition
         plan.references = links.references
-        plan.needs = links.needs.sorted()
+        plan.needs = links.sortedNeeds
         edges += plan.needs.count
         if edges > SpecLimits.needsMax {
             diagnostics.add(.tooLarge, at: JSONPointer(["jobs"]), "the jobs have more than \(SpecLimits.needsMax) needs in all")
@@ -72,7 +72,7 @@ extension PlanBuilder {
             draft.check.fail(.cycle, path, "'${\(token.raw)}' refers to the job itself")
             return token
         }
-        links.needs.insert(target)
+        links.needs.append(target)
         let expected = draft.check.expected[path]
         checkOutput(token, drafts[target], expected, draft, at: path)
         var resolved = token
@@ -134,7 +134,7 @@ extension PlanBuilder {
             } else if members.contains(links.index) {
                 draft.check.fail(.cycle, path, "the job needs itself")
             } else {
-                links.needs.formUnion(members)
+                links.needs.append(contentsOf: members)
             }
         }
     }
@@ -151,7 +151,7 @@ extension PlanBuilder {
                 var resolved: [String: String] = [:]
                 for job in condition.jobs where !names.broken.contains(job) {
                     guard let target = conditionTarget(job, draft, links.index, at: path) else { continue }
-                    links.needs.insert(target)
+                    links.needs.append(target)
                     resolved[job] = drafts[target].name
                 }
                 return condition.renamingJobs { resolved[$0] ?? $0 }
@@ -194,8 +194,15 @@ extension PlanBuilder {
 /// What one job has to do with others, while it is found out.
 struct JobLinks {
     let index: Int
-    var needs: Set<Int> = []
+    /// In the order in which they were found, with repetitions.
+    var needs: [Int] = []
     var references: [Reference] = []
+
+    var sortedNeeds: [Int] {
+        var result: [Int] = []
+        for need in needs.sorted() where need != result.last { result.append(need) }
+        return result
+    }
 }
 
 extension ArtifactType {

@@ -38,13 +38,22 @@ struct SchemaCheck {
         case .memory: if Quantity.bytes(value) == nil { fail(.badValue, path, "must be \(type), not \(value)") }
         case .nullable(let inner): if !value.isNull { check(&value, as: inner, at: path) }
         case .either(let types):
-            if let fitting = types.first(where: { $0.fitsSort(of: value) }) { check(&value, as: fitting, at: path) }
+            if let fitting = Self.fitting(value, types) { check(&value, as: fitting, at: path) }
         case .list(let element, let count): checkList(&value, of: element, count: count, at: path)
         case .steps(let steps): checkSteps(&value, steps, at: path)
         case .object(let table): checkObject(&value, table, at: path)
         case .map(let rule, let member): checkMap(&value, rule, member, at: path)
         case .text, .name, .choice, .path, .model, .dataset, .evaluation, .httpURL: checkText(&value, as: type, at: path)
         }
+    }
+
+    /// The type that a value is meant for. A number with a decimal point is none of the integers, even where its fraction is zero.
+    private static func fitting(_ value: JSONValue, _ types: [ValueType]) -> ValueType? {
+        if case .double = value {
+            let number = types.first { type in if case .number = type { true } else { false } }
+            if let number { return number }
+        }
+        return types.first { $0.fitsSort(of: value) }
     }
 
     private static func hint(_ value: JSONValue, _ type: ValueType) -> String {

@@ -36,4 +36,6 @@ public enum SpecLimits {
     public static let timeoutMax: Duration = .seconds(365 * 86_400)
     /// The longest grace a job may take to end.
     public static let graceMax: Duration = .seconds(86_400)
+    /// Names among which the one that was meant is looked for.
+    public static let suggestionCandidatesMax = 200
 }

@@ -30,7 +30,7 @@ enum YAMLScalar {
         if [".inf", ".Inf", ".INF"].contains(unsigned) { return .double(isNegative ? -.infinity : .infinity) }
         if [".nan", ".NaN", ".NAN"].contains(text) { return .double(.nan) }
         let whole = digits(&bytes)
-        if bytes.isEmpty { return whole > 0 ? integer(unsigned, isNegative: isNegative) : nil }
+        if bytes.isEmpty, whole > 0 { return integer(unsigned, isNegative: isNegative) }
         var fraction = 0
         if bytes.first == UInt8(ascii: ".") {
             bytes = bytes.dropFirst()

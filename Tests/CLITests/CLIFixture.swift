@@ -40,9 +40,10 @@ struct CLIFixture {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try script.json.text().write(toFile: folder + "/script.json", atomically: true, encoding: .utf8)
         let socket = folder + "/socket"
-        let arguments = ["/usr/bin/env", "python3", sources + "/scripted_server.py", folder + "/script.json", folder + "/requests"]
+        let arguments = ["python3", sources + "/scripted_server.py", folder + "/script.json", folder + "/requests"]
         var pipe: [Int32] = [0, 0]
-        try #require(pipe2(&pipe, O_CLOEXEC) == 0)
+        try #require(Glibc.pipe(&pipe) == 0)
+        for end in pipe { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let server = try ChildProcess(arguments + (unixSocket ? [socket] : []), environment: ["PATH": path], output: pipe[1])
         close(pipe[1])
         defer {
@@ -66,7 +67,7 @@ struct CLIFixture {
         _ arguments: [String], environment: [String: String], input: String = "", folder: String, terminal: (columns: Int, rows: Int)? = nil
     ) throws -> Run {
         var command = [program] + arguments
-        if let terminal { command = ["/usr/bin/env", "python3", sources + "/terminal_run.py", "\(terminal.columns)", "\(terminal.rows)"] + command }
+        if let terminal { command = ["python3", sources + "/terminal_run.py", "\(terminal.columns)", "\(terminal.rows)"] + command }
         // Files rather than pipes, which could fill up. Several runs may share a folder, so that each has its own.
         let stem = folder + "/" + UUID().uuidString
         try input.write(toFile: stem + ".in", atomically: true, encoding: .utf8)
@@ -136,11 +137,15 @@ enum Sample {
         JobSummary(id: jobID(number), name: name, kind: kind, state: state)
     }
 
-    static func job(_ number: Int, _ name: String, state: String = "succeeded", reason: String? = nil, message: String? = nil) -> JobView {
-        JobView(
+    static func job(
+        _ number: Int, _ name: String, state: String = "succeeded", reason: String? = nil, message: String? = nil, evaluation: Int? = nil
+    ) -> JobView {
+        var outputs: JSONObject = ["model": ["type": "checkpoint", "id": "ckpt_1", "path": "/m"]]
+        if let evaluation { outputs["evaluation"] = ["type": "evaluation", "id": .string(evaluationID(evaluation))] }
+        return JobView(
             id: jobID(number), experimentID: experimentID, experiment: "toy", name: name, kind: "train", engine: "trl", state: state, reason: reason,
             message: message, priority: 50, resources: ResourcesView(gpus: 1, cpus: 2, memoryBytes: 1 << 30), needs: [],
-            outputs: ["model": ["type": "checkpoint", "id": "ckpt_1", "path": "/m"]], summary: ["steps": 20], createdAt: time, startedAt: time,
+            outputs: .object(outputs), summary: ["steps": 20], createdAt: time, startedAt: time,
             finishedAt: time,
             attempts: [
                 AttemptView(id: "att_1", number: 1, state: state, exitCode: 0, cause: reason, gpus: ["GPU-1"], startedAt: time, finishedAt: time)

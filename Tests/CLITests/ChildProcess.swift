@@ -12,15 +12,15 @@ struct ChildProcess {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addchdir_np(&actions, folder)
         if let input { posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO) }
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         if let errors { posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO) }
-        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        // Swift's Glibc does not show the spawn action that changes the folder; env does it.
+        var arguments: [UnsafeMutablePointer<CChar>?] = (["env", "-C", folder] + command).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (arguments + variables).forEach { free($0) } }
         var child = pid_t()
-        let status = posix_spawn(&child, command[0], &actions, nil, &arguments, &variables)
+        let status = posix_spawn(&child, "/usr/bin/env", &actions, nil, &arguments, &variables)
         try #require(status == 0, "cannot start \(command[0]): \(String(cString: strerror(status)))")
         id = child
     }

@@ -10,6 +10,9 @@ import Testing
             "GET /v1/experiments/\(Sample.experimentID)": [try Script.json(Sample.experiment())],
             "GET /v1/jobs/\(Sample.jobID(2))": [try Script.json(Sample.job(2, "sft"))],
             "GET /v1/jobs/\(Sample.jobID(2))/metrics": [try Script.json(MetricSummaryView(jobID: Sample.jobID(2), keys: []))],
+            "GET /v1/jobs/\(Sample.jobID(1))": [try Script.json(Sample.job(1, "data"))],
+            "GET /v1/jobs/\(Sample.jobID(3))": [try Script.json(Sample.job(3, "after", evaluation: 3))],
+            "GET /v1/evaluations/\(Sample.evaluationID(3))": [try Script.json(Sample.evaluation(3, accuracy: 0.5))],
             "GET /v1/evaluations": [try Script.json(Page<EvaluationView>(data: []))],
             "POST /v1/jobs/\(Sample.jobID(2))/pause": [try Script.json(Sample.job(2, "sft", state: "paused"))],
             "PATCH /v1/jobs/\(Sample.jobID(2))": [try Script.json(Sample.job(2, "sft"))],
@@ -66,21 +69,18 @@ import Testing
     }
 
     @Test func aListReadsAsManyPagesAsItIsAskedFor() throws {
-        let entry = { (number: Int) in
-            QueueEntryView(
-                jobID: Sample.jobID(number), name: "j\(number)", experiment: "toy", state: "queued", priority: 50, message: "waits for 1 GPU",
-                resources: ResourcesView(gpus: 1, cpus: 1, memoryBytes: 0))
-        }
         let script: Script = [
-            "GET /v1/queue?limit=200": [try Script.page(entry(1), next: "a")],
-            "GET /v1/queue?limit=200&after=a": [try Script.page(entry(2))],
-            "GET /v1/queue?limit=1": [try Script.page(entry(1), next: "a")],
+            "GET /v1/jobs?limit=200": [try Script.page(Sample.job(1, "one"), next: "a")],
+            "GET /v1/jobs?limit=200&after=a": [try Script.page(Sample.job(2, "two"))],
+            "GET /v1/jobs?limit=1": [try Script.page(Sample.job(1, "one"), next: "a")],
+            "GET /v1/jobs?state=failed&limit=50": [try Script.json(Page<JobView>(data: []))],
         ]
         try CLIFixture.with(script) { fixture in
-            let all = try fixture.run("queue", "--all")
-            #expect(all.output.contains("1  toy/j1  queued") && all.output.contains("2  toy/j2  queued"))
-            #expect(try JSONParser.parse(try fixture.run("queue", "--all", "--json").output)["data"]?.array?.count == 2)
-            #expect(!(try fixture.run("queue", "--limit", "1").output.contains("toy/j2")))
+            let all = try fixture.run("ls", "--jobs", "--all")
+            #expect(all.output.contains("✓  toy/one  train  succeeded") && all.output.contains("✓  toy/two  train  succeeded"))
+            #expect(try JSONParser.parse(try fixture.run("ls", "--jobs", "--all", "--json").output)["data"]?.array?.count == 2)
+            #expect(!(try fixture.run("ls", "--jobs", "--limit", "1").output.contains("toy/two")))
+            #expect(try fixture.run("ls", "--jobs", "--state", "failed").output == "no jobs\n")
         }
     }
 }

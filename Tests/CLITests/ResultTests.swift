@@ -6,11 +6,11 @@ import Testing
     @Test func metricsArePrintedAsTablesAsCSVAndAsAPlot() throws {
         let job = Sample.jobID(2)
         let points = [
-            CurvePoint(step: 1, time: 10.5, value: 2, attempt: 1), CurvePoint(step: 2, time: 11, value: MetricValue(.nan), attempt: 1),
-            CurvePoint(step: 3, time: 12, value: 1, attempt: 2),
+            CurvePoint(step: 1, time: 10.5, value: 2.0, attempt: 1), CurvePoint(step: 2, time: 11, value: MetricValue(.nan), attempt: 1),
+            CurvePoint(step: 3, time: 12, value: 1.0, attempt: 2),
         ]
         let summary = MetricSummaryView(
-            jobID: job, keys: [MetricKeySummary(key: "train/loss", count: 3, firstStep: 1, lastStep: 3, last: 1, min: 1, max: 2)])
+            jobID: job, keys: [MetricKeySummary(key: "train/loss", count: 3, firstStep: 1, lastStep: 3, last: 1.0, min: 1.0, max: 2.0)])
         let curve = try Script.json(CurveView(jobID: job, key: "train/loss", points: points))
         let script: Script = [
             "GET /v1/jobs/\(job)/metrics?key=train%2Floss": [curve], "GET /v1/jobs/\(job)/metrics?key=train%2Floss&points=160": [curve],

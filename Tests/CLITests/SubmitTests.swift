@@ -88,7 +88,8 @@ import Testing
         let script: Script = [
             "POST /v1/experiments": [try Script.json(Sample.experiment("running"), status: 201)],
             "GET /v1/experiments/\(Sample.experimentID)": [try Script.json(Sample.experiment("running")), try Script.json(Sample.experiment())],
-            "GET /v1/evaluations": [try Script.page(Sample.evaluation(3, accuracy: 0.95))],
+            "GET /v1/jobs/\(Sample.jobID(3))": [try Script.json(Sample.job(3, "after", evaluation: 3))],
+            "GET /v1/evaluations/\(Sample.evaluationID(3))": [try Script.json(Sample.evaluation(3, accuracy: 0.95))],
         ]
         try CLIFixture.with(script) { fixture in
             try fixture.write(spec, to: "toy.yaml")
@@ -105,7 +106,6 @@ import Testing
             "POST /v1/experiments": [try Script.json(Sample.experiment("running"), status: 201)],
             // The connection breaks once, as in a restart of the daemon.
             "GET /v1/experiments/\(Sample.experimentID)": [["body": "{", "cut": true], try Script.json(failed)],
-            "GET /v1/evaluations": [try Script.json(Page<EvaluationView>(data: []))],
             "GET /v1/jobs/\(Sample.jobID(2))": [
                 try Script.json(Sample.job(2, "sft", state: "failed", reason: "bad_data", message: "line 3 is not JSON"))
             ],

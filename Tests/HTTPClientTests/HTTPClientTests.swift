@@ -50,7 +50,9 @@ struct HTTPClientTests {
                 for number in 0..<100 {
                     group.addTask { (try? await client.send(HTTPClientRequest(url: "\(url)/echo?\(number)")).status) ?? 0 }
                 }
-                return await group.reduce(into: []) { $0.append($1) }
+                var statuses: [Int] = []
+                for await status in group { statuses.append(status) }
+                return statuses
             }
             #expect(statuses == [Int](repeating: 200, count: 100))
         }
@@ -115,7 +117,7 @@ struct HTTPClientTests {
     }
 
     @Test @LoopActor func aCancelledTaskSendsNothing() async throws {
-        let task = Task { () throws(HTTPClientError) in
+        let task = Task { @LoopActor in
             withUnsafeCurrentTask { $0?.cancel() }
             return try await HTTPClient().send(HTTPClientRequest(url: "http://127.0.0.1:9/"))
         }

@@ -124,7 +124,8 @@ struct BodyTests {
         try await ServerFixture.with(handler: { exchange in
             exchange.streamBody(onChunk: { _ in }, onEnd: { sink.yield($0) })
         }) { fixture in
-            #expect(try await fixture.exchange(Self.chunked + "1\r\na\r\nx").hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+            let answer = try await fixture.exchange(Self.chunked + "1\r\na\r\nx")
+            #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
             guard case .some(.some(.malformed)) = await ends.awaited() else {
                 Issue.record("not malformed")
                 return

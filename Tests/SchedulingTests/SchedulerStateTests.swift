@@ -74,7 +74,7 @@ import Testing
         state.enqueue(job("running", cpus: 10))
         #expect(started(&state) == ["running"])
         state.enqueue(job("many-cpus", cpus: 12, at: 1))
-        state.enqueue(job("gpus", gpus: 2, cpus: 0, at: 2))
+        state.enqueue(job("gpus", gpus: 2, at: 2))
         #expect(started(&state) == [])
         state.release("running")
         #expect(started(&state) == ["many-cpus", "gpus"])

@@ -5,10 +5,10 @@ import Testing
 
 /// Random workloads on a random machine; what must always hold is checked after every step.
 @Suite struct SchedulingPropertyTests {
-    @Test(arguments: 1...60)
+    @Test(arguments: 1...40)
     func randomWorkloadsKeepTheRules(seed: Int) {
         var workload = Workload(seed: UInt64(seed))
-        workload.run(steps: 400)
+        workload.run(steps: 250)
         // `seed` is part of the test's arguments, so that every failure prints it.
         #expect(workload.violations == [], "seed \(seed)")
     }

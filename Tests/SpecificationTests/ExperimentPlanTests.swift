@@ -156,10 +156,10 @@ import Testing
         expectProblem(problems, "14 /jobs/b/timeout bad_value", "soon")
         expectProblem(problems, "15 /jobs/c required", "'command' is missing")
         expectProblem(problems, "15 /jobs/c cycle", "c → d → c")
-        expectProblem(problems, "21 /jobs/d/if bad_value", "did you mean 'failed'?")
-        expectProblem(problems, "22 /jobs/9x bad_value", "no name for a job")
-        expectProblem(problems, "22 /jobs/9x required", "'kind' is missing")
-        expectProblem(problems, "23 /jobs/e wrong_type", "a list")
+        expectProblem(problems, "22 /jobs/d/if bad_value", "did you mean 'failed'?")
+        expectProblem(problems, "23 /jobs/9x bad_value", "no name for a job")
+        expectProblem(problems, "23 /jobs/9x required", "'kind' is missing")
+        expectProblem(problems, "24 /jobs/e wrong_type", "a list")
     }
 
     @Test func anErrorReadsWell() {

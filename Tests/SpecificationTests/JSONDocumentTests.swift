@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func brokenJSONIsRefusedWithItsPlace() {
-        let error = failure("{\n  \"é\": 1,\n  \"b\": \n}")
+        let error = failure("{\n  \"é\": 1,\n  \"b\": \n}", format: .json)
         #expect(error?.code == .syntax)
         #expect(error?.line == 4)
         #expect(error?.column == 1)
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/name", 2, 11), ("/jobs", 3, 3), ("/jobs/a", 4, 5), ("/jobs/a/list/1", 5, 18), ("/jobs/a/list", 5, 7), ("/jobs/a/kind", 6, 15), ("/jobs/b", 3, 3),
+        ("/name", 2, 11), ("/jobs", 3, 3), ("/jobs/a", 4, 5), ("/jobs/a/list/1", 5, 19), ("/jobs/a/list", 5, 7), ("/jobs/a/kind", 6, 15), ("/jobs/b", 3, 3),
         ("/jobs/a/list/7", 5, 7), ("", 1, 1), ("/name/x", 2, 11),
     ] as [(String, Int, Int)])
     func placesAreFoundInJSON(_ pointer: String, _ line: Int, _ column: Int) throws {

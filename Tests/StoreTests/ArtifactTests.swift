@@ -8,7 +8,7 @@ import Testing
     @Test func aDatasetGetsTheNextVersionOfItsNameUnlessItsContentIsKnown() async throws {
         try await StoreFixture.with { fixture in
             let store = fixture.store
-            let registered = try await store.write { transaction in
+            let registered = try await store.write { transaction throws in
                 try [
                     transaction.insert(dataset: .sample("ds_1")), transaction.insert(dataset: .sample("ds_2", sha256: digest("c"))),
                     transaction.insert(dataset: .sample("ds_3")), transaction.insert(dataset: .sample("ds_4", name: "other")),
@@ -17,7 +17,7 @@ import Testing
             #expect(registered.map(\.dataset.id) == ["ds_1", "ds_2", "ds_1", "ds_4"])
             #expect(registered.map(\.dataset.version) == [1, 2, 1, 1])
             #expect(registered.map(\.isNew) == [true, true, false, true])
-            try await store.read { transaction in
+            try await store.read { transaction throws in
                 #expect(try transaction.dataset("ds_2") == registered[1].dataset)
                 #expect(try transaction.dataset(named: "toy")?.id == "ds_2")
                 #expect(try transaction.dataset(named: "toy", version: 1)?.id == "ds_1")
@@ -33,7 +33,7 @@ import Testing
     @Test func aCheckpointThatIsPinnedOrInUseIsNotRemoved() async throws {
         try await StoreFixture.with { fixture in
             let store = fixture.store
-            try await store.write { transaction in
+            try await store.write { transaction throws in
                 try transaction.insertSamples()
                 try transaction.insert(jobInputs: [JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)])
             }
@@ -48,7 +48,7 @@ import Testing
             #expect(try await removal() == .conflict)
             #expect(try await code { try await store.write { try $0.setPinned(checkpoint: "ckpt_1", true, at: at(8)) } } == .conflict)
             #expect(try await code { try await store.write { try $0.deleteCheckpoint("ckpt_9", at: at(9)) } } == .notFound)
-            try await store.read { transaction in
+            try await store.read { transaction throws in
                 #expect(try transaction.checkpoint("ckpt_1")?.deletedAt == at(9))
                 #expect(try transaction.checkpoint(path: "/data/jobs/job_1/checkpoints/step_10") == nil)
                 #expect(try transaction.checkpoints(limit: 10).items.isEmpty)
@@ -65,12 +65,12 @@ import Testing
     @Test func lineageLeadsFromEachArtifactToItsMakerAndUsers() async throws {
         try await StoreFixture.with { fixture in
             let store = fixture.store
-            try await store.write { transaction in
+            try await store.write { transaction throws in
                 try transaction.insertSamples()
                 try transaction.insert(dataset: .sample("ds_2", name: "made", sha256: digest("d"), producedBy: "job_1"))
                 try transaction.insert(jobInputs: [JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)])
             }
-            try await store.read { transaction in
+            try await store.read { transaction throws in
                 #expect(try transaction.producer(of: "ckpt_1")?.id == "job_1")
                 #expect(try transaction.producer(of: "eval_1")?.id == "job_1")
                 #expect(try transaction.producer(of: "ds_2")?.id == "job_1")
@@ -90,11 +90,11 @@ import Testing
 
     @Test func evaluationsAreListedNewestFirst() async throws {
         try await StoreFixture.with { fixture in
-            try await fixture.store.write { transaction in
+            try await fixture.store.write { transaction throws in
                 try transaction.insertSamples()
                 for number in 2...5 { try transaction.insert(evaluation: .sample("eval_\(number)", job: number == 5 ? "job_2" : "job_1")) }
             }
-            try await fixture.store.read { transaction in
+            try await fixture.store.read { transaction throws in
                 #expect(try transaction.evaluation("eval_1") == .sample())
                 #expect(try transaction.evaluations(limit: 3).items.map(\.id) == ["eval_5", "eval_4", "eval_3"])
                 #expect(try transaction.evaluations(job: "job_1", limit: 3, after: "eval_3").items.map(\.id) == ["eval_2", "eval_1"])
@@ -108,7 +108,7 @@ import Testing
         try await StoreFixture.with { fixture in
             let store = fixture.store
             try await store.write { try $0.insertSamples() }
-            let (answer, hash, statistics) = try await store.read { transaction in
+            let (answer, hash, statistics) = try await store.read { transaction throws in
                 (
                     try transaction.idempotency(key: "k", route: "POST /v1/experiments"), try transaction.fileHash(path: "/f"),
                     try transaction.statistics()
@@ -126,7 +126,7 @@ import Testing
                                 key: "k", route: "POST /v1/experiments", bodyHash: "other", status: 201, body: [], createdAt: at(2)))
                     }
                 } == .conflict)
-            try await store.write { transaction in
+            try await store.write { transaction throws in
                 #expect(try transaction.deleteIdempotency(before: at(1)) == 0)
                 #expect(try transaction.deleteIdempotency(before: at(2)) == 1)
                 try transaction.setSetting("a", nil)

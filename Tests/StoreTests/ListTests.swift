@@ -12,7 +12,7 @@ import Testing
         try await StoreFixture.with { fixture in
             let store = fixture.store
             for experiment in 0..<10 {
-                try await store.write { transaction in
+                try await store.write { transaction throws in
                     let id = Self.id("exp_", experiment)
                     try transaction.insert(experiment: .sample(id, name: "e\(experiment)", project: experiment < 5 ? "a" : "b"))
                     try transaction.insert(
@@ -32,7 +32,7 @@ import Testing
                 after = page.hasMore ? page.items.last?.id : nil
             } while after != nil
             #expect(seen == (0..<10_000).reversed().map { Self.id("job_", $0) })
-            try await store.read { transaction in
+            try await store.read { transaction throws in
                 let filtered = try transaction.jobs(JobFilter(states: [.queued], kinds: [.prepare, .evaluate]), limit: 5000)
                 // A page is never longer than its limit, whatever is asked.
                 #expect(filtered.items.count == 1000 && filtered.hasMore)
@@ -75,7 +75,7 @@ import Testing
             job.summary = ["loss": 0.5]
             job.startedAt = at(6)
             let inserted = job
-            try await fixture.store.write { transaction in
+            try await fixture.store.write { transaction throws in
                 try transaction.insert(experiment: .sample())
                 try transaction.insert(jobs: [inserted])
             }
@@ -88,7 +88,7 @@ import Testing
     @Test func settersChangeOneThing() async throws {
         try await StoreFixture.with { fixture in
             try await fixture.store.write { try $0.insertSamples() }
-            try await fixture.store.write { transaction in
+            try await fixture.store.write { transaction throws in
                 try transaction.setPriority(job: "job_1", 99)
                 try transaction.setCacheKey(job: "job_1", "abc")
                 try transaction.setReason(job: "job_1", .insufficientResources, message: "needs 8 GPUs")
@@ -102,7 +102,7 @@ import Testing
 
     @Test func theLatestJobWithTheSameKeyStandsIn() async throws {
         try await StoreFixture.with { fixture in
-            try await fixture.store.write { transaction in
+            try await fixture.store.write { transaction throws in
                 try transaction.insert(experiment: .sample())
                 for number in 1...4 {
                     var job = JobRecord.sample("job_\(number)", position: number, state: number == 3 ? .failed : .succeeded)
@@ -121,13 +121,13 @@ import Testing
     @Test func eventsAreFilteredPagedAndForgotten() async throws {
         try await StoreFixture.with { fixture in
             let store = fixture.store
-            try await store.write { transaction in
+            try await store.write { transaction throws in
                 for number in 1...20 {
                     try transaction.appendEvent(
                         number % 2 == 0 ? "state" : "metric", experiment: number <= 10 ? "exp_1" : "exp_2", job: "job_\(number % 4)", at: at(1), payload: [:])
                 }
             }
-            try await store.read { transaction in
+            try await store.read { transaction throws in
                 func seqs(_ filter: EventFilter, after: Int64 = 0, limit: Int = 100) throws -> [Int64] {
                     let events = try transaction.events(after: after, filter, limit: limit).items
                     #expect(events.allSatisfy(filter.matches))

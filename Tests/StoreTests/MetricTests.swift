@@ -100,7 +100,7 @@ import Testing
             #expect(curve.map(\.step) == Array(0...60))
             // At step 20 both attempts wrote; the later one stands.
             #expect(curve.map(\.attempt) == Array(repeating: 1, count: 20) + Array(repeating: 2, count: 11) + Array(repeating: 3, count: 30))
-            #expect(curve.map(\.value) == (0...60).map { Double($0) + ($0 < 20 ? 0 : $0 < 31 ? 100 : 200) })
+            for point in curve { #expect(point.value == Double(point.step + (point.attempt - 1) * 100)) }
             #expect(alone.map(\.step) == Array(20...40))
             #expect(keys.map(\.key) == ["train/loss"] && keys[0].firstStep == 0 && keys[0].lastStep == 60 && keys[0].lastValue == 260)
         }
@@ -153,7 +153,7 @@ import Testing
     }
 
     @Test func metricsOfAnUnknownAttemptAreRefused() async throws {
-        try await withJob { store in
+        try await withJob { store async throws in
             #expect(try await code { try await store.write { try $0.appendMetrics(attempt: "att_9", points: [], at: at(1)) } } == .notFound)
         }
     }

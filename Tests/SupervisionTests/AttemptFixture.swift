@@ -128,7 +128,7 @@ struct AttemptFixture: Sendable {
                 var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
                 guard poll(&entry, 1, 30_000) > 0 else { throw EventProbe.Missing(what: "a line in \(fifo)") }
                 var byte: UInt8 = 0
-                if read(descriptor, &byte, 1) == 1 { line.append(byte) }
+                if Glibc.read(descriptor, &byte, 1) == 1 { line.append(byte) }
             }
             return String(decoding: line.dropLast(), as: UTF8.self)
         }
