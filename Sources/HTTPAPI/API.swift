@@ -47,20 +47,33 @@ public final class API: HTTPHandler {
         }
     }
 
-    private func find(_ request: HTTPRequest) throws(ServiceError) -> (Route, [String]) {
-        let path = request.target.prefix { $0 != "?" }
+    public func allowedMethods(at target: String) -> [String]? {
+        guard let segments = Self.segments(of: target[...]),
+            case .wrongMethod(let allowed) = router.match(method: HTTPMethod(rawValue: ""), segments: segments)
+        else { return nil }
+        return allowed
+    }
+
+    /// The decoded segments of a target's path; `nil` where a percent-encoding is malformed.
+    private static func segments(of target: Substring) -> [Substring]? {
         var segments: [Substring] = []
-        for raw in path.split(separator: "/", omittingEmptySubsequences: true) {
-            guard let decoded = PercentEncoding.decode(raw) else {
-                throw ServiceError(.badRequest, "the path holds a malformed percent-encoding")
-            }
+        for raw in target.prefix(while: { $0 != "?" }).split(separator: "/", omittingEmptySubsequences: true) {
+            guard let decoded = PercentEncoding.decode(raw) else { return nil }
             segments.append(decoded)
+        }
+        return segments
+    }
+
+    private func find(_ request: HTTPRequest) throws(ServiceError) -> (Route, [String]) {
+        let target = request.target
+        guard let segments = Self.segments(of: target[...]) else {
+            throw ServiceError(.badRequest, "the path holds a malformed percent-encoding")
         }
         switch router.match(method: request.method, segments: segments) {
         case .route(let route, let parameters): return (route, parameters)
         case .wrongMethod(let allowed):
             throw ServiceError(.methodNotAllowed, allowed.joined(separator: ", "))
-        case .unknownPath: throw ServiceError(.notFound, "there is nothing at \(path)")
+        case .unknownPath: throw ServiceError(.notFound, "there is nothing at \(target.prefix { $0 != "?" })")
         }
     }
 

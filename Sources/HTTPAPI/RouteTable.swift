@@ -27,7 +27,7 @@ public enum RouteTable {
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "after"], direct: StreamRoutes.get),
         Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),
-        Route(.get, "/v1/queue", "getQueue", task: MachineRoutes.queue),
+        Route(.get, "/v1/queue", "getQueue", query: page, task: MachineRoutes.queue),
         Route(.get, "/v1/doctor", "getDoctor", task: MachineRoutes.doctor),
 
         Route(.post, "/v1/datasets", "uploadDataset", access: .write, query: ["name", "format"], direct: DatasetRoutes.upload),
@@ -42,7 +42,7 @@ public enum RouteTable {
         Route(.post, "/v1/checkpoints/{checkpoint_id}/unpin", "unpinCheckpoint", access: .write, task: CheckpointRoutes.unpin),
         Route(.delete, "/v1/checkpoints/{checkpoint_id}", "deleteCheckpoint", access: .write, task: CheckpointRoutes.delete),
 
-        Route(.get, "/v1/evaluations", "listEvaluations", query: page + ["job"], task: EvaluationRoutes.list),
+        Route(.get, "/v1/evaluations", "listEvaluations", query: page + ["job", "experiment"], task: EvaluationRoutes.list),
         Route(.get, "/v1/evaluations/compare", "compareEvaluations", query: ["base", "candidate"], task: EvaluationRoutes.compare),
         Route(.get, "/v1/evaluations/{evaluation_id}", "getEvaluation", task: EvaluationRoutes.get),
         Route(.get, "/v1/evaluations/{evaluation_id}/items", "getEvaluationItems", query: page, task: EvaluationRoutes.items),

@@ -37,6 +37,8 @@ final class HTTPConnection {
     private var inFlight: OutputBuffer?
     private var spare: OutputBuffer?
     private var queueSizeSeen = 0
+    /// Whether the writer has been left with bytes that wait, and so is to be told when they are gone.
+    private var owesDrain = false
 
     var exchange: HTTPExchange?
     private var writer: HTTPBodyWriter?
@@ -171,6 +173,7 @@ final class HTTPConnection {
     /// Sends what is to be sent, and brings reading and the timer in line with the state.
     private func settle() {
         flush()
+        tellDrained()
         guard stream != nil else { return }
         if closing != .no {
             if unsentCount == 0 { return endConnection() }
@@ -254,9 +257,15 @@ final class HTTPConnection {
     /// Answers with a problem of the server's own and ends the connection.
     func refuse(_ refusal: HTTPRefusal) {
         state.refused()
+        var refusal = refusal
+        var headers: HTTPHeaders = ["Content-Type": "application/problem+json"]
+        // RFC 9110 §15.5.6: where the resource is known, a 405 with its methods says more than a 501.
+        if let methods = refusal.target.flatMap({ server.handler.allowedMethods(at: $0) }) {
+            refusal = HTTPRefusal(.methodNotAllowed, "method_not_allowed", "This resource has no such method.")
+            headers["Allow"] = methods.joined(separator: ", ")
+        }
         let body = refusal.problem
-        HTTPResponseHead.append(
-            status: refusal.status, headers: ["Content-Type": "application/problem+json"], framing: .length(body.count), to: output)
+        HTTPResponseHead.append(status: refusal.status, headers: headers, framing: .length(body.count), to: output)
         HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: false, minorVersion: 1, to: output)
         if !parser.head.isHeadMethod { output.append(body) }
         closing = .lingering
@@ -301,10 +310,16 @@ final class HTTPConnection {
     /// A piece of a streamed answer has been added to the output.
     func streamed() {
         // Within a handler that is just being called, the flush comes at its end, unless too much gathers before.
-        guard !isConsuming || unsentCount > server.limits.writeBufferBytesMax else { return }
-        flush()
+        if !isConsuming || unsentCount > server.limits.writeBufferBytesMax { flush() }
         if unsentCount > server.limits.writeBufferBytesMax { return close() }
-        rearm()
+        owesDrain = unsentCount > 0
+        if !isConsuming { rearm() }
+    }
+
+    private func tellDrained() {
+        guard owesDrain, unsentCount == 0 else { return }
+        owesDrain = false
+        writer?.onDrain?()
     }
 
     /// The answer has ended: the exchange is over.
@@ -351,10 +366,8 @@ final class HTTPConnection {
         spare = buffer
         flush()
         guard stream != nil else { return }
-        if inFlight == nil {
-            state.unsentChanged(isWaiting: false, now: now)
-            writer?.onDrain?()
-        }
+        if inFlight == nil { state.unsentChanged(isWaiting: false, now: now) }
+        tellDrained()
         advance()
     }
 

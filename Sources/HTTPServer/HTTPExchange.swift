@@ -5,6 +5,15 @@ import EventLoop
 public protocol HTTPHandler: AnyObject {
     /// Answers at once, or keeps the exchange and answers later. Every exchange must be answered some time.
     func handle(_ exchange: HTTPExchange)
+
+    /// The methods of the resource at a raw request target; `nil` where there is no such resource. Asked when a request comes with a
+    /// method that HTTP does not know, so that it is answered with 405 and not with 501.
+    func allowedMethods(at target: String) -> [String]?
+}
+
+extension HTTPHandler {
+    /// Knows of no resource.
+    public func allowedMethods(at target: String) -> [String]? { nil }
 }
 
 /// One request and its answer.

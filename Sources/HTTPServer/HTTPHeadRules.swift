@@ -31,6 +31,7 @@ struct HTTPHeadRules {
         var codings = 0
         var expectsContinue = false
         for field in head.fields {
+            guard field.name.count > 0 else { throw .badRequest("A header field has no name (RFC 9112 §5).") }
             guard !isFolded(field, bytes) else { throw .badRequest("A header field is folded over two lines (RFC 9112 §5.2).") }
             // The length tells nearly all other fields apart before any byte is compared.
             switch field.name.count {

@@ -7,11 +7,14 @@ final class HTTPRefusal: Error, Equatable {
     let code: String
     /// A sentence for people.
     let detail: String
+    /// What a request with an unknown method was about; the handler may know which methods that has.
+    let target: String?
 
-    init(_ status: HTTPStatus, _ code: String, _ detail: String) {
+    init(_ status: HTTPStatus, _ code: String, _ detail: String, target: String? = nil) {
         self.status = status
         self.code = code
         self.detail = detail
+        self.target = target
     }
 
     static func == (left: HTTPRefusal, right: HTTPRefusal) -> Bool {

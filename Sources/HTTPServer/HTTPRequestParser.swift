@@ -126,6 +126,10 @@ final class HTTPRequestParser {
             // A word in the place of the method may be a method that this server does not know (RFC 9110 §9.1).
             let first = (head.bytes + bytes).first { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
             guard let first, first.lowercased &- UInt8(ascii: "a") < 26 else { return .badRequest("The bytes are not HTTP.") }
+            let words = (head.bytes + bytes).prefix(limits.targetBytesMax).split(separator: UInt8(ascii: " "), maxSplits: 2)
+            let target = words.count == 3 ? String(decoding: words[1], as: UTF8.self) : nil
+            return HTTPRefusal(.notImplemented, "unknown_method", "The method is not implemented (RFC 9110 §9.1).", target: target)
+        case HPE_INVALID_CONSTANT where reason.hasPrefix("Invalid method for HTTP"):
             return HTTPRefusal(.notImplemented, "unknown_method", "The method is not implemented (RFC 9110 §9.1).")
         case HPE_INVALID_VERSION where reason == "Invalid HTTP version", HPE_PAUSED_H2_UPGRADE:
             return HTTPRefusal(.httpVersionNotSupported, "unsupported_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")

@@ -126,7 +126,8 @@ extension SchedulerState {
         case .gpus: "\(amount) GPU\(amount == 1 ? "" : "s")"
         case .cpus: "\(amount) CPU\(amount == 1 ? "" : "s")"
         case .memory:
-            amount >= 1 << 30 && amount % (1 << 30) == 0 ? "\(amount >> 30) GiB" : amount >= 1 << 20 ? "\(amount >> 20) MiB" : "\(amount) bytes"
+            amount >= 1 << 30 && amount % (1 << 30) == 0
+                ? "\(amount >> 30) GiB" : amount >= 1 << 20 ? "\(amount >> 20) MiB" : "\(amount) bytes"
         }
     }
 }

@@ -94,8 +94,8 @@ extension AnnealService {
 
     // MARK: Evaluations
 
-    public func evaluations(job: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
-        APITypes.Page(try await store.read { try $0.evaluations(job: job, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
+    public func evaluations(job: String?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
+        APITypes.Page(try await store.read { try $0.evaluations(job: job, experiment: experiment, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
     }
 
     public func evaluation(_ id: String) async throws -> EvaluationView { ArtifactRendering.view(of: try await evaluationRecord(id)) }

@@ -9,7 +9,8 @@ extension AnnealService {
     /// The items of an evaluation in the order of its benchmarks, in pages; `after` is the number of items seen.
     public func evaluationItems(_ id: String, page: PageRequest) async throws -> APITypes.Page<JSONValue> {
         let record = try await evaluationRecord(id)
-        guard let start = Int(page.after ?? "0"), start >= 0 else {
+        let after = page.after ?? "0"
+        guard after.utf8.allSatisfy({ (48...57).contains($0) }), let start = Int(after) else {
             throw ServiceError(.badRequest, "query parameter 'after': must be the 'next' of an earlier page")
         }
         let files = try Self.document(of: record).benchmarks.map { ($0.name, $0.itemsPath) }

@@ -99,7 +99,7 @@ extension AnnealService {
     // MARK: Queue and machine
 
     /// Jobs that wait for resources or for needs, in the order in which they will be looked at.
-    public func queue() async throws -> APITypes.Page<QueueEntryView> {
+    public func queue(page: PageRequest) async throws -> APITypes.Page<QueueEntryView> {
         let order = scheduler.queuedJobs.map(\.id)
         let found = try await store.read { reader -> [(JobRecord, String)] in
             let waiting = try reader.nonTerminalJobs().filter { !$0.state.holdsResources }
@@ -107,14 +107,17 @@ extension AnnealService {
         }
         let rank = Dictionary(zip(order, 0...), uniquingKeysWith: { first, _ in first })
         let sorted = found.sorted { (rank[$0.0.id] ?? .max, $0.0.id) < (rank[$1.0.id] ?? .max, $1.0.id) }
+        let start = page.after.flatMap { after in sorted.firstIndex { $0.0.id == after } }.map { $0 + 1 } ?? 0
+        let part = sorted.dropFirst(start).prefix(page.limit)
+        let hasMore = start + part.count < sorted.count
         return APITypes.Page(
-            data: sorted.prefix(PageRequest.limitMax).map { record, experiment in
+            data: part.map { record, experiment in
                 let wait = scheduler.explain(record.id, now: now)
                 return QueueEntryView(
                     jobID: record.id, name: record.name, experiment: experiment, state: record.state.rawValue, priority: record.priority,
                     reason: wait?.reason.rawValue ?? record.reason?.rawValue, message: wait?.message ?? record.message,
                     resources: JobRendering.view(of: record.resources), queuedAt: record.queuedAt?.description)
-            }, hasMore: sorted.count > PageRequest.limitMax)
+            }, hasMore: hasMore, next: hasMore ? part.last?.0.id : nil)
     }
 
     public func gpus() async throws -> GPUInventoryView {

@@ -135,7 +135,7 @@ extension AnnealService {
     private func comparison(_ document: JSONValue, job: String) async throws -> JSONValue? {
         guard let rows = document["compare"] else { return nil }
         let base = try await store.read { try $0.inputs(job: job).first { $0.pointer == "/compare_to" }?.artifactID }
-        return ["base": base.map(JSONValue.string) ?? .null, "rows": rows]
+        return ["base": base.map(JSONValue.string) ?? .null, "rows": rows["benchmarks"] ?? rows]
     }
 }
 

@@ -61,15 +61,31 @@ extension AnnealService {
     private func makePlan(_ request: SubmissionRequest) async throws -> (SpecDocument, ExperimentPlan) {
         let store = store
         return try await planner.run {
+            let context = PlanContext(
+                baseDirectory: request.baseDirectory, pathExists: PathProbe.kind(of:), artifactExists: { Self.isRegistered($0, in: store) })
             do throws(SpecErrors) {
-                var document = try SpecDocument.parse(request.document, format: request.format).get()
-                document = try document.setting(overrides: request.overrides).get()
-                let context = PlanContext(
-                    baseDirectory: request.baseDirectory, pathExists: PathProbe.kind(of:), artifactExists: { Self.isRegistered($0, in: store) })
-                return (document, try ExperimentPlan.make(from: document, context: context).get())
+                return try Self.plan(request.document, request.format, overrides: request.overrides, context)
             } catch {
-                throw ServiceError(specErrors: error)
+                // A sound document that only its overrides spoil is in conflict with them, and not malformed.
+                let isSoundAlone = try !request.overrides.isEmpty && Self.isSound(request, context)
+                throw ServiceError(specErrors: error, isWellFormed: isSoundAlone || error.isAboutWhatIsNamed)
             }
+        }
+    }
+
+    private nonisolated static func plan(
+        _ text: [UInt8], _ format: SpecDocument.Format, overrides: [String], _ context: PlanContext
+    ) throws(SpecErrors) -> (SpecDocument, ExperimentPlan) {
+        let document = try SpecDocument.parse(text, format: format).get().setting(overrides: overrides).get()
+        return (document, try ExperimentPlan.make(from: document, context: context).get())
+    }
+
+    private nonisolated static func isSound(_ request: SubmissionRequest, _ context: PlanContext) throws -> Bool {
+        do throws(SpecErrors) {
+            _ = try plan(request.document, request.format, overrides: [], context)
+            return true
+        } catch {
+            return error.isAboutWhatIsNamed
         }
     }
 
@@ -123,10 +139,17 @@ extension AnnealService {
     }
 }
 
+extension SpecErrors {
+    /// True where the document keeps to the schema and fails only by what it names or how its parts go together.
+    fileprivate var isAboutWhatIsNamed: Bool {
+        errors.allSatisfy { [.unknownName, .unknownReference, .cycle, .missingFile, .conflict].contains($0.code) }
+    }
+}
+
 extension ServiceError {
-    init(specErrors: SpecErrors) {
+    init(specErrors: SpecErrors, isWellFormed: Bool) {
         let details = specErrors.errors.map { Detail(pointer: $0.pointer.description, line: $0.line, column: $0.column, detail: $0.detail) }
         let first = details.first?.detail ?? "the spec is invalid"
-        self.init(.invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)", errors: details)
+        self.init(isWellFormed ? .unresolvedSpec : .invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)", errors: details)
     }
 }

@@ -20,6 +20,7 @@ public struct ServiceError: Error, Sendable {
             case tooLarge = "too_large"
             case unsupportedMediaType = "unsupported_media_type"
             case invalidSpec = "invalid_spec"
+            case unresolvedSpec = "unresolved_spec"
             case cannotFit = "cannot_fit"
             case invalidDataset = "invalid_dataset"
             case idempotencyMismatch = "idempotency_mismatch"
@@ -48,6 +49,8 @@ public struct ServiceError: Error, Sendable {
         public static let unsupportedMediaType = Code(wrapped: .unsupportedMediaType)
         /// The spec breaks rules; `errors` lists every one.
         public static let invalidSpec = Code(wrapped: .invalidSpec)
+        /// The spec is well formed, but names what does not exist, needs itself, or contradicts itself.
+        public static let unresolvedSpec = Code(wrapped: .unresolvedSpec)
         /// A job asks for more than this machine can ever offer.
         public static let cannotFit = Code(wrapped: .cannotFit)
         public static let invalidDataset = Code(wrapped: .invalidDataset)

@@ -5,7 +5,8 @@ import JSON
 public enum CacheKey {
     /// Keys of a job's body that do not change what it makes.
     private static let excluded: Set<String> = [
-        "kind", "engine", "name", "description", "needs", "if", "matrix", "priority", "resources", "timeout", "retry", "grace", "cache", "env",
+        "kind", "engine", "name", "description", "needs", "if", "matrix", "priority", "resources", "timeout", "retry", "grace", "cache",
+        "env",
         "workdir",
     ]
 
@@ -57,13 +58,14 @@ public enum CacheKey {
         case (.list(let element, _), .array(let elements)):
             return .array(elements.map { filled($0, element) })
         case (.steps(let steps), .array(let elements)):
-            return .array(elements.map { element in
-                guard case .object(var members) = element, let name = members.keys.first,
-                    let step = steps.first(where: { $0.name == name })
-                else { return element }
-                members.values[0] = filled(members.values[0], step.type)
-                return .object(members)
-            })
+            return .array(
+                elements.map { element in
+                    guard case .object(var members) = element, let name = members.keys.first,
+                        let step = steps.first(where: { $0.name == name })
+                    else { return element }
+                    members.values[0] = filled(members.values[0], step.type)
+                    return .object(members)
+                })
         case (.nullable(let inner), _):
             return value.isNull ? value : filled(value, inner)
         case (.either(let types), _):

@@ -30,7 +30,9 @@ final class Diagnostics {
     var result: SpecErrors? {
         guard count > 0 else { return nil }
         let sorted = errors.enumerated().sorted { left, right in
-            (left.element.line ?? .max, left.element.column ?? .max, left.offset) < (right.element.line ?? .max, right.element.column ?? .max, right.offset)
+            (left.element.line ?? .max, left.element.column ?? .max, left.offset) < (
+                right.element.line ?? .max, right.element.column ?? .max, right.offset
+            )
         }
         return SpecErrors(sorted.map(\.element), leftOut: count - errors.count)
     }

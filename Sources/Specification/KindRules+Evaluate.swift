@@ -11,7 +11,8 @@ extension KindRules {
                 check.fail(.conflict, path / "name", "two benchmarks are named '\(name)'")
             }
             if let samples = benchmark["samples"]?.int, samples > 1, benchmark["temperature"]?.double == 0 {
-                check.fail(.conflict, path / "temperature", "\(samples) samples at temperature 0 are the same answer; raise it or take one sample")
+                check.fail(
+                    .conflict, path / "temperature", "\(samples) samples at temperature 0 are the same answer; raise it or take one sample")
             }
         }
         checkGate(benchmarks, names: names)
@@ -69,18 +70,22 @@ extension KindRules {
         let parts = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, ["pass", "majority"].contains(parts[0]), let count = Int(parts[1]), count > 0 else {
             let hint = Spelling.suggestion(for: name, among: plain + ["pass@1", "majority@1"])
-            check.fail(.unknownName, path, "there is no metric '\(name)'\(hint); known: accuracy, no_answer, avg_tokens, pass@k, majority@k", atKey: true)
+            check.fail(
+                .unknownName, path, "there is no metric '\(name)'\(hint); known: accuracy, no_answer, avg_tokens, pass@k, majority@k",
+                atKey: true)
             return
         }
         if count > samplesMax {
-            check.fail(.outOfRange, path, "'\(name)' needs \(count) samples of each question; the benchmark takes \(samplesMax)", atKey: true)
+            check.fail(.conflict, path, "'\(name)' needs \(count) samples of each question; the benchmark takes \(samplesMax)", atKey: true)
         }
     }
 
     private func checkCondition(_ value: JSONValue, _ path: JSONPointer) {
         guard let text = value.string else { return }
         guard let condition = GateCondition(text) else {
-            check.fail(.badValue, path, "'\(text)' is no condition; write '>= 0.5' or '>= baseline + 0.02' (one of >= > <= < ==, then a number or baseline)")
+            check.fail(
+                .badValue, path,
+                "'\(text)' is no condition; write '>= 0.5' or '>= baseline + 0.02' (one of >= > <= < ==, then a number or baseline)")
             return
         }
         if condition.needsBaseline, body["compare_to"] == nil {

@@ -62,12 +62,14 @@ extension KindRules {
         let parts = ["train", "validation", "test"].compactMap { split?[$0] }
         let fractions = parts.compactMap { part in if case .double(let number) = part { number } else { nil } }
         guard fractions.count == parts.count else {
-            if !fractions.isEmpty { check.fail(.conflict, place, "mixes shares and numbers of records; give all as shares or all as numbers") }
+            if !fractions.isEmpty {
+                check.fail(.conflict, place, "mixes shares and numbers of records; give all as shares or all as numbers")
+            }
             return
         }
         // Shares such as 0.7 + 0.2 + 0.1 add up to a little more than 1 in binary.
         let sum = fractions.reduce(0, +)
-        if sum > 1 + 1e-9 { check.fail(.outOfRange, place, "the shares add up to \(sum); they must not exceed 1") }
+        if sum > 1 + 1e-9 { check.fail(.conflict, place, "the shares add up to \(sum); they must not exceed 1") }
     }
 
     private func checkCompat(_ steps: [JSONValue]) {

@@ -34,7 +34,7 @@ struct Matrix {
         combinations = axes.isEmpty ? [] : Self.product(of: axes)
         apply(exclude: exclude, axes: axes, path, check)
         apply(include: include, axes: axes)
-        if combinations.isEmpty, check.diagnostics.count == before { check.fail(.badValue, path, "leaves no combination") }
+        if combinations.isEmpty, check.diagnostics.count == before { check.fail(.conflict, path, "leaves no combination") }
     }
 
     private static func mappings(_ value: JSONValue?, _ path: JSONPointer, _ check: SchemaCheck) -> [JSONObject] {
@@ -92,12 +92,13 @@ struct Matrix {
         for (index, pattern) in exclude.enumerated() {
             let place = path / "exclude" / index
             for key in pattern.keys where axes[key] == nil {
-                check.fail(.unknownKey, place / key, "the matrix has no key '\(key)'\(Spelling.suggestion(for: key, among: axes.keys))", atKey: true)
+                check.fail(
+                    .conflict, place / key, "the matrix has no key '\(key)'\(Spelling.suggestion(for: key, among: axes.keys))", atKey: true)
             }
             let before = combinations.count
             combinations.removeAll { combination in pattern.allSatisfy { combination[$0.key] == $0.value } }
             if before == combinations.count, pattern.keys.allSatisfy({ axes[$0] != nil }) {
-                check.fail(.badValue, place, "excludes no combination")
+                check.fail(.conflict, place, "excludes no combination")
             }
         }
     }

@@ -36,7 +36,9 @@ struct MatrixSubstitution {
 
     private func substituted(_ text: String, at path: JSONPointer, asText: Bool) -> JSONValue {
         // A broken reference is reported where the references of the whole job are read.
-        guard let parsed = try? ReferenceText(text), parsed.references.contains(where: { $0.name == "matrix" }) else { return .string(text) }
+        guard let parsed = try? ReferenceText(text), parsed.references.contains(where: { $0.name == "matrix" }) else {
+            return .string(text)
+        }
         if let whole = parsed.whole, !asText { return value(of: whole, at: path) ?? .string(text) }
         var result = ""
         for part in parsed.parts {
@@ -45,7 +47,9 @@ struct MatrixSubstitution {
             case .reference(let token) where token.name == "matrix":
                 guard let value = value(of: token, at: path) else { return .string(text) }
                 guard let inserted = Self.text(value) else {
-                    check.fail(.badValue, path, "'\(token.raw)' is \(value.nounPhrase); only a text, a number or a boolean can stand inside a text")
+                    check.fail(
+                        .badValue, path, "'\(token.raw)' is \(value.nounPhrase); only a text, a number or a boolean can stand inside a text"
+                    )
                     return .string(text)
                 }
                 result += inserted
@@ -58,7 +62,8 @@ struct MatrixSubstitution {
     private func value(of token: ReferenceText.Token, at path: JSONPointer) -> JSONValue? {
         guard let value = combination[token.path] else {
             let hint = Spelling.suggestion(for: token.path, among: combination.keys)
-            check.fail(.unknownReference, path, "the matrix has no key '\(token.path)'\(hint) in the combination \(JSONValue.object(combination))")
+            check.fail(
+                .unknownReference, path, "the matrix has no key '\(token.path)'\(hint) in the combination \(JSONValue.object(combination))")
             return nil
         }
         return value

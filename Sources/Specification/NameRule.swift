@@ -8,7 +8,8 @@ public struct NameRule: Sendable {
     private let bytesMin: Int
 
     private init(
-        description: String, first: @escaping @Sendable (UInt8) -> Bool, rest: @escaping @Sendable (UInt8) -> Bool, bytesMax: Int, bytesMin: Int = 1
+        description: String, first: @escaping @Sendable (UInt8) -> Bool, rest: @escaping @Sendable (UInt8) -> Bool, bytesMax: Int,
+        bytesMin: Int = 1
     ) {
         (self.description, self.first, self.rest, self.bytesMax, self.bytesMin) = (description, first, rest, bytesMax, bytesMin)
     }
@@ -26,7 +27,8 @@ public struct NameRule: Sendable {
 
     /// Names of experiments, projects, datasets and benchmarks: `^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`.
     public static let experiment = NameRule(
-        description: "a letter or digit, then up to 99 letters, digits, '.', '_' or '-'", first: isLetterOrDigit, rest: dotted, bytesMax: 100)
+        description: "a letter or digit, then up to 99 letters, digits, '.', '_' or '-'", first: isLetterOrDigit, rest: dotted,
+        bytesMax: 100)
 
     /// Names of jobs: `^[A-Za-z][A-Za-z0-9_-]{0,63}$`.
     public static let job = NameRule(
@@ -59,5 +61,6 @@ public struct NameRule: Sendable {
     /// A SHA-256 in hexadecimal.
     public static let sha256 = NameRule(
         description: "64 hexadecimal digits",
-        first: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, rest: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, bytesMax: 64, bytesMin: 64)
+        first: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) }, rest: { isDigit($0) || (0x61...0x66).contains($0 | 0x20) },
+        bytesMax: 64, bytesMin: 64)
 }

@@ -97,7 +97,8 @@ extension ParameterSchema {
         ParameterSchema("jcqa_rebalance", .object([seed(42)]), "Moves answers so that all labels are equally frequent."),
         ParameterSchema("jcqa_messages", .object([]), "Turns JCommonsenseQA records into messages."),
         ParameterSchema(
-            "to_messages", .object([ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first.")]),
+            "to_messages",
+            .object([ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first.")]),
             "Turns input/output records into messages."),
         ParameterSchema("shuffle", .object([seed(42)]), "Puts the records in a random order."),
         ParameterSchema(

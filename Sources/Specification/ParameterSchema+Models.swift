@@ -4,7 +4,8 @@ extension ParameterSchema {
     static let trainTable: [ParameterSchema] = [
         ParameterSchema("engine", .choice(["trl"], later: ["nemo-rl"]), default: "trl", "The program that trains."),
         ParameterSchema(
-            required: "method", .choice(["sft"], later: ["dpo", "ipo", "rpo", "grpo", "gspo", "dapo", "reward", "distill"]), "How the model learns."),
+            required: "method", .choice(["sft"], later: ["dpo", "ipo", "rpo", "grpo", "gspo", "dapo", "reward", "distill"]),
+            "How the model learns."),
         ParameterSchema(required: "model", .model, "The model to start from."),
         ParameterSchema(required: "dataset", .dataset, "The training data."),
         ParameterSchema("validation", .dataset, "The validation data."),
@@ -25,7 +26,8 @@ extension ParameterSchema {
         ParameterSchema("beta2", .number(.atLeast(0, below: 1)), default: 0.98, "AdamW's second moment decay."),
         ParameterSchema("epsilon", .number(.above(0, upTo: 1)), default: 1e-5, "AdamW's epsilon."),
         ParameterSchema("max_grad_norm", .number(.above(0)), default: 1.0, "The norm that gradients are clipped to."),
-        ParameterSchema("schedule", .choice(["constant", "linear", "cosine"]), default: "constant", "The learning rate after the warm-up."),
+        ParameterSchema(
+            "schedule", .choice(["constant", "linear", "cosine"]), default: "constant", "The learning rate after the warm-up."),
         ParameterSchema("warmup_steps", .integer(0...1_000_000_000), default: 0, "Steps over which the learning rate rises from zero."),
         ParameterSchema("min_learning_rate", .number(.atLeast(0, upTo: 10)), default: 0, "Where the schedule ends."),
         ParameterSchema(
@@ -56,8 +58,10 @@ extension ParameterSchema {
     ]
 
     private static let checkpointTable: [ParameterSchema] = [
-        ParameterSchema("every", .nullable(.integer(1...1_000_000_000)), default: .null, "Saves every so many steps; the last step is always saved."),
-        ParameterSchema("keep_top_k", .nullable(.integer(1...100_000)), default: 3, "Checkpoints to keep, the best by 'metric'; null keeps all."),
+        ParameterSchema(
+            "every", .nullable(.integer(1...1_000_000_000)), default: .null, "Saves every so many steps; the last step is always saved."),
+        ParameterSchema(
+            "keep_top_k", .nullable(.integer(1...100_000)), default: 3, "Checkpoints to keep, the best by 'metric'; null keeps all."),
         ParameterSchema("metric", .choice(["val_loss", "train_loss"]), default: "val_loss", "What ranks the checkpoints."),
         ParameterSchema("mode", .choice(["min", "max"]), default: "min", "Whether a small or a large metric is good."),
         ParameterSchema("save_optimizer", .boolean, default: true, "Saves what an exact resumption needs."),
@@ -67,7 +71,8 @@ extension ParameterSchema {
         ParameterSchema(required: "create", .object(createTable), "Makes a model with random weights."),
         ParameterSchema(required: "tokenizer", .object(tokenizerTable), "Makes its tokenizer."),
         ParameterSchema(
-            "chat_template", .text(bytesMax: SpecLimits.stringBytesMax), default: "chatml", "The name of a chat template (chatml), or one in Jinja."),
+            "chat_template", .text(bytesMax: SpecLimits.stringBytesMax), default: "chatml",
+            "The name of a chat template (chatml), or one in Jinja."),
         ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of the weights."),
     ]
 
@@ -92,20 +97,23 @@ extension ParameterSchema {
 
     static let evaluateTable: [ParameterSchema] = [
         ParameterSchema("model", .model, "The model to evaluate; needed unless 'server' has a 'url'."),
-        ParameterSchema(required: "server", .object(serverTable), "What answers: an 'engine' that is started, or the 'url' of one that runs."),
+        ParameterSchema(
+            required: "server", .object(serverTable), "What answers: an 'engine' that is started, or the 'url' of one that runs."),
         ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
         ParameterSchema("concurrency", .integer(1...4096), default: 16, "Requests at the same time."),
-        ParameterSchema("request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
+        ParameterSchema(
+            "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
         ParameterSchema("compare_to", .evaluation, "The baseline."),
         ParameterSchema(
             "gate", .map(keys: .metric, .text(bytesMax: SpecLimits.conditionBytesMax)),
-            "Conditions by metric (accuracy, no_answer, avg_tokens, pass@k, majority@k, or <benchmark>/<metric>); the job fails where one is missed."),
+            "Conditions by metric: accuracy, no_answer, avg_tokens, pass@k, majority@k, or <benchmark>/<metric>. One missed fails the job."),
     ]
 
     private static let serverTable: [ParameterSchema] = [
         ParameterSchema("engine", .choice(["transformers", "vllm"]), "The server to start."),
         ParameterSchema("args", .map(keys: .flag, .either([.scalar, .list(.scalar, count: 1...SpecLimits.mapCountMax)])), "Its flags."),
-        ParameterSchema("startup_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s", "How long it may take to be ready."),
+        ParameterSchema(
+            "startup_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s", "How long it may take to be ready."),
         ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of the server alone."),
         ParameterSchema("url", .httpURL, "The base URL of an OpenAI-compatible server, without /v1."),
         ParameterSchema("model", .text(bytesMax: 1000), "The model's name at that server; without it the first that it lists."),

@@ -55,7 +55,9 @@ extension PlanBuilder {
     }
 
     /// Resolves one reference. The token comes back with the name of the member it means.
-    private mutating func link(_ token: ReferenceText.Token, isWhole: Bool, at path: JSONPointer, _ links: inout JobLinks) -> ReferenceText.Token {
+    private mutating func link(_ token: ReferenceText.Token, isWhole: Bool, at path: JSONPointer, _ links: inout JobLinks)
+        -> ReferenceText.Token
+    {
         let draft = drafts[links.index]
         if token.name == "matrix" {
             let detail = draft.combination == nil ? "in a job without a matrix" : "stands where the matrix's values are not put in"
@@ -107,7 +109,8 @@ extension PlanBuilder {
             let hint = Spelling.suggestion(for: token.path, among: names)
             let known = names.isEmpty ? "it declares no outputs" : "its outputs: \(names.joined(separator: ", "))"
             draft.check.fail(
-                .unknownReference, path, "'${\(token.raw)}': the \(kind.rawValue) job '\(token.name)' has no output '\(token.path)'\(hint); \(known)")
+                .unknownReference, path,
+                "'${\(token.raw)}': the \(kind.rawValue) job '\(token.name)' has no output '\(token.path)'\(hint); \(known)")
             return
         }
         if let expected, let type = output.type, type != expected {
@@ -119,9 +122,10 @@ extension PlanBuilder {
         let listed: [(String, JSONPointer)] =
             switch value {
             case .string(let name)?: [(name, JSONPointer(["needs"]))]
-            case .array(let elements)?: elements.enumerated().compactMap { index, element in
-                element.string.map { ($0, JSONPointer(["needs"]) / index) }
-            }
+            case .array(let elements)?:
+                elements.enumerated().compactMap { index, element in
+                    element.string.map { ($0, JSONPointer(["needs"]) / index) }
+                }
             default: []
             }
         let draft = drafts[links.index]
@@ -185,7 +189,8 @@ extension PlanBuilder {
                 guard case .state(let job) = state, case .text(let text) = other, !states.contains(text) else { continue }
                 let hint = Spelling.suggestion(for: text, among: states)
                 check.fail(
-                    .badValue, path, "'\(job).state' is never \"\(text)\" when this is judged\(hint); it is one of \(states.joined(separator: ", "))")
+                    .badValue, path,
+                    "'\(job).state' is never \"\(text)\" when this is judged\(hint); it is one of \(states.joined(separator: ", "))")
             }
         }
     }

@@ -29,8 +29,8 @@ struct PlanBuilder {
         var check = SchemaCheck(world: world, diagnostics: diagnostics, base: JSONPointer())
         check.check(&root, as: .object(ParameterSchema.document), at: JSONPointer())
         environment = checkedEnvironment(root["env"], check, at: JSONPointer(["env"]))
-        for (name, text) in environment where !((try? ReferenceText(text))?.references.isEmpty ?? false) {
-            check.fail(.badValue, JSONPointer(["env", name]), "references cannot stand in the environment of the whole experiment")
+        for (name, text) in environment.sorted(by: { $0.key < $1.key }) {
+            refuseReferences(in: text, at: JSONPointer(["env", name]), check)
         }
         if document.value["jobs"] != nil { draft(jobs) }
         var plans = drafts.indices.map { link($0) }
@@ -43,6 +43,17 @@ struct PlanBuilder {
                 name: root["name"]?.string ?? "", project: root["project"]?.string ?? "default", description: root["description"]?.string,
                 tags: (root["tags"]?.object ?? [:]).reduce(into: [:]) { $0[$1.key] = $1.value.string }, environment: environment,
                 jobs: complete, topologicalOrder: order))
+    }
+
+    /// The jobs of an experiment share its environment, and each has its own needs.
+    private func refuseReferences(in text: String, at path: JSONPointer, _ check: SchemaCheck) {
+        do throws(ReferenceText.Problem) {
+            guard let token = try ReferenceText(text).references.first else { return }
+            check.fail(
+                .badValue, path, "'${\(token.raw)}' cannot stand in the environment of the whole experiment; set it in a job's own 'env'")
+        } catch {
+            check.fail(.badValue, path, error.detail)
+        }
     }
 
     /// The variables of an `env`, as text.
@@ -80,7 +91,8 @@ struct PlanBuilder {
             }
             let check = SchemaCheck(world: world, diagnostics: diagnostics, base: base / name)
             if name == "matrix" {
-                check.fail(.badValue, JSONPointer(), "a job cannot be named 'matrix': '${matrix.key}' means the matrix's values", atKey: true)
+                check.fail(
+                    .badValue, JSONPointer(), "a job cannot be named 'matrix': '${matrix.key}' means the matrix's values", atKey: true)
             } else if !NameRule.job.matches(name) {
                 check.fail(.badValue, JSONPointer(), "'\(name)' is no name for a job: \(NameRule.job.description)", atKey: true)
             }
@@ -103,7 +115,8 @@ struct PlanBuilder {
         for (index, combination) in combinations.enumerated() {
             let substituted = MatrixSubstitution(combination: combination, check: check).body(body)
             drafts.append(
-                JobDraft(name: "\(name)-\(index + 1)", group: name, combination: combination, body: substituted, check: check, builder: self))
+                JobDraft(
+                    name: "\(name)-\(index + 1)", group: name, combination: combination, body: substituted, check: check, builder: self))
         }
     }
 

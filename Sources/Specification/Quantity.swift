@@ -34,7 +34,9 @@ public enum Quantity {
         "K": 0x1p10, "M": 0x1p20, "G": 0x1p30, "T": 0x1p40, "Ki": 0x1p10, "Mi": 0x1p20, "Gi": 0x1p30, "Ti": 0x1p40,
     ]
 
-    /// Reads a size in bytes: a whole number, or text such as `16GiB`, `1.5TiB`, `500MB`. A bare `G` is a `GiB`, as Slurm and Docker read it.
+    /// Reads a size in bytes: a whole number, or text such as `16GiB`, `1.5TiB`, `500MB`.
+    ///
+    /// A bare `G` is a `GiB`, as Slurm and Docker read it.
     public static func bytes(_ value: JSONValue) -> Int64? {
         if case .int(let count) = value { return count >= 0 ? count : nil }
         guard case .string(let text) = value else { return nil }

@@ -107,7 +107,8 @@ public struct ReferenceText: Sendable, Hashable {
             text.utf8.allSatisfy(isReferenceByte)
         else {
             throw Problem(
-                detail: "'${\(inner)}' is no reference; write '${job.output}', or '$${\(inner)}' for the literal text (a shell variable, say)")
+                detail:
+                    "'${\(inner)}' is no reference; write '${job.output}', or '$${\(inner)}' for the literal text (a shell variable, say)")
         }
         return Token(name: String(text[..<dot]), path: String(text[text.index(after: dot)...]))
     }

@@ -46,7 +46,9 @@ extension SchemaCheck {
             return nil
         }
         guard let absolute = world.context.absolute(text) else {
-            fail(.missingFile, path, "the path '\(text)' is relative, and the submission names no folder to start from; give an absolute path")
+            fail(
+                .missingFile, path,
+                "the path '\(text)' is relative, and the submission names no folder to start from; give an absolute path")
             return nil
         }
         return absolute

@@ -34,7 +34,9 @@ struct SchemaCheck {
             if !(value.double.map(range.contains) ?? false) { fail(.outOfRange, path, "must be \(type), not \(value)") }
         case .duration(let range):
             guard let span = Quantity.duration(value) else { fail(.badValue, path, "must be \(type), not \(value)"); return }
-            if !range.contains(span) { fail(.outOfRange, path, "must be between \(Self.text(range.lowerBound)) and \(Self.text(range.upperBound))") }
+            if !range.contains(span) {
+                fail(.outOfRange, path, "must be between \(Self.text(range.lowerBound)) and \(Self.text(range.upperBound))")
+            }
         case .memory: if Quantity.bytes(value) == nil { fail(.badValue, path, "must be \(type), not \(value)") }
         case .nullable(let inner): if !value.isNull { check(&value, as: inner, at: path) }
         case .either(let types):
@@ -61,7 +63,9 @@ struct SchemaCheck {
             if type.fitsSort(of: .string("x")), !value.isContainer, !value.isNull { return "; put it in quotes" }
             return ""
         }
-        if type.fitsSort(of: .bool(true)), ["yes", "no", "on", "off", "y", "n"].contains(text.lowercased()) { return "; write true or false" }
+        if type.fitsSort(of: .bool(true)), ["yes", "no", "on", "off", "y", "n"].contains(text.lowercased()) {
+            return "; write true or false"
+        }
         if ReferenceText.mightRefer(text) { return "; a reference cannot stand here" }
         return type.fitsSort(of: YAMLScalar.resolve(text)) ? "; write it without quotes" : ""
     }

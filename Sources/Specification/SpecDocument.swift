@@ -34,11 +34,12 @@ public struct SpecDocument: Sendable {
             return .failure(SpecErrors([SpecError(pointer: JSONPointer(), detail: detail, code: .tooLarge)]))
         }
         let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
-        let read = switch format {
-        case .json: readJSON(text)
-        case .yaml: readYAML(text)
-        case .auto: readEither(text)
-        }
+        let read =
+            switch format {
+            case .json: readJSON(text)
+            case .yaml: readYAML(text)
+            case .auto: readEither(text)
+            }
         switch read {
         case .failure(let error):
             return .failure(SpecErrors([error]))

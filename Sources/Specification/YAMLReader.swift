@@ -65,7 +65,9 @@ struct YAMLReader {
         }
     }
 
-    private mutating func convert(_ mapping: Node.Mapping, position: SourcePosition, depth: Int) throws(SpecError) -> (JSONValue, SourceNode) {
+    private mutating func convert(_ mapping: Node.Mapping, position: SourcePosition, depth: Int) throws(SpecError) -> (
+        JSONValue, SourceNode
+    ) {
         try Self.refuseTag(mapping.tag, mapping.mark)
         var members = JSONObject(minimumCapacity: mapping.count)
         var source = SourceNode(position: position)

@@ -77,9 +77,10 @@ extension ReadTransaction {
     /// Evaluations, newest first.
     ///
     /// - Parameter after: The identifier of the last one of the page before.
-    public func evaluations(job: String? = nil, limit: Int, after: String? = nil) throws -> Page<EvaluationRecord> {
+    public func evaluations(job: String? = nil, experiment: String? = nil, limit: Int, after: String? = nil) throws -> Page<EvaluationRecord> {
         var conditions = Conditions()
         conditions.add("job_id", equals: job)
+        if let experiment { conditions.add("job_id IN (SELECT id FROM job WHERE experiment_id = ?)", experiment) }
         if let after { conditions.add("id < ?", after) }
         return try page(
             "SELECT \(EvaluationRecord.columns) FROM evaluation\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit

@@ -4,15 +4,15 @@ import JSON
 extension WriteTransaction {
     /// Inserts an experiment. An active one of the same name in the project is a conflict.
     public func insert(experiment: ExperimentRecord) throws {
-        if experiment.finishedAt == nil, let other = try self.experiment(named: experiment.name, project: experiment.project, activeOnly: true) {
-            throw StoreError(.conflict, "the experiment '\(experiment.name)' (\(other.id)) is still active in the project '\(experiment.project)'")
-        }
+        if experiment.finishedAt == nil { try requireNoActiveExperiment(named: experiment.name, project: experiment.project) }
         try execute(
             "INSERT INTO experiment (\(ExperimentRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             experiment.id, experiment.name, experiment.project, experiment.state.rawValue, experiment.reason?.rawValue, experiment.message,
             experiment.description, experiment.tags.text(), experiment.spec.text(), experiment.document, experiment.createdAt.milliseconds,
             experiment.finishedAt?.milliseconds)
-        try appendState(of: experiment, previous: nil, at: experiment.createdAt)
+        try appendState(
+            ofExperiment: experiment.id, name: experiment.name, state: experiment.state, previous: nil, reason: experiment.reason?.rawValue,
+            message: experiment.message, at: experiment.createdAt)
     }
 
     /// Inserts jobs, each with a `state` event. Their experiment exists already.

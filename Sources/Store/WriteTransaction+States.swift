@@ -73,29 +73,21 @@ extension WriteTransaction {
         return job
     }
 
-    /// Sets the experiment's state to what follows from its jobs.
+    /// Sets the experiment's state to what follows from its jobs. Reads no more of the row than that needs: its
+    /// spec may be megabytes, and this runs with every change of every job.
     private func refresh(experiment id: String, at: Timestamp) throws {
-        // Not the whole record: its spec may be megabytes, and this runs with every change of every job.
-        let current = try row("SELECT state, name, project FROM experiment WHERE id = ?", [id]) {
-            (state: try $0.word(ExperimentState.self), name: $0.text(), project: $0.text())
-        }
-        guard let experiment = current else { return }
+        let found = try row("SELECT name, project, state FROM experiment WHERE id = ?", [id]) { ($0.text(), $0.text(), try $0.word(ExperimentState.self)) }
+        guard let (name, project, previous) = found else { return }
         let state = ExperimentState.derived(from: try jobStates(experiment: id))
-        guard state != experiment.state else { return }
-        if experiment.state.isTerminal, !state.isTerminal,
-            let other = try self.experiment(named: experiment.name, project: experiment.project, activeOnly: true)
-        {
-            throw StoreError(.conflict, "another experiment named '\(experiment.name)' (\(other.id)) is active in the project '\(experiment.project)'")
-        }
+        guard state != previous else { return }
+        if previous.isTerminal, !state.isTerminal { try requireNoActiveExperiment(named: name, project: project) }
         let cause = try cause(of: state, experiment: id)
-        let sql = """
-            UPDATE experiment SET state = ?, reason = ?, message = ?, finished_at_ms = ?
-            WHERE id = ? AND state = ? RETURNING \(ExperimentRecord.columns)
-            """
-        let changed = try row(
-            sql, [state.rawValue, cause.reason, cause.message, state.isTerminal ? at.milliseconds : nil, id, experiment.state.rawValue]
-        ) { try ExperimentRecord(&$0) }
-        if let changed { try appendState(of: changed, previous: experiment.state, at: at) }
+        let changed = try change(
+            "UPDATE experiment SET state = ?, reason = ?, message = ?, finished_at_ms = ? WHERE id = ? AND state = ?",
+            [state.rawValue, cause.reason, cause.message, state.isTerminal ? at.milliseconds : nil, id, previous.rawValue])
+        guard changed == 1 else { return }
+        try appendState(
+            ofExperiment: id, name: name, state: state, previous: previous, reason: cause.reason, message: cause.message, at: at)
     }
 
     /// The states that some job of an experiment is in: one look into an index for each state, however many jobs there are.
@@ -103,6 +95,13 @@ extension WriteTransaction {
         try JobState.allCases.filter { state in
             try row("SELECT 1 FROM job WHERE experiment_id = ? AND state = ? LIMIT 1", [experiment, state.rawValue]) { $0.integer() } != nil
         }
+    }
+
+    /// Throws `conflict` where an experiment of this name is active in the project.
+    func requireNoActiveExperiment(named name: String, project: String) throws {
+        let sql = "SELECT id FROM experiment WHERE project = ? AND name = ? AND finished_at_ms IS NULL"
+        guard let other = try row(sql, [project, name], { $0.text() }) else { return }
+        throw StoreError(.conflict, "the experiment '\(name)' (\(other)) is still active in the project '\(project)'")
     }
 
     /// The first job that decided an experiment's end speaks for it.
@@ -129,13 +128,14 @@ extension WriteTransaction {
             ])
     }
 
-    func appendState(of experiment: ExperimentRecord, previous: ExperimentState?, at: Timestamp) throws {
+    func appendState(
+        ofExperiment id: String, name: String, state: ExperimentState, previous: ExperimentState?, reason: String?, message: String?, at: Timestamp
+    ) throws {
         try appendEvent(
-            "state", experiment: experiment.id, at: at,
+            "state", experiment: id, at: at,
             payload: [
-                "experiment_id": .string(experiment.id), "name": .string(experiment.name), "state": .string(experiment.state.rawValue),
-                "previous": JSONValue(previous?.rawValue), "reason": JSONValue(experiment.reason?.rawValue),
-                "message": JSONValue(experiment.message),
+                "experiment_id": .string(id), "name": .string(name), "state": .string(state.rawValue), "previous": JSONValue(previous?.rawValue),
+                "reason": JSONValue(reason), "message": JSONValue(message),
             ])
     }
 }

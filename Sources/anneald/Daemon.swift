@@ -74,6 +74,8 @@ struct Daemon {
 private final class FrontDoor: HTTPHandler {
     var api: API?
 
+    func allowedMethods(at target: String) -> [String]? { api?.allowedMethods(at: target) }
+
     func handle(_ exchange: HTTPExchange) {
         guard let api else { return exchange.respond(.serviceUnavailable, headers: ["Retry-After": "1"]) }
         api.handle(exchange)

@@ -24,7 +24,9 @@ import Testing
         var generator = IdentifierGenerator()
         var random = Counter()
         var ids: [String] = []
-        for step in 0..<2000 { ids.append(generator.next(.job, at: Timestamp(milliseconds: 1_000_000 + Int64(step / 100)), using: &random)) }
+        for step in 0..<2000 {
+            ids.append(generator.next(.job, at: Timestamp(milliseconds: 1_000_000 + Int64(step / 100)), using: &random))
+        }
         #expect(ids == ids.sorted())
         #expect(Set(ids).count == ids.count)
     }

@@ -8,7 +8,9 @@ import Testing
         #expect(!state.successors.contains(state))
         var reached: Set<JobState> = [state]
         var open = [state]
-        while let next = open.popLast() { for successor in next.successors where reached.insert(successor).inserted { open.append(successor) } }
+        while let next = open.popLast() {
+            for successor in next.successors where reached.insert(successor).inserted { open.append(successor) }
+        }
         #expect(reached.contains { $0.isTerminal })
         #expect(state.isTerminal || reached.contains(.cancelled))
     }
@@ -16,14 +18,18 @@ import Testing
     @Test func everyStateIsReachedFromWaiting() {
         var reached: Set<JobState> = [.waiting]
         var open: [JobState] = [.waiting]
-        while let next = open.popLast() { for successor in next.successors where reached.insert(successor).inserted { open.append(successor) } }
+        while let next = open.popLast() {
+            for successor in next.successors where reached.insert(successor).inserted { open.append(successor) }
+        }
         #expect(reached == Set(JobState.allCases))
     }
 
     @Test func onlyARunningAttemptHoldsResources() {
         #expect(Set(JobState.allCases.filter(\.holdsResources)) == [.starting, .running, .stopping])
         #expect(!JobState.allCases.contains { $0.isTerminal && $0.holdsResources })
-        for state in JobState.allCases where !state.holdsResources { #expect(!state.successors.contains(.running) && !state.successors.contains(.stopping)) }
+        for state in JobState.allCases where !state.holdsResources {
+            #expect(!state.successors.contains(.running) && !state.successors.contains(.stopping))
+        }
     }
 
     @Test func whatSucceededIsNotRetried() {
@@ -41,12 +47,16 @@ import Testing
 }
 
 @Suite struct ExperimentStateTests {
-    @Test(arguments: [
-        ([.waiting, .queued] as [JobState], ExperimentState.pending), ([.queued, .running], .running), ([.waiting, .succeeded], .running), ([.paused, .waiting], .running),
-        ([.failed, .running], .running), ([.failed, .waiting], .running), ([.succeeded, .succeeded], .succeeded), ([.succeeded, .skipped], .succeeded), ([.skipped], .succeeded),
-        ([.succeeded, .failed], .failed), ([.lost, .succeeded], .failed), ([.failed, .cancelled], .failed), ([.cancelled, .succeeded], .cancelled), ([.cancelled, .skipped], .cancelled),
-        ([.stopping], .running), ([.starting], .running), ([], .succeeded),
-    ] as [([JobState], ExperimentState)])
+    @Test(
+        arguments: [
+            ([.waiting, .queued] as [JobState], ExperimentState.pending), ([.queued, .running], .running),
+            ([.waiting, .succeeded], .running), ([.paused, .waiting], .running),
+            ([.failed, .running], .running), ([.failed, .waiting], .running), ([.succeeded, .succeeded], .succeeded),
+            ([.succeeded, .skipped], .succeeded), ([.skipped], .succeeded),
+            ([.succeeded, .failed], .failed), ([.lost, .succeeded], .failed), ([.failed, .cancelled], .failed),
+            ([.cancelled, .succeeded], .cancelled), ([.cancelled, .skipped], .cancelled),
+            ([.stopping], .running), ([.starting], .running), ([], .succeeded),
+        ] as [([JobState], ExperimentState)])
     func theStateOfAnExperimentFollowsFromItsJobs(_ jobs: [JobState], _ expected: ExperimentState) {
         #expect(ExperimentState.derived(from: jobs) == expected)
         #expect(ExperimentState.derived(from: jobs.reversed()) == expected)

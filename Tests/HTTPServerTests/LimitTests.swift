@@ -147,13 +147,13 @@ struct LimitTests {
             sink.yield(count.next())
             exchange.respond(.ok, body: body)
         }) { fixture in
-            let client = try RawClient(port: fixture.port, receiveBufferBytes: 8192)
-            try await client.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 50))
+            let client = try RawClient(port: fixture.port, receiveBufferBytes: 65536)
+            try await client.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 24))
             _ = await handled.awaited()
             // A client that reads nothing has only as many requests answered as the buffers hold; the rest wait for it.
             #expect(await LoopActor.run { count.value } < 50)
             client.endSending()
-            #expect(try await client.receiveBytes().count > 50 << 20)
+            #expect(try await client.receiveBytes().count > 24 << 20)
             #expect(await LoopActor.run { count.value } == 50)
         }
     }
@@ -171,7 +171,7 @@ struct LimitTests {
                 while !writer.isEnded { writer.write(block) }
             }
         }) { fixture in
-            let client = try RawClient(port: fixture.port, receiveBufferBytes: 8192)
+            let client = try RawClient(port: fixture.port, receiveBufferBytes: 65536)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(await gone.awaited() == true)
         }

@@ -22,8 +22,9 @@ struct SlowClientTests {
         limits.headTimeout = .milliseconds(100)
         try await ServerFixture.with(limits: limits, handler: ServerFixture.echo) { fixture in
             let client = try RawClient(port: fixture.port)
+            try await client.send("GET /")
             let drip = await LoopActor.run {
-                LoopTimer(after: .zero, every: .milliseconds(2)) { _ = client.sendNow(Array("X".utf8)) }
+                LoopTimer(after: .zero, every: .milliseconds(2)) { _ = client.sendNow(Array("x".utf8)) }
             }
             #expect(try await client.receiveAll().hasPrefix(Self.problem408))
             await LoopActor.run { drip.cancel() }

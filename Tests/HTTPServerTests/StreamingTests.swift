@@ -97,7 +97,7 @@ struct StreamingTests {
 
     @Test func aWriterTellsWhatWaitsAndWhenItHasGone() async throws {
         let (drains, sink) = AsyncStream.makeStream(of: Int.self)
-        let total = 32 << 20
+        let total = 24 << 20
         try await ServerFixture.with(handler: { exchange in
             let writer = exchange.startStreaming(.ok, headers: ["Content-Length": "\(total)"])
             let block = [UInt8](repeating: 120, count: 1 << 18)
@@ -113,7 +113,7 @@ struct StreamingTests {
             writer.onDrain = { fill() }
             fill()
         }) { fixture in
-            let client = try RawClient(port: fixture.port, receiveBufferBytes: 8192)
+            let client = try RawClient(port: fixture.port, receiveBufferBytes: 65536)
             try await client.send(Self.get)
             // The client reads nothing yet: the producer has stopped far from the end.
             let first = try #require(await drains.awaited())

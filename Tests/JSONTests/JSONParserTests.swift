@@ -3,10 +3,14 @@ import Testing
 
 @Suite struct JSONParserTests {
     private static let grammar: [(String, JSONValue)] = [
-        ("null", nil), (" true ", true), ("false", false), ("0", 0), ("-0", 0), ("-1", -1), ("1.5", 1.5), ("-0.0", -0.0), ("1e2", 100.0), ("1E+2", 100.0), ("1e-2", 0.01), ("0e0", 0.0),
-        ("9223372036854775807", .int(.max)), ("-9223372036854775808", .int(.min)), ("9223372036854775808", .bigInteger("9223372036854775808")), ("[]", []), ("{}", [:]), ("[ ]", []), ("{ }", [:]),
-        ("[1,[2,{}]]", [1, [2, [:]]]), ("{\"a\":{\"b\":[null]}}", ["a": ["b": [nil]]]), ("\t\r\n [1 , 2 ] \n", [1, 2]), ("\"\"", ""), ("\"ü€😀\"", "ü€😀"), ("\"\u{7F}\"", "\u{7F}"), ("\"\u{2028}\"", "\u{2028}"),
-        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9\u20AC\ud83d\ude00\u0000""#, "Aé€😀\0"), ("5e-324", .double(.leastNonzeroMagnitude)), ("1.7976931348623157e308", .double(.greatestFiniteMagnitude)),
+        ("null", nil), (" true ", true), ("false", false), ("0", 0), ("-0", 0), ("-1", -1), ("1.5", 1.5), ("-0.0", -0.0), ("1e2", 100.0),
+        ("1E+2", 100.0), ("1e-2", 0.01), ("0e0", 0.0),
+        ("9223372036854775807", .int(.max)), ("-9223372036854775808", .int(.min)),
+        ("9223372036854775808", .bigInteger("9223372036854775808")), ("[]", []), ("{}", [:]), ("[ ]", []), ("{ }", [:]),
+        ("[1,[2,{}]]", [1, [2, [:]]]), ("{\"a\":{\"b\":[null]}}", ["a": ["b": [nil]]]), ("\t\r\n [1 , 2 ] \n", [1, 2]), ("\"\"", ""),
+        ("\"ü€😀\"", "ü€😀"), ("\"\u{7F}\"", "\u{7F}"), ("\"\u{2028}\"", "\u{2028}"),
+        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9\u20AC\ud83d\ude00\u0000""#, "Aé€😀\0"),
+        ("5e-324", .double(.leastNonzeroMagnitude)), ("1.7976931348623157e308", .double(.greatestFiniteMagnitude)),
         ("0.1000000000000000055511151231257827", 0.1), ("1e-400", 0.0),
     ]
 
@@ -19,9 +23,12 @@ import Testing
 
     /// The invalid texts of JSONTestSuite (Nicolas Seriot, "Parsing JSON is a Minefield"), in short.
     @Test(arguments: [
-        "", " ", "nul", "nulll", "True", "tru", "undefined", "[1,]", "[,1]", "[1 2]", "[1,,2]", "[", "]", "[1", "[1,", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}",
-        "{'a':1}", "{\"a\":1 \"b\":2}", "{,}", "[1}", "{\"a\":1]", "1 2", "[]]", "[] x", "01", "-01", "+1", "-", "--1", ".5", "-.5", "1.", "1.e5", "1e", "1e+", "1e1.5", "0x1", "1_0", "1,000", "1a", "Infinity", "NaN",
-        "-Infinity", "-NaN", "\"", "\"a", "'a'", "\"\\", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12G4\"", "\"\\u\"", "\"\\a\"", "\"a\nb\"", "\"a\tb\"", "\"\0\"", "[\"a\":1]", "{\"a\":}", "{\"a\"::1}", "//x\n1", "/* */1",
+        "", " ", "nul", "nulll", "True", "tru", "undefined", "[1,]", "[,1]", "[1 2]", "[1,,2]", "[", "]", "[1", "[1,", "{", "}", "{\"a\"",
+        "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}",
+        "{'a':1}", "{\"a\":1 \"b\":2}", "{,}", "[1}", "{\"a\":1]", "1 2", "[]]", "[] x", "01", "-01", "+1", "-", "--1", ".5", "-.5", "1.",
+        "1.e5", "1e", "1e+", "1e1.5", "0x1", "1_0", "1,000", "1a", "Infinity", "NaN",
+        "-Infinity", "-NaN", "\"", "\"a", "'a'", "\"\\", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12G4\"", "\"\\u\"", "\"\\a\"",
+        "\"a\nb\"", "\"a\tb\"", "\"\0\"", "[\"a\":1]", "{\"a\":}", "{\"a\"::1}", "//x\n1", "/* */1",
         "1//", "[1;2]", "\u{FEFF}1", "\u{A0}1", "１",
     ])
     func everythingElseIsRefused(_ text: String) {
@@ -76,10 +83,12 @@ import Testing
         #expect(throws: JSONError.self) { try JSONParser.parse(String(repeating: "{\"a\":", count: 1_000_000)) }
     }
 
-    @Test(arguments: [
-        ([0x22, 0xFF, 0x22] as [UInt8], "\u{FFFD}"), ([0x22, 0xC3, 0x22], "\u{FFFD}"), ([0x22, 0xC0, 0x80, 0x22], "\u{FFFD}\u{FFFD}"), ([0x22, 0xED, 0xA0, 0x80, 0x22], "\u{FFFD}\u{FFFD}\u{FFFD}"),
-        ([0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"), ([0x22, 0x5C, 0x6E, 0xFF, 0x22], "\n\u{FFFD}"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0x22, 0xFF, 0x22] as [UInt8], "\u{FFFD}"), ([0x22, 0xC3, 0x22], "\u{FFFD}"), ([0x22, 0xC0, 0x80, 0x22], "\u{FFFD}\u{FFFD}"),
+            ([0x22, 0xED, 0xA0, 0x80, 0x22], "\u{FFFD}\u{FFFD}\u{FFFD}"),
+            ([0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"), ([0x22, 0x5C, 0x6E, 0xFF, 0x22], "\n\u{FFFD}"),
+        ] as [([UInt8], String)])
     func badUTF8IsRefusedOrReplaced(_ bytes: [UInt8], _ repaired: String) throws {
         #expect(throws: JSONError.self) { try JSONParser.parse(bytes) }
         #expect(try JSONParser.parse(bytes, options: .python) == .string(repaired))
@@ -95,7 +104,11 @@ import Testing
         #expect(try JSONParser.parse(#""\ud800\ud83d\ude00""#) == "\u{FFFD}😀")
     }
 
-    @Test(arguments: [("[1, x]", 4, false), ("[1", 2, true), ("{\"a\": \"b", 8, true), ("tru", 3, true), ("", 0, true), ("[1] 2", 4, false), ("\"\\u00", 5, true), ("\"\u{1}\"", 1, false)] as [(String, Int, Bool)])
+    @Test(
+        arguments: [
+            ("[1, x]", 4, false), ("[1", 2, true), ("{\"a\": \"b", 8, true), ("tru", 3, true), ("", 0, true), ("[1] 2", 4, false),
+            ("\"\\u00", 5, true), ("\"\u{1}\"", 1, false),
+        ] as [(String, Int, Bool)])
     func theErrorTellsWhereAndWhetherMoreTextMightHelp(_ text: String, _ offset: Int, _ isTruncation: Bool) {
         do {
             _ = try JSONParser.parse(text)

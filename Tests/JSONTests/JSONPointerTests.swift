@@ -3,11 +3,15 @@ import Testing
 
 @Suite struct JSONPointerTests {
     /// The document and the pointers of RFC 6901 section 5.
-    @Test(arguments: [
-        ("/foo", ["bar", "baz"] as JSONValue), ("/foo/0", "bar"), ("/", 0), ("/a~1b", 1), ("/c%d", 2), ("/e^f", 3), ("/g|h", 4), ("/i\\j", 5), ("/k\"l", 6), ("/ ", 7), ("/m~0n", 8),
-    ] as [(String, JSONValue)])
+    @Test(
+        arguments: [
+            ("/foo", ["bar", "baz"] as JSONValue), ("/foo/0", "bar"), ("/", 0), ("/a~1b", 1), ("/c%d", 2), ("/e^f", 3), ("/g|h", 4),
+            ("/i\\j", 5), ("/k\"l", 6), ("/ ", 7), ("/m~0n", 8),
+        ] as [(String, JSONValue)])
     func theExamplesOfTheRFCHold(_ text: String, _ expected: JSONValue) throws {
-        let document: JSONValue = ["foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8]
+        let document: JSONValue = [
+            "foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8,
+        ]
         let pointer = try #require(JSONPointer(text: text))
         #expect(document[pointer] == expected)
         #expect(pointer.description == text)
@@ -54,10 +58,17 @@ import Testing
     @Test func numbersConvertOnlyWhereNothingIsLost() {
         #expect(JSONValue.int(5).int == 5 && JSONValue.double(5).int == 5 && JSONValue.double(5.5).int == nil)
         #expect(JSONValue.double(1e30).int == nil && JSONValue.double(.nan).int == nil && JSONValue.double(.infinity).int == nil)
-        #expect(JSONValue.bigInteger("99999999999999999999").int == nil && JSONValue.string("5").int == nil && JSONValue.bool(true).int == nil)
-        #expect(JSONValue.int(5).double == 5 && JSONValue.bigInteger("1" + String(repeating: "0", count: 20)).double == 1e20 && JSONValue.null.double == nil)
-        #expect(JSONValue.string("x").string == "x" && JSONValue.int(1).string == nil && JSONValue.bool(true).bool == true && JSONValue.int(1).bool == nil)
-        #expect(JSONValue.array([1]).array == [1] && JSONValue.null.array == nil && JSONValue.object([:]).object == [:] && JSONValue.null.object == nil)
+        #expect(
+            JSONValue.bigInteger("99999999999999999999").int == nil && JSONValue.string("5").int == nil && JSONValue.bool(true).int == nil)
+        #expect(
+            JSONValue.int(5).double == 5 && JSONValue.bigInteger("1" + String(repeating: "0", count: 20)).double == 1e20
+                && JSONValue.null.double == nil)
+        #expect(
+            JSONValue.string("x").string == "x" && JSONValue.int(1).string == nil && JSONValue.bool(true).bool == true
+                && JSONValue.int(1).bool == nil)
+        #expect(
+            JSONValue.array([1]).array == [1] && JSONValue.null.array == nil && JSONValue.object([:]).object == [:]
+                && JSONValue.null.object == nil)
     }
 
     @Test func everyValueHasAName() {

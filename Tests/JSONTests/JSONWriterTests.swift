@@ -36,10 +36,12 @@ import Testing
         #expect(value.text(sortsKeys: true) == #"{"":4,"B":3,"b":1,"ba":5,"z":{"c":2,"d":1},"é":2}"#)
     }
 
-    @Test(arguments: [
-        (0.1, "0.1"), (1.0, "1.0"), (-0.0, "-0.0"), (1e21, "1e+21"), (1e-7, "1e-07"), (.leastNonzeroMagnitude, "5e-324"), (1.7976931348623157e308, "1.7976931348623157e+308"), (123456789.125, "123456789.125"),
-        (3.0e-6, "3e-06"), (100, "100.0"),
-    ] as [(Double, String)])
+    @Test(
+        arguments: [
+            (0.1, "0.1"), (1.0, "1.0"), (-0.0, "-0.0"), (1e21, "1e+21"), (1e-7, "1e-07"), (.leastNonzeroMagnitude, "5e-324"),
+            (1.7976931348623157e308, "1.7976931348623157e+308"), (123456789.125, "123456789.125"),
+            (3.0e-6, "3e-06"), (100, "100.0"),
+        ] as [(Double, String)])
     func doublesAreShortestAndReadBackExactly(_ number: Double, _ text: String) throws {
         #expect(JSONValue.double(number).description == text)
         #expect(try JSONParser.parse(text).double?.bitPattern == number.bitPattern)

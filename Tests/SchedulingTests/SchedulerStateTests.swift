@@ -12,7 +12,8 @@ import Testing
         _ id: String, gpus: Int = 0, cpus: Int = 1, memory: Int64 = 0, priority: Int = 50, at time: Int64 = 0, notBefore: Int64? = nil
     ) -> QueuedJob {
         QueuedJob(
-            id: id, priority: priority, enqueuedAt: Timestamp(milliseconds: time), request: ResourceRequest(gpus: gpus, cpus: cpus, memoryBytes: memory),
+            id: id, priority: priority, enqueuedAt: Timestamp(milliseconds: time),
+            request: ResourceRequest(gpus: gpus, cpus: cpus, memoryBytes: memory),
             notBefore: notBefore.map(Timestamp.init(milliseconds:)))
     }
 
@@ -26,7 +27,9 @@ import Testing
 
     @Test func jobsStartByPriorityThenAgeThenId() {
         var state = machine(cpus: 4)
-        for entry in [job("d", priority: 10), job("c", at: 2), job("b", at: 1), job("a2", at: 1), job("z", priority: 90, at: 9)] { state.enqueue(entry) }
+        for entry in [job("d", priority: 10), job("c", at: 2), job("b", at: 1), job("a2", at: 1), job("z", priority: 90, at: 9)] {
+            state.enqueue(entry)
+        }
         #expect(state.queuedJobs.map(\.id) == ["z", "a2", "b", "c", "d"])
         #expect(started(&state) == ["z", "a2", "b", "c"])
         #expect(state.queuedJobs.map(\.id) == ["d"])
@@ -36,7 +39,10 @@ import Testing
         var state = machine()
         state.enqueue(job("a", gpus: 2))
         state.enqueue(job("b", gpus: 1, at: 1))
-        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "a", gpus: ["GPU-0", "GPU-1"]), .start(job: "b", gpus: ["GPU-2"])])
+        #expect(
+            state.decide(now: Timestamp(milliseconds: 0)) == [
+                .start(job: "a", gpus: ["GPU-0", "GPU-1"]), .start(job: "b", gpus: ["GPU-2"]),
+            ])
         state.release("a")
         state.enqueue(job("c", gpus: 3, at: 2))
         #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "c", gpus: ["GPU-0", "GPU-1", "GPU-3"])])
@@ -194,9 +200,12 @@ import Testing
         return state
     }
 
-    private func job(_ id: String, gpus: Int = 0, cpus: Int = 1, memory: Int64 = 0, at time: Int64 = 0, notBefore: Int64? = nil) -> QueuedJob {
+    private func job(_ id: String, gpus: Int = 0, cpus: Int = 1, memory: Int64 = 0, at time: Int64 = 0, notBefore: Int64? = nil)
+        -> QueuedJob
+    {
         QueuedJob(
-            id: id, priority: 50, enqueuedAt: Timestamp(milliseconds: time), request: ResourceRequest(gpus: gpus, cpus: cpus, memoryBytes: memory),
+            id: id, priority: 50, enqueuedAt: Timestamp(milliseconds: time),
+            request: ResourceRequest(gpus: gpus, cpus: cpus, memoryBytes: memory),
             notBefore: notBefore.map(Timestamp.init(milliseconds:)))
     }
 
@@ -211,7 +220,9 @@ import Testing
         #expect(shortfalls[0].holders[0].gpus == ["GPU-2", "GPU-3", "GPU-4"])
         #expect(
             explanation.message
-                == "it waits for 8 GPUs: 3 GPUs free of 8 GPUs; job_b holds 3 GPUs, job_a holds 2 GPUs; 30 GiB: 24 GiB free of 64 GiB; job_a holds 40 GiB")
+                == "it waits for 8 GPUs: 3 GPUs free of 8 GPUs; job_b holds 3 GPUs, job_a holds 2 GPUs; "
+                + "30 GiB: 24 GiB free of 64 GiB; job_a holds 40 GiB"
+        )
         #expect(explanation.reason == .insufficientResources && explanation.rank == 0)
     }
 

@@ -64,7 +64,8 @@ private struct Workload {
         random = SplitMix64(seed: seed)
         let gpus = Int.random(in: 0...16, using: &random)
         capacity = HostCapacity(
-            gpus: (0..<gpus).map { "GPU-\($0)" }, cpus: Int.random(in: 1...64, using: &random), memoryBytes: Int64.random(in: 0...1000, using: &random))
+            gpus: (0..<gpus).map { "GPU-\($0)" }, cpus: Int.random(in: 1...64, using: &random),
+            memoryBytes: Int64.random(in: 0...1000, using: &random))
         state = SchedulerState(capacity: capacity)
     }
 
@@ -76,7 +77,9 @@ private struct Workload {
             case 5..<8: end()
             case 8: changeHealth()
             default:
-                if let job = state.queuedJobs.randomElement(using: &random) { state.reprioritise(job.id, to: Int.random(in: 0...100, using: &random)) }
+                if let job = state.queuedJobs.randomElement(using: &random) {
+                    state.reprioritise(job.id, to: Int.random(in: 0...100, using: &random))
+                }
             }
             decide()
         }
@@ -91,10 +94,12 @@ private struct Workload {
             cpus: Int.random(in: 1...max(1, capacity.cpus), using: &random),
             memoryBytes: Bool.random(using: &random) ? Int64.random(in: 0...max(1, capacity.memoryBytes), using: &random) : 0)
         requests[id] = request
-        let delay = Int.random(in: 0..<5, using: &random) == 0 ? Timestamp(milliseconds: clock + Int64.random(in: 0...200, using: &random)) : nil
+        let delay =
+            Int.random(in: 0..<5, using: &random) == 0 ? Timestamp(milliseconds: clock + Int64.random(in: 0...200, using: &random)) : nil
         state.enqueue(
             QueuedJob(
-                id: id, priority: [10, 50, 50, 90].randomElement(using: &random) ?? 50, enqueuedAt: Timestamp(milliseconds: clock), request: request, notBefore: delay))
+                id: id, priority: [10, 50, 50, 90].randomElement(using: &random) ?? 50, enqueuedAt: Timestamp(milliseconds: clock),
+                request: request, notBefore: delay))
     }
 
     private mutating func end() {
@@ -114,12 +119,16 @@ private struct Workload {
         var started: [QueuedJob] = []
         for case .start(let id, let gpus) in decisions {
             running.append(id)
-            guard let job = before.queuedJob(id), let request = requests[id] else { violations.append("\(id) was started and had not waited"); continue }
+            guard let job = before.queuedJob(id), let request = requests[id] else {
+                violations.append("\(id) was started and had not waited"); continue
+            }
             started.append(job)
             if gpus.count != request.gpus { violations.append("\(id) asked for \(request.gpus) GPUs and got \(gpus.count)") }
             if gpus.contains(where: { before.unhealthyGPUs[$0] != nil }) { violations.append("\(id) got a broken GPU") }
             if let wait = job.notBefore, wait.milliseconds > clock { violations.append("\(id) started before its time") }
-            if before.explain(id, now: Timestamp(milliseconds: clock))?.cause != .ready { violations.append("\(id) started, and was not said to be ready") }
+            if before.explain(id, now: Timestamp(milliseconds: clock))?.cause != .ready {
+                violations.append("\(id) started, and was not said to be ready")
+            }
         }
         checkLedger()
         checkOrder(before, started)
@@ -129,8 +138,12 @@ private struct Workload {
     private mutating func checkLedger() {
         let gpus = state.allocations.values.flatMap(\.gpus)
         if Set(gpus).count != gpus.count { violations.append("a GPU was given out twice") }
-        if state.allocations.values.reduce(0, { $0 + $1.cpus }) > capacity.cpus { violations.append("more CPUs were given out than there are") }
-        if state.allocations.values.reduce(0, { $0 + $1.memoryBytes }) > capacity.memoryBytes { violations.append("more memory was given out than there is") }
+        if state.allocations.values.reduce(0, { $0 + $1.cpus }) > capacity.cpus {
+            violations.append("more CPUs were given out than there are")
+        }
+        if state.allocations.values.reduce(0, { $0 + $1.memoryBytes }) > capacity.memoryBytes {
+            violations.append("more memory was given out than there is")
+        }
         if Set(state.allocations.keys) != Set(running) { violations.append("the ledger and the running jobs differ") }
         if state.queuedJobs.contains(where: { running.contains($0.id) }) { violations.append("a running job still waits") }
     }
@@ -161,7 +174,9 @@ private struct Workload {
     private mutating func checkThatNothingMoreFits() {
         var again = state
         if !again.decide(now: Timestamp(milliseconds: clock)).isEmpty { violations.append("a decision was left over") }
-        if let wake = state.nextWake(after: Timestamp(milliseconds: clock)), wake.milliseconds <= clock { violations.append("a wake-up in the past") }
+        if let wake = state.nextWake(after: Timestamp(milliseconds: clock)), wake.milliseconds <= clock {
+            violations.append("a wake-up in the past")
+        }
     }
 
     /// Once everything is mended and every delay is over, each job runs.

@@ -7,7 +7,9 @@ import Testing
 @Suite struct CacheKeyTests {
     private let fixture = PlanFixture()
 
-    private func form(_ job: String, inputs: [String: String] = [:], references: [String: String] = [:], name: String = "one", prefix: String = "") throws -> String {
+    private func form(
+        _ job: String, inputs: [String: String] = [:], references: [String: String] = [:], name: String = "one", prefix: String = ""
+    ) throws -> String {
         let plan = try fixture.plan(prefix + PlanFixture.job(job))
         let hashes = Dictionary(uniqueKeysWithValues: inputs.map { (JSONPointer($0.key.split(separator: "/").map(String.init)), $0.value) })
         return String(decoding: plan.jobs[0].cacheForm(inputs: hashes, references: references), as: UTF8.self)
@@ -23,14 +25,20 @@ import Testing
     @Test func defaultsAndTheirExplicitValuesAreEqual() throws {
         let plain = try form(PlanFixture.train)
         #expect(try form(PlanFixture.train + "\nparams: {}\ncheckpoint: {}\nengine: trl") == plain)
-        #expect(try form(PlanFixture.train + "\nparams: {epochs: 1, learning_rate: 5e-6, max_steps: null}\ncheckpoint: {keep_top_k: 3}") == plain)
+        #expect(
+            try form(PlanFixture.train + "\nparams: {epochs: 1, learning_rate: 5e-6, max_steps: null}\ncheckpoint: {keep_top_k: 3}")
+                == plain)
         #expect(try form(PlanFixture.train + "\nparams: {epochs: 1.0, max_grad_norm: 1}") == plain)
-        #expect(try form(PlanFixture.evaluate) == form(PlanFixture.evaluate.replacing("{dataset: data.jsonl}", with: "{samples: 1, dataset: data.jsonl, seed: 0}")))
-        #expect(try form(PlanFixture.prepare + "\nsteps: [{shuffle: {}}]") == form(PlanFixture.prepare + "\nsteps: [{shuffle: {seed: 42}}]"))
+        #expect(
+            try form(PlanFixture.evaluate)
+                == form(PlanFixture.evaluate.replacing("{dataset: data.jsonl}", with: "{samples: 1, dataset: data.jsonl, seed: 0}")))
+        #expect(
+            try form(PlanFixture.prepare + "\nsteps: [{shuffle: {}}]") == form(PlanFixture.prepare + "\nsteps: [{shuffle: {seed: 42}}]"))
     }
 
     @Test(arguments: [
-        "params: {epochs: 2}", "params: {lora: {}}", "params: {seed: 43}", "checkpoint: {every: 5}", "env: {A: b}", "validation: more.jsonl", "workdir: models",
+        "params: {epochs: 2}", "params: {lora: {}}", "params: {seed: 43}", "checkpoint: {every: 5}", "env: {A: b}",
+        "validation: more.jsonl", "workdir: models",
     ])
     func whatChangesTheResultChangesTheForm(_ lines: String) throws {
         #expect(try form(PlanFixture.train + "\n" + lines) != form(PlanFixture.train))
@@ -66,11 +74,14 @@ import Testing
 
     @Test func theFormIsStable() throws {
         let bytes = CacheKey.canonicalForm(
-            kind: .command, engine: "shell", spec: ["kind": "command", "priority": 5, "command": ["b", "a"], "outputs": ["é"]], environment: ["B": "2", "A": "1"],
+            kind: .command, engine: "shell", spec: ["kind": "command", "priority": 5, "command": ["b", "a"], "outputs": ["é"]],
+            environment: ["B": "2", "A": "1"],
             workingDirectory: "/w", inputs: [:])
         #expect(
             String(decoding: bytes, as: UTF8.self)
-                == #"{"engine":"shell","env":{"A":"1","B":"2"},"kind":"command","spec":{"command":["b","a"],"outputs":["é"]},"version":1,"workdir":"/w"}"#)
+                == #"{"engine":"shell","env":{"A":"1","B":"2"},"kind":"command","spec":{"command":["b","a"],"outputs":["é"]},"#
+                + #""version":1,"workdir":"/w"}"#
+        )
     }
 
     @Test func kindsAndEnginesDiffer() {

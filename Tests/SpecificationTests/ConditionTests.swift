@@ -7,7 +7,8 @@ import Testing
 @Suite struct ConditionTests {
     private let states: [String: JobState] = ["a": .succeeded, "b": .failed, "c-1": .skipped]
     private let values: [String: JSONValue] = [
-        "a accuracy": 0.75, "a pass@8": 0.9, "a arithmetic/accuracy": 0.5, "a count": 3, "a note": "good", "a flag": true, "a nan": .double(.nan),
+        "a accuracy": 0.75, "a pass@8": 0.9, "a arithmetic/accuracy": 0.5, "a count": 3, "a note": "good", "a flag": true,
+        "a nan": .double(.nan),
         "a val.loss": 1.5,
     ]
 
@@ -16,16 +17,23 @@ import Testing
         return try Condition(text).evaluate(needs: needs, state: { states[$0] }, value: { values["\($0) \($1)"] })
     }
 
-    @Test(arguments: [
-        ("true", true), ("false", false), ("not false", true), ("not not true", true), ("always()", true), ("success()", true), ("failure()", false),
-        ("a.accuracy >= 0.75", true), ("a.accuracy > 0.75", false), ("a.accuracy<1", true), ("0.5 < a.accuracy", true), ("a.count == 3", true),
-        ("a.count != 3.0", false), ("a.pass@8 >= 9e-1", true), ("a.arithmetic/accuracy <= .5", true), ("a.val.loss < 2", true), ("a.state == 'succeeded'", true),
-        ("b.state == \"failed\"", true), ("b.state != \"failed\"", false), ("c-1.state == 'skipped'", true), ("a.note == 'good'", true),
-        ("a.flag == 'true'", true), ("a.note != 3", true), ("a.note == 3", false), ("a.note < 'hood'", true), ("a.nan == a.nan", false), ("a.nan != 1", true),
-        ("a.missing == 1", false), ("a.missing != 1", false), ("not a.missing == 1", true), ("z.state == 'failed'", false), ("1 == 1", true), ("-1 < +1", true),
-        ("true or false and false", true), ("(true or false) and false", false), ("not true or true", true), ("not (true or true)", false),
-        ("a.accuracy >= 0.7 and b.state == 'failed' or false", true),
-    ] as [(String, Bool)])
+    @Test(
+        arguments: [
+            ("true", true), ("false", false), ("not false", true), ("not not true", true), ("always()", true), ("success()", true),
+            ("failure()", false),
+            ("a.accuracy >= 0.75", true), ("a.accuracy > 0.75", false), ("a.accuracy<1", true), ("0.5 < a.accuracy", true),
+            ("a.count == 3", true),
+            ("a.count != 3.0", false), ("a.pass@8 >= 9e-1", true), ("a.arithmetic/accuracy <= .5", true), ("a.val.loss < 2", true),
+            ("a.state == 'succeeded'", true),
+            ("b.state == \"failed\"", true), ("b.state != \"failed\"", false), ("c-1.state == 'skipped'", true), ("a.note == 'good'", true),
+            ("a.flag == 'true'", true), ("a.note != 3", true), ("a.note == 3", false), ("a.note < 'hood'", true), ("a.nan == a.nan", false),
+            ("a.nan != 1", true),
+            ("a.missing == 1", false), ("a.missing != 1", false), ("not a.missing == 1", true), ("z.state == 'failed'", false),
+            ("1 == 1", true), ("-1 < +1", true),
+            ("true or false and false", true), ("(true or false) and false", false), ("not true or true", true),
+            ("not (true or true)", false),
+            ("a.accuracy >= 0.7 and b.state == 'failed' or false", true),
+        ] as [(String, Bool)])
     func expressionsAreJudged(_ text: String, _ expected: Bool) throws {
         #expect(try holds(text) == expected)
     }
@@ -38,10 +46,15 @@ import Testing
         #expect(try holds("failure()", needs: [.succeeded, .cancelled]))
         #expect(try !holds("success() or false", needs: [.lost]))
         #expect(try holds("b.state == 'failed'", needs: [.failed]))
-        #expect(Condition.runsByDefault(needs: []) && Condition.runsByDefault(needs: [.succeeded]) && !Condition.runsByDefault(needs: [.failed]))
+        #expect(
+            Condition.runsByDefault(needs: []) && Condition.runsByDefault(needs: [.succeeded]) && !Condition.runsByDefault(needs: [.failed])
+        )
     }
 
-    @Test(arguments: [("true", false), ("a.x > 1", false), ("not failure()", true), ("a.x > 1 and always()", true), ("(a.state == 'failed')", true)] as [(String, Bool)])
+    @Test(
+        arguments: [
+            ("true", false), ("a.x > 1", false), ("not failure()", true), ("a.x > 1 and always()", true), ("(a.state == 'failed')", true),
+        ] as [(String, Bool)])
     func onlyConditionsOnOutcomesRunAfterFailures(_ text: String, _ expected: Bool) throws {
         #expect(try Condition(text).runsAfterFailure == expected)
     }
@@ -51,7 +64,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "true", "not a.x == 1", "not (a.x == 1 and b.y < 2)", "(true or false) and (a.x == 'it' or not failure())", "a.x == 1 and (b.x == 2 and c.x == 3)",
+        "true", "not a.x == 1", "not (a.x == 1 and b.y < 2)", "(true or false) and (a.x == 'it' or not failure())",
+        "a.x == 1 and (b.x == 2 and c.x == 3)",
         "a.x == 1 or (b.x == 2 or c.x == 3)", "a.pass@8 >= -0.5", "a.note == 'say \"hi\"'", "a.x != 1e-7", "not not true",
     ])
     func itsTextIsReadBackTheSame(_ text: String) throws {
@@ -60,7 +74,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "and", "a", "a.state", "a.state ==", "== 1", "a.x = 1", "a.x == b", "true false", "(true", "true)", "not", "always", "always(", "failed()", "a.x == 'x",
+        "", " ", "and", "a", "a.state", "a.state ==", "== 1", "a.x = 1", "a.x == b", "true false", "(true", "true)", "not", "always",
+        "always(", "failed()", "a.x == 'x",
         "a.x == 1 == 1", "a.x & b.y", "1x == 1", "a. == 1", ".a == 1", "1.2.3 == 1", "é == 1", "a.x == 1 and", "success() success()", "()",
     ])
     func badExpressionsAreRefused(_ text: String) {
@@ -68,7 +83,9 @@ import Testing
     }
 
     @Test func sizeAndNestingAreBounded() throws {
-        let deepest = String(repeating: "(", count: SpecLimits.conditionDepthMax - 1) + "true" + String(repeating: ")", count: SpecLimits.conditionDepthMax - 1)
+        let deepest =
+            String(repeating: "(", count: SpecLimits.conditionDepthMax - 1) + "true"
+            + String(repeating: ")", count: SpecLimits.conditionDepthMax - 1)
         #expect(try Condition(deepest).expression == .literal(true))
         #expect(throws: ConditionProblem.self) { try Condition("(\(deepest))") }
         #expect(throws: ConditionProblem.self) { try Condition(String(repeating: "not ", count: 100) + "true") }
@@ -90,7 +107,10 @@ import Testing
         #expect(GateCondition("<= 1")?.needsBaseline == false)
     }
 
-    @Test(arguments: ["", "0.5", ">=", ">= x", "= 5", "!= 5", ">= baseline +", ">= baseline / 2", ">= baselines", ">= 1 2", "=> 1", ">= .nan", ">= true", ">= '1'"])
+    @Test(arguments: [
+        "", "0.5", ">=", ">= x", "= 5", "!= 5", ">= baseline +", ">= baseline / 2", ">= baselines", ">= 1 2", "=> 1", ">= .nan", ">= true",
+        ">= '1'",
+    ])
     func otherTextIsRefused(_ text: String) {
         #expect(GateCondition(text) == nil)
     }

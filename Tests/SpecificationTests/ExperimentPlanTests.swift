@@ -109,7 +109,8 @@ import Testing
     @Test func planningIsDeterministic() throws {
         let first = try fixture.plan(whole)
         let second = try fixture.plan(whole)
-        #expect(first.jobs.map { $0.cacheForm(inputs: [:], references: [:]) } == second.jobs.map { $0.cacheForm(inputs: [:], references: [:]) })
+        #expect(
+            first.jobs.map { $0.cacheForm(inputs: [:], references: [:]) } == second.jobs.map { $0.cacheForm(inputs: [:], references: [:]) })
         #expect(first.jobs.map(\.references) == second.jobs.map(\.references))
     }
 
@@ -177,8 +178,12 @@ import Testing
     }
 
     @Test func theNumberOfReportedErrorsIsBounded() {
-        let jobs = (0..<SpecLimits.errorsMax + 5).map { "  j\($0): {kind: command, command: [x], nonsense\($0): 1}" }.joined(separator: "\n")
-        guard case .failure(let errors) = SpecDocument.parse(Array("name: x\njobs:\n\(jobs)\n".utf8)).flatMap({ ExperimentPlan.make(from: $0, context: fixture.context) })
+        let jobs = (0..<SpecLimits.errorsMax + 5).map { "  j\($0): {kind: command, command: [x], nonsense\($0): 1}" }.joined(
+            separator: "\n")
+        guard
+            case .failure(let errors) = SpecDocument.parse(Array("name: x\njobs:\n\(jobs)\n".utf8)).flatMap({
+                ExperimentPlan.make(from: $0, context: fixture.context)
+            })
         else { Issue.record("accepted"); return }
         #expect(errors.errors.count == SpecLimits.errorsMax)
         #expect(errors.leftOut == 5)
@@ -202,7 +207,9 @@ import Testing
         let again = try JSONParser.parse(value.description)
         let plan = try ExperimentPlan.make(from: SpecDocument(value: again), context: fixture.context).get()
         #expect(plan.jobs.count == 5)
-        guard case .failure(let errors) = ExperimentPlan.make(from: SpecDocument(value: ["name": 5]), context: fixture.context) else { return }
+        guard case .failure(let errors) = ExperimentPlan.make(from: SpecDocument(value: ["name": 5]), context: fixture.context) else {
+            return
+        }
         #expect(errors.errors.allSatisfy { $0.line == nil })
     }
 }

@@ -49,10 +49,12 @@ import Testing
         #expect(error?.line == 2)
     }
 
-    @Test(arguments: [
-        ("/name", 2, 11), ("/jobs", 3, 3), ("/jobs/a", 4, 5), ("/jobs/a/list/1", 5, 19), ("/jobs/a/list", 5, 7), ("/jobs/a/kind", 6, 15), ("/jobs/b", 3, 3),
-        ("/jobs/a/list/7", 5, 7), ("", 1, 1), ("/name/x", 2, 11),
-    ] as [(String, Int, Int)])
+    @Test(
+        arguments: [
+            ("/name", 2, 11), ("/jobs", 3, 3), ("/jobs/a", 4, 5), ("/jobs/a/list/1", 5, 19), ("/jobs/a/list", 5, 7),
+            ("/jobs/a/kind", 6, 15), ("/jobs/b", 3, 3),
+            ("/jobs/a/list/7", 5, 7), ("", 1, 1), ("/name/x", 2, 11),
+        ] as [(String, Int, Int)])
     func placesAreFoundInJSON(_ pointer: String, _ line: Int, _ column: Int) throws {
         let text = """
             {
@@ -72,9 +74,11 @@ import Testing
         #expect(position.column == column)
     }
 
-    @Test(arguments: [
-        ("/name", 1, 7), ("/jobs", 2, 1), ("/jobs/a", 3, 3), ("/jobs/a/list/1", 4, 15), ("/jobs/a/list", 4, 5), ("/jobs/a/kind", 5, 11), ("/jobs/b", 2, 1),
-    ] as [(String, Int, Int)])
+    @Test(
+        arguments: [
+            ("/name", 1, 7), ("/jobs", 2, 1), ("/jobs/a", 3, 3), ("/jobs/a/list/1", 4, 15), ("/jobs/a/list", 4, 5), ("/jobs/a/kind", 5, 11),
+            ("/jobs/b", 2, 1),
+        ] as [(String, Int, Int)])
     func placesAreFoundInYAML(_ pointer: String, _ line: Int, _ column: Int) throws {
         let document = try SpecDocument.parse(Array("name: ä\njobs:\n  a:\n    list: [1, x]\n    kind: command\n".utf8)).get()
         let place = try #require(JSONPointer(text: pointer))

@@ -7,19 +7,24 @@ import Testing
 @Suite struct JobGraphTests {
     private let fixture = PlanFixture()
 
-    private func command(_ name: String, _ rest: String = "") -> String { "  \(name): {kind: command, command: [x], outputs: [o]\(rest.isEmpty ? "" : ", \(rest)")}\n" }
+    private func command(_ name: String, _ rest: String = "") -> String {
+        "  \(name): {kind: command, command: [x], outputs: [o]\(rest.isEmpty ? "" : ", \(rest)")}\n"
+    }
 
     private func spec(_ jobs: String...) -> String { "name: graph\njobs:\n" + jobs.joined() }
 
     @Test func needsReferencesAndConditionsAllMakeDependencies() throws {
-        let plan = try fixture.plan(spec(command("a", "if: \"d.o > 1\""), command("b", "needs: [c]"), command("c", "env: {X: \"${d.o}\"}"), command("d")))
+        let plan = try fixture.plan(
+            spec(command("a", "if: \"d.o > 1\""), command("b", "needs: [c]"), command("c", "env: {X: \"${d.o}\"}"), command("d")))
         #expect(plan.jobs.map(\.needs) == [[3], [2], [3], []])
         #expect(plan.topologicalOrder == [3, 0, 2, 1])
     }
 
     @Test func circlesAreNamed() {
         let problems = fixture.problems(
-            spec(command("a", "needs: [b]"), command("b", "env: {X: \"${c.o}\"}"), command("c", "if: \"a.o > 1\""), command("x", "needs: [y]"), command("y", "needs: [x]"), command("z", "needs: [a]")))
+            spec(
+                command("a", "needs: [b]"), command("b", "env: {X: \"${c.o}\"}"), command("c", "if: \"a.o > 1\""),
+                command("x", "needs: [y]"), command("y", "needs: [x]"), command("z", "needs: [a]")))
         expectProblem(problems, "/jobs/a cycle", "a → b → c → a")
         expectProblem(problems, "/jobs/x cycle", "x → y → x")
         #expect(problems.count == 2)
@@ -30,10 +35,12 @@ import Testing
         expectProblem(fixture.problems(spec(command("a", "env: {X: \"${a.o}\"}"))), "/jobs/a/env/X cycle", "refers to the job itself")
     }
 
-    @Test(arguments: [
-        ("${dat.o}", "there is no job 'dat'", "did you mean 'data'?"), ("${data.x}", "has no output 'x'", "its outputs: o"), ("${nobody.o}", "no job 'nobody'", ""), ("${data}", "is no reference", "$${data}"),
-        ("${data.o", "without its '}'", ""), ("${matrix.lr}", "in a job without a matrix", ""),
-    ] as [(String, String, String)])
+    @Test(
+        arguments: [
+            ("${dat.o}", "there is no job 'dat'", "did you mean 'data'?"), ("${data.x}", "has no output 'x'", "its outputs: o"),
+            ("${nobody.o}", "no job 'nobody'", ""), ("${data}", "is no reference", "$${data}"),
+            ("${data.o", "without its '}'", ""), ("${matrix.lr}", "in a job without a matrix", ""),
+        ] as [(String, String, String)])
     func badReferencesAreRefused(_ text: String, _ words: String, _ more: String) {
         expectProblem(fixture.problems(spec(command("data"), command("b", "env: {X: \"a \(text) b\"}"))), "/jobs/b/env/X", words, more)
     }
@@ -57,9 +64,16 @@ import Testing
         #expect(problems.count == 3)
     }
 
-    @Test(arguments: [("steps: [{split: {train: 5, validation: 5}}]", "train, validation"), ("steps: [{split: {train: 5, validation: 5, test: 5}}]", "train, validation, test"), ("format: auto", "dataset")] as [(String, String)])
+    @Test(
+        arguments: [
+            ("steps: [{split: {train: 5, validation: 5}}]", "train, validation"),
+            ("steps: [{split: {train: 5, validation: 5, test: 5}}]", "train, validation, test"), ("format: auto", "dataset"),
+        ] as [(String, String)])
     func theOutputsOfAPreparationDependOnItsSplit(_ line: String, _ outputs: String) {
-        expectProblem(fixture.problems(spec("  data: {kind: prepare, source: {file: data.jsonl}, \(line)}\n", command("b", "env: {X: \"${data.x}\"}"))), "its outputs: \(outputs)")
+        expectProblem(
+            fixture.problems(
+                spec("  data: {kind: prepare, source: {file: data.jsonl}, \(line)}\n", command("b", "env: {X: \"${data.x}\"}"))),
+            "its outputs: \(outputs)")
     }
 
     @Test func needsAreChecked() {
@@ -80,7 +94,8 @@ import Testing
         var random = SplitMix64(seed: 3)
         for _ in 0..<20 {
             let order = Array(0..<30).shuffled(using: &random)
-            let jobs = order.map { index in command("j\(index)", index == 0 ? "" : "needs: [j\(Int.random(in: 0..<index, using: &random))]") }
+            let jobs = order.map { index in command("j\(index)", index == 0 ? "" : "needs: [j\(Int.random(in: 0..<index, using: &random))]")
+            }
             let plan = try fixture.plan("name: x\njobs:\n" + jobs.joined())
             var done: Set<Int> = []
             for index in plan.topologicalOrder {
@@ -93,8 +108,9 @@ import Testing
 
     @Test func theNumberOfNeedsIsBounded() {
         let wide = "  w: {kind: command, command: [x], matrix: {i: [\((0..<1001).map(String.init).joined(separator: ", "))]}}\n"
-        let users = "  u: {kind: command, command: [x], needs: [w], matrix: {i: [\((0..<1000).map(String.init).joined(separator: ", "))]}}\n"
-        expectProblem(fixture.problems(spec(wide, users)), "/jobs too_large", "needs in all")
+        let users =
+            "  u: {kind: command, command: [x], needs: [w], matrix: {i: [\((0..<1000).map(String.init).joined(separator: ", "))]}}\n"
+        expectProblem(fixture.problems(spec(wide, users)), "/jobs too_large", "more than \(SpecLimits.needsMax) needs in all")
     }
 }
 
@@ -118,18 +134,25 @@ import Testing
     }
 
     @Test func excludeAndIncludeFollowTheKnownRules() throws {
-        #expect(try combinations("{a: [1, 2], b: [x, y], exclude: [{a: 1, b: x}]}") == [["a": 1, "b": "y"], ["a": 2, "b": "x"], ["a": 2, "b": "y"]])
+        #expect(
+            try combinations("{a: [1, 2], b: [x, y], exclude: [{a: 1, b: x}]}") == [
+                ["a": 1, "b": "y"], ["a": 2, "b": "x"], ["a": 2, "b": "y"],
+            ])
         #expect(try combinations("{a: [1, 2], include: [{a: 2, c: z}]}") == [["a": 1], ["a": 2, "c": "z"]])
         #expect(try combinations("{a: [1, 2], include: [{a: 3, c: z}]}") == [["a": 1], ["a": 2], ["a": 3, "c": "z"]])
         #expect(try combinations("{a: [1, 2], include: [{c: z}]}") == [["a": 1, "c": "z"], ["a": 2, "c": "z"]])
         #expect(try combinations("{include: [{a: 1}, {a: 2}]}") == [["a": 1], ["a": 2]])
     }
 
-    @Test(arguments: [
-        ("{}", "leaves no combination"), ("[1]", "/matrix wrong_type"), ("{lr: 5}", "/matrix/lr wrong_type"), ("{lr: []}", "must not be empty"), ("{lr: [1, 1]}", "lists a value twice"),
-        ("{l-r: [1]}", "/matrix/l-r bad_value"), ("{lr: [1], exclude: [{x: 1}]}", "no key 'x'"), ("{lr: [1], exclude: [{lr: 2}]}", "excludes no combination"), ("{lr: [1], exclude: [{lr: 1}]}", "leaves no combination"),
-        ("{lr: [1], include: {lr: 2}}", "/matrix/include wrong_type"), ("{lr: [1], include: [5]}", "/matrix/include/0 wrong_type"), ("{x: [1]}", "no key 'lr'"), ("{lr: [[1]]}", "only a text, a number or a boolean"),
-    ] as [(String, String)])
+    @Test(
+        arguments: [
+            ("{}", "leaves no combination"), ("[1]", "/matrix wrong_type"), ("{lr: 5}", "/matrix/lr wrong_type"),
+            ("{lr: []}", "must not be empty"), ("{lr: [1, 1]}", "lists a value twice"),
+            ("{l-r: [1]}", "/matrix/l-r bad_value"), ("{lr: [1], exclude: [{x: 1}]}", "no key 'x'"),
+            ("{lr: [1], exclude: [{lr: 2}]}", "excludes no combination"), ("{lr: [1], exclude: [{lr: 1}]}", "leaves no combination"),
+            ("{lr: [1], include: {lr: 2}}", "/matrix/include wrong_type"), ("{lr: [1], include: [5]}", "/matrix/include/0 wrong_type"),
+            ("{x: [1]}", "no key 'lr'"), ("{lr: [[1]]}", "only a text, a number or a boolean"),
+        ] as [(String, String)])
     func badMatricesAreRefused(_ matrix: String, _ words: String) {
         expectProblem(fixture.problems(spec(matrix)), words)
     }

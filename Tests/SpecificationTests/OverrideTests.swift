@@ -32,13 +32,17 @@ import Testing
 
     @Test func missingMappingsAreMade() throws {
         #expect(try value("tags.team.lead=ann")["tags"] == ["team": ["lead": "ann"]])
-        #expect(try value("sft.checkpoint.every=5", "sft.checkpoint.mode=max")["jobs"]?["sft"]?["checkpoint"] == ["every": 5, "mode": "max"])
+        #expect(
+            try value("sft.checkpoint.every=5", "sft.checkpoint.mode=max")["jobs"]?["sft"]?["checkpoint"] == ["every": 5, "mode": "max"])
     }
 
-    @Test(arguments: [
-        ("5", 5 as JSONValue), ("1e-5", 1e-5), ("true", true), ("no", "no"), ("", nil), ("null", nil), ("\"5\"", "5"), ("'x: y'", "x: y"),
-        ("[1, x]", [1, "x"]), ("{a: {b: 1}}", ["a": ["b": 1]]), ("a=b", "a=b"), (" 7 ", 7), ("${data.train}", "${data.train}"), ("*x", "*x"), ("!x", "!x"),
-    ] as [(String, JSONValue)])
+    @Test(
+        arguments: [
+            ("5", 5 as JSONValue), ("1e-5", 1e-5), ("true", true), ("no", "no"), ("", nil), ("null", nil), ("\"5\"", "5"),
+            ("'x: y'", "x: y"),
+            ("[1, x]", [1, "x"]), ("{a: {b: 1}}", ["a": ["b": 1]]), ("a=b", "a=b"), (" 7 ", 7), ("${data.train}", "${data.train}"),
+            ("*x", "*x"), ("!x", "!x"),
+        ] as [(String, JSONValue)])
     func valuesAreScalarsOrFlowYAML(_ text: String, _ expected: JSONValue) throws {
         #expect(try value("sft.x=\(text)")["jobs"]?["sft"]?["x"] == expected)
     }
@@ -50,7 +54,9 @@ import Testing
         #expect(try problem("sft.list.-1=c") != nil)
     }
 
-    @Test(arguments: ["sft.params.epochs", "=5", "sft..x=5", ".x=5", "stf.params.epochs=5", "sft.kind.x=5", "sft.x=[1", "sft.x={a: &a 1, b: 1, b: 2}"])
+    @Test(arguments: [
+        "sft.params.epochs", "=5", "sft..x=5", ".x=5", "stf.params.epochs=5", "sft.kind.x=5", "sft.x=[1", "sft.x={a: &a 1, b: 1, b: 2}",
+    ])
     func badOverridesAreRefused(_ text: String) throws {
         #expect(try problem(text)?.detail.contains(text) == true)
     }
@@ -70,7 +76,9 @@ import Testing
     @Test func theirNumberIsBounded() throws {
         let parsed = try SpecDocument.parse(Array(document.utf8)).get()
         #expect(throws: Never.self) { try parsed.setting(overrides: Array(repeating: "name=x", count: SpecLimits.overridesMax)).get() }
-        #expect(throws: SpecErrors.self) { try parsed.setting(overrides: Array(repeating: "name=x", count: SpecLimits.overridesMax + 1)).get() }
+        #expect(throws: SpecErrors.self) {
+            try parsed.setting(overrides: Array(repeating: "name=x", count: SpecLimits.overridesMax + 1)).get()
+        }
     }
 
     @Test func aMistakeInAnOverrideTellsWhichOne() {

@@ -22,7 +22,9 @@ struct PlanFixture {
     }
 
     func plan(_ text: String, overrides: [String] = []) throws -> ExperimentPlan {
-        try SpecDocument.parse(Array(text.utf8)).get().setting(overrides: overrides).flatMap { ExperimentPlan.make(from: $0, context: context) }.get()
+        try SpecDocument.parse(Array(text.utf8)).get().setting(overrides: overrides).flatMap {
+            ExperimentPlan.make(from: $0, context: context)
+        }.get()
     }
 
     /// All errors of a document; empty where it is right.
@@ -42,7 +44,8 @@ struct PlanFixture {
 
     /// A spec with one job of the given lines.
     static func job(_ lines: String) -> String {
-        "name: one\njobs:\n  a:\n" + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }.joined(separator: "\n") + "\n"
+        "name: one\njobs:\n  a:\n"
+            + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }.joined(separator: "\n") + "\n"
     }
 
     static let train = """
@@ -70,5 +73,7 @@ struct PlanFixture {
 func expectProblem(
     _ problems: [String], _ words: String..., sourceLocation: SourceLocation = #_sourceLocation
 ) {
-    #expect(problems.contains { problem in words.allSatisfy { $0.isEmpty || problem.contains($0) } }, "\(words) not in \(problems)", sourceLocation: sourceLocation)
+    #expect(
+        problems.contains { problem in words.allSatisfy { $0.isEmpty || problem.contains($0) } }, "\(words) not in \(problems)",
+        sourceLocation: sourceLocation)
 }

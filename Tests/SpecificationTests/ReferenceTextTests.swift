@@ -17,9 +17,11 @@ import Testing
         #expect(try ReferenceText("").parts.isEmpty)
     }
 
-    @Test(arguments: [
-        ("$${HOME}", "${HOME}"), ("$$${a.b}", "$${a.b}"), ("$$", "$$"), ("$", "$"), ("{a.b}", "{a.b}"), ("$a", "$a"), ("x$${", "x${"), ("$$$", "$$$"),
-    ] as [(String, String)])
+    @Test(
+        arguments: [
+            ("$${HOME}", "${HOME}"), ("$$${a.b}", "$${a.b}"), ("$$", "$$"), ("$", "$"), ("{a.b}", "{a.b}"), ("$a", "$a"), ("x$${", "x${"),
+            ("$$$", "$$$"),
+        ] as [(String, String)])
     func escapesAndOtherDollarsAreText(_ text: String, _ expected: String) throws {
         let parsed = try ReferenceText(text)
         #expect(parsed.references.isEmpty)
@@ -39,9 +41,11 @@ import Testing
 }
 
 @Suite struct SpellingTests {
-    @Test(arguments: [
-        ("epoch", "epochs"), ("epohcs", "epochs"), ("lerning_rate", "learning_rate"), ("Learning-Rate", "learning_rate"), ("batchsize", nil), ("x", nil), ("", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("epoch", "epochs"), ("epohcs", "epochs"), ("lerning_rate", "learning_rate"), ("Learning-Rate", "learning_rate"),
+            ("batchsize", nil), ("x", nil), ("", nil),
+        ] as [(String, String?)])
     func theNearestWordIsFound(_ word: String, _ expected: String?) {
         #expect(Spelling.nearest(to: word, among: ["epochs", "learning_rate", "global_batch_size"]) == expected)
     }

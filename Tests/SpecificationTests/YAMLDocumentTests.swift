@@ -6,11 +6,14 @@ import Testing
 @Suite struct YAMLDocumentTests {
     private static let scalars: [(String, JSONValue)] = [
         ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("y", "y"), ("true", true), ("False", false), ("TRUE", true),
-        ("tRUE", "tRUE"), ("null", nil), ("~", nil), ("Null", nil), ("nUll", "nUll"), ("12:30:45", "12:30:45"), ("2001-12-14", "2001-12-14"),
-        ("3.0e-6", 3.0e-6), ("3e-6", 3e-6), ("1e5", 1e5), ("1_000", "1_000"), ("0x1F", 31), ("0o17", 15), ("0x", "0x"), ("0x-1", "0x-1"), ("017", 17),
+        ("tRUE", "tRUE"), ("null", nil), ("~", nil), ("Null", nil), ("nUll", "nUll"), ("12:30:45", "12:30:45"),
+        ("2001-12-14", "2001-12-14"),
+        ("3.0e-6", 3.0e-6), ("3e-6", 3e-6), ("1e5", 1e5), ("1_000", "1_000"), ("0x1F", 31), ("0o17", 15), ("0x", "0x"), ("0x-1", "0x-1"),
+        ("017", 17),
         ("0b11", "0b11"), ("+5", 5), ("-5", -5), ("+", "+"), (".5", 0.5), ("5.", 5.0), (".", "."), ("-.5", -0.5), ("1.2.3", "1.2.3"),
         ("1e", "1e"), ("e5", "e5"), ("9223372036854775807", 9_223_372_036_854_775_807),
-        ("9223372036854775808", .bigInteger("9223372036854775808")), ("\"5\"", "5"), ("'true'", "true"), ("|\n  5", "5"), ("<<", "<<"), ("=", "="),
+        ("9223372036854775808", .bigInteger("9223372036854775808")), ("\"5\"", "5"), ("'true'", "true"), ("|\n  5", "5"), ("<<", "<<"),
+        ("=", "="),
     ]
 
     private func value(_ text: String) throws -> JSONValue { try SpecDocument.parse(Array(text.utf8), format: .yaml).get().value }
@@ -49,11 +52,15 @@ import Testing
 
     @Test func billionLaughsAreRefused() {
         var text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
-        for level in 1...9 { text += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n" }
+        for level in 1...9 {
+            text += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n"
+        }
         #expect(failure(text)?.code == .tooLarge)
     }
 
-    @Test(arguments: ["? *a30 : x", "{*a30 : x}", "{*a30: x}", "*a30 : x", "? [*a30]\n: x", "{[*a30]: x}", "k: [{? *a30}]", "? - *a30\n: x"])
+    @Test(arguments: [
+        "? *a30 : x", "{*a30 : x}", "{*a30: x}", "*a30 : x", "? [*a30]\n: x", "{[*a30]: x}", "k: [{? *a30}]", "? - *a30\n: x",
+    ])
     func aKeyMadeOfAliasesIsRefusedBeforeItIsHashed(_ key: String) {
         // Hashing such a key would take 2^30 steps.
         var text = "- &a0 [x, x]\n"
@@ -75,11 +82,15 @@ import Testing
         #expect(failure("{\"1\": a, 1: b}")?.code == .duplicateKey)
     }
 
-    @Test(arguments: [
-        ("a: 1\n---\nb: 2\n", "second YAML document", 2), ("a: !!str 5\n", "tags", 1), ("a: !mine {}\n", "tags", 1), ("a: ! x\n", "tags", 1),
-        ("a: 1\n\tb: 2\n", "tab", 2), ("a:\n\t- 1\n", "tab", 2), ("a: 1\n? [x]\n: 2\n", "plain string", 2), ("a:\n  <<: {x: 1}\n", "merge keys", 2),
-        ("a: [1, 2\n", "not valid YAML", 2), ("a: 'x\n", "not valid YAML", 2), ("a: b: c\n", "not valid YAML", 1), ("%YAML 9.9\n---\na: 1", "not valid YAML", 1),
-    ] as [(String, String, Int)])
+    @Test(
+        arguments: [
+            ("a: 1\n---\nb: 2\n", "second YAML document", 2), ("a: !!str 5\n", "tags", 1), ("a: !mine {}\n", "tags", 1),
+            ("a: ! x\n", "tags", 1),
+            ("a: 1\n\tb: 2\n", "tab", 2), ("a:\n\t- 1\n", "tab", 2), ("a: 1\n? [x]\n: 2\n", "plain string", 2),
+            ("a:\n  <<: {x: 1}\n", "merge keys", 2),
+            ("a: [1, 2\n", "not valid YAML", 2), ("a: 'x\n", "not valid YAML", 2), ("a: b: c\n", "not valid YAML", 1),
+            ("%YAML 9.9\n---\na: 1", "not valid YAML", 1),
+        ] as [(String, String, Int)])
     func brokenYAMLIsRefusedWithItsLine(_ text: String, _ words: String, _ line: Int) {
         let error = failure(text)
         #expect(error?.detail.contains(words) == true, "\(String(describing: error))")
@@ -134,7 +145,8 @@ import Testing
         for _ in 0..<2000 {
             var damaged = text
             for _ in 0..<Int.random(in: 1...4, using: &random) {
-                damaged[Int.random(in: damaged.indices, using: &random)] = "\t\n -:?&*!|>'\"%@`{}[],#ax0\u{1}".utf8.randomElement(using: &random) ?? 0
+                damaged[Int.random(in: damaged.indices, using: &random)] =
+                    "\t\n -:?&*!|>'\"%@`{}[],#ax0\u{1}".utf8.randomElement(using: &random) ?? 0
             }
             if case .failure(let errors) = SpecDocument.parse(damaged) { #expect(!errors.errors.isEmpty) }
         }

@@ -6,7 +6,7 @@ import Service
 @LoopActor
 enum EvaluationRoutes {
     static func list(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.evaluations(job: call.query("job"), page: try call.page()))
+        try .json(try await call.service.evaluations(job: call.query("job"), experiment: call.query("experiment"), page: try call.page()))
     }
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.evaluation(call.parameter())) }

@@ -34,7 +34,7 @@ enum JobRoutes {
         guard let members = body.object else { throw ServiceError(.badRequest, "the body must be an object") }
         var errors = members.keys.filter { $0 != "priority" }.map { ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known is: priority") }
         let priority = members["priority"]
-        if case .int(let value) = priority, (0...100).contains(value) {} else {
+        if !(priority?.int.map { (0...100).contains($0) } ?? false) {
             errors.append(.init(pointer: "/priority", detail: "must be a whole number from 0 to 100"))
         }
         guard errors.isEmpty, let priority = priority?.int else {

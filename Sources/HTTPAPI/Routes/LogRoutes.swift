@@ -16,8 +16,6 @@ enum LogRoutes {
             let tail = try call.integer("tail", in: 0...100_000)
             let follow = try call.flag("follow")
             let attempt = try call.integer("attempt", in: 1...1_000_000)
-            if offset != nil, stream == .all { throw ServiceError(.badRequest, "'offset' counts the bytes of one stream: say stream=stdout or stream=stderr") }
-            if offset != nil, tail != nil { throw ServiceError(.badRequest, "'offset' and 'tail' exclude each other") }
             let events = call.accepts("text/event-stream")
             call.task(onFailure: call.fail) {
                 let source = try await call.service.logSource(job: call.parameter(), attempt: attempt)

@@ -7,7 +7,7 @@ import Service
 enum MachineRoutes {
     static func gpus(_ call: Call) async throws -> Answer { try .json(try await call.service.gpus()) }
 
-    static func queue(_ call: Call) async throws -> Answer { try .json(try await call.service.queue()) }
+    static func queue(_ call: Call) async throws -> Answer { try .json(try await call.service.queue(page: try call.page())) }
 
     static func doctor(_ call: Call) async throws -> Answer { try .json(try await call.service.doctor()) }
 

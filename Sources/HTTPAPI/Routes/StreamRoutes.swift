@@ -27,7 +27,7 @@ enum StreamRoutes {
     private static func filter(_ call: Call) throws(ServiceError) -> EventStreamSession.Filter {
         var wanted: Set<String>?
         if let list = call.query("types") {
-            let names = Set(list.split(separator: ",").map(String.init))
+            let names = Set(list.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
             if let unknown = names.subtracting(types).sorted().first {
                 throw ServiceError(.badRequest, "query parameter 'types': unknown type '\(unknown)'; known are \(types.sorted().joined(separator: ", "))")
             }
@@ -38,10 +38,11 @@ enum StreamRoutes {
 
     /// Where to go on: `Last-Event-ID` of a client that reconnects, or `after`.
     private static func start(_ call: Call) throws(ServiceError) -> Int64? {
-        if let header = call.request.headers["last-event-id"] {
-            guard let sequence = Int64(header), sequence >= 0 else { throw ServiceError(.badRequest, "Last-Event-ID must be the id of an event of this stream") }
-            return sequence
+        let after = try call.integer("after", in: 0...Int.max).map(Int64.init)
+        guard let header = call.request.headers["last-event-id"] else { return after }
+        guard (1...18).contains(header.utf8.count), header.utf8.allSatisfy({ (48...57).contains($0) }), let sequence = Int64(header) else {
+            throw ServiceError(.badRequest, "Last-Event-ID must be the id of an event of this stream")
         }
-        return try call.integer("after", in: 0...Int.max).map(Int64.init)
+        return sequence
     }
 }
