@@ -7,7 +7,7 @@ import JSON
 public final class CompletionClient {
     /// Requests for one completion, the first included.
     public static let attemptsMax = 5
-    /// The wait before the second attempt; each further one is twice as long.
+    /// The wait before the second attempt, unless another is given; each further one is twice as long.
     public static let firstDelay: Duration = .milliseconds(500)
     /// The longest wait, also where the server asks for a longer one by Retry-After.
     public static let delayMax: Duration = .seconds(60)
@@ -18,6 +18,7 @@ public final class CompletionClient {
     private let baseURL: String
     private let headers: [(name: String, value: String)]
     private let requestTimeout: Duration
+    private let firstDelay: Duration
     private let log: @LoopActor (String) -> Void
 
     /// - Parameters:
@@ -26,7 +27,8 @@ public final class CompletionClient {
     ///   - connectionsMax: requests at once.
     ///   - log: gets a line for each attempt that failed.
     public init(
-        baseURL: String, apiKey: String? = nil, requestTimeout: Duration, connectionsMax: Int, log: @escaping @LoopActor (String) -> Void
+        baseURL: String, apiKey: String? = nil, requestTimeout: Duration, firstDelay: Duration = CompletionClient.firstDelay, connectionsMax: Int,
+        log: @escaping @LoopActor (String) -> Void
     ) {
         client = HTTPClient(connectionsMax: connectionsMax)
         var base = baseURL
@@ -34,25 +36,26 @@ public final class CompletionClient {
         self.baseURL = base.hasSuffix("/v1") ? base : base + "/v1"
         headers = [("Content-Type", "application/json")] + (apiKey.map { [("Authorization", "Bearer " + $0)] } ?? [])
         self.requestTimeout = requestTimeout
+        self.firstDelay = firstDelay
         self.log = log
     }
 
     /// The models that the server lists, by id.
     public func models() async throws -> [String] {
-        let document = try await attempt("the list of models") { _ in
-            HTTPClientRequest(url: baseURL + "/models", headers: headers, timeout: .seconds(30), responseBytesMax: Self.responseBytesMax)
-        }
+        let document = try await attempt(
+            "the list of models",
+            HTTPClientRequest(url: baseURL + "/models", headers: headers, timeout: .seconds(30), responseBytesMax: Self.responseBytesMax))
         return document.body["data"]?.array?.compactMap { $0["id"]?.string } ?? []
     }
 
     /// One completion; `name` tells in messages which it is.
     public func complete(_ request: CompletionRequest, name: String) async throws -> Completion {
         let body = JSONWriter().bytes(of: request.json)
-        let answer = try await attempt(name) { _ in
+        let answer = try await attempt(
+            name,
             HTTPClientRequest(
                 url: baseURL + "/chat/completions", method: "POST", headers: headers, body: body, timeout: requestTimeout,
-                responseBytesMax: Self.responseBytesMax)
-        }
+                responseBytesMax: Self.responseBytesMax))
         guard let completion = Completion(response: answer.body, startedAt: answer.startedAt, endedAt: answer.endedAt) else {
             throw CompletionError(code: .serverFailed, message: "\(name): the server's answer is no chat completion: \(Self.excerpt(answer.body.text()))")
         }
@@ -71,12 +74,12 @@ public final class CompletionClient {
         var retryAfter: Duration?
     }
 
-    private func attempt(_ name: String, _ make: (Int) -> HTTPClientRequest) async throws -> Answer {
-        var delay = Self.firstDelay
+    private func attempt(_ name: String, _ request: HTTPClientRequest) async throws -> Answer {
+        var delay = firstDelay
         for number in 1... {
             let setback: Setback
             do {
-                return try await once(name, make(number))
+                return try await once(name, request)
             } catch let failed as Setback {
                 setback = failed
             }

@@ -62,11 +62,20 @@ public final class DatasetUpload {
         let facts = try await service.files.run { () throws -> DatasetFacts in
             if let failure { throw failure }
             guard fsync(descriptor) == 0 else { throw Folders.failure("flush", path) }
-            return try DatasetInspection.inspect(path: path, format: format.flatMap(DatasetFormat.init(rawValue:)))
+            return try Self.inspect(path, declared: format.flatMap(DatasetFormat.init(rawValue:)))
         }
         try Self.check(facts)
         let (record, isNew) = try await service.adoptDataset(at: path, facts: facts, name: name, producedBy: nil, output: nil)
         return (ArtifactRendering.view(of: record), isNew)
+    }
+
+    private nonisolated static func inspect(_ path: String, declared: DatasetFormat?) throws -> DatasetFacts {
+        let facts = try DatasetInspection.inspect(path: path, format: declared)
+        guard facts.errorCount > 0, let declared else { return facts }
+        // Sound records of another format are not broken; the declaration is.
+        let other = try DatasetInspection.inspect(path: path)
+        guard other.errorCount == 0, let found = other.format else { return facts }
+        throw ServiceError(.conflict, "the records are of the format '\(found.rawValue)', not '\(declared.rawValue)'; nothing was kept")
     }
 
     private static func check(_ facts: DatasetFacts) throws {

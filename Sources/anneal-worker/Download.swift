@@ -51,6 +51,7 @@ enum Download {
             response = try await client.stream(request, onChunk: { receiver.take($0) })
         } catch {
             if let failure = receiver.failure { throw failure }
+            if Task.isCancelled { throw WorkerFailure.interrupted }
             if error.code == .invalidURL { throw WorkerFailure.badRequest("/source/url", error.message) }
             throw failed(error.message)
         }
