@@ -304,6 +304,7 @@ final class HTTPConnection {
         let writer = HTTPBodyWriter(exchange: exchange, framing: framing, isSuppressed: isSuppressed)
         self.writer = writer
         advance()
+        owesDrain = unsentCount > 0
         return writer
     }
 
@@ -325,6 +326,7 @@ final class HTTPConnection {
     /// The answer has ended: the exchange is over.
     func endAnswer() {
         writer = nil
+        owesDrain = false
         exchange?.detach()
         exchange = nil
         switch state.answerEnded(hasPendingBytes: unparsedCount > 0 || !pending.isEmpty, now: now) {
