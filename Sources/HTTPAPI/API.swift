@@ -10,27 +10,39 @@ public final class API: HTTPHandler {
     private let service: AnnealService
     private let admission: RequestGuard
     private let router: Router
+    private let views: JobViewCache
 
     public init(service: AnnealService, admission: RequestGuard) {
         self.service = service
         self.admission = admission
         router = Router(RouteTable.routes)
+        views = JobViewCache(service.hub)
     }
 
     public func handle(_ exchange: HTTPExchange) {
         let request = exchange.request
+        if answerPoll(exchange) { return }
         do throws(ServiceError) {
             try admission.checkHost(request)
             try admission.checkOrigin(request)
             let (route, parameters) = try find(request)
             let caller = try identify(request, route: route)
             try checkPhase(route)
-            let call = Call(exchange: exchange, route: route, parameters: parameters, caller: caller, service: service)
+            let call = Call(exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views)
             try call.checkQuery()
             run(call)
         } catch {
             refuse(exchange, error)
         }
+    }
+
+    /// Answers a plain poll of a job whose view is at hand: what clients send most, and what they may send most often.
+    private func answerPoll(_ exchange: HTTPExchange) -> Bool {
+        let request = exchange.request
+        guard request.method == .get, let view = views.view(at: request.target), service.phase == .ready, admission.admitsPlainly(request)
+        else { return false }
+        exchange.respond(prepared: view)
+        return true
     }
 
     private func run(_ call: Call) {

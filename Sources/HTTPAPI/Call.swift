@@ -10,14 +10,16 @@ final class Call {
     let route: Route
     let caller: Caller
     let service: AnnealService
+    let views: JobViewCache
     private let parameters: [String]
 
-    init(exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService) {
+    init(exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, views: JobViewCache) {
         self.exchange = exchange
         self.route = route
         self.parameters = parameters
         self.caller = caller
         self.service = service
+        self.views = views
     }
 
     var request: HTTPRequest { exchange.request }

@@ -15,7 +15,7 @@ public enum RouteTable {
         Route(.post, "/v1/experiments/{experiment_id}/retry", "retryExperiment", access: .write, task: ExperimentRoutes.retry),
 
         Route(.get, "/v1/jobs", "listJobs", query: page + ["state", "kind", "experiment"], task: JobRoutes.list),
-        Route(.get, "/v1/jobs/{job_id}", "getJob", query: ["wait"], direct: JobRoutes.get),
+        Route(.get, "/v1/jobs/{job_id}", "getJob", query: ["wait"], task: JobRoutes.get),
         Route(.patch, "/v1/jobs/{job_id}", "updateJob", access: .write, task: JobRoutes.update),
         Route(.post, "/v1/jobs/{job_id}/cancel", "cancelJob", access: .write, task: JobRoutes.cancel),
         Route(.post, "/v1/jobs/{job_id}/retry", "retryJob", access: .write, task: JobRoutes.retry),

@@ -43,17 +43,6 @@ extension AnnealService {
         return view(of: facts)
     }
 
-    /// The rendered view of a job, where it is at hand.
-    public func readyJobBody(_ id: String) -> [UInt8]? { views.body(of: id) }
-
-    /// The rendered view of a job.
-    public func jobBody(_ id: String) async throws -> [UInt8] {
-        let generation = views.generation
-        let body = JSONWriter().bytes(of: try JSONValue(encoding: try await job(id)))
-        views.keep(body, of: id, readAt: generation)
-        return body
-    }
-
     private func view(of facts: JobFacts) -> JobView {
         JobRendering.view(
             of: facts.record, experiment: facts.experiment, needs: facts.needs, attempts: facts.attempts, progress: progress(facts.record.id))

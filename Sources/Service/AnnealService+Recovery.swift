@@ -15,7 +15,6 @@ extension AnnealService {
             return RecoveryFacts(jobs: jobs, needs: needs, attempts: try reader.liveAttempts(), lastEvent: try reader.lastEventSeq())
         }
         hub.start(at: facts.lastEvent)
-        _ = hub.listen { [views] event in event.jobID.map(views.drop) }
         let unfinished = Set(facts.jobs.map(\.id))
         // Jobs that are to be advanced or queued wait until every live attempt has its resources back.
         let idle = facts.jobs.filter { !$0.state.holdsResources }

@@ -42,7 +42,6 @@ public final class AnnealService {
     var jobs: [String: ActiveJob] = [:]
     var attemptsByToken: [String: String] = [:]
     var schedulingTimer: LoopTimer?
-    let views = JobViewCache()
 
     public init(
         configuration: ServiceConfiguration, store: Store, devices: DeviceInventory, capacity: HostCapacity, log: Logger

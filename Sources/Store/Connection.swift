@@ -7,7 +7,9 @@ enum Connection {
         var configuration = common(label: "anneal-writer", limits: limits)
         configuration.prepareDatabase { database in
             let mode = try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL")
-            guard mode == "wal" else { throw StoreError(.inputOutput, "this file system cannot hold a write-ahead log (journal_mode \(mode ?? "unknown"))") }
+            guard mode == "wal" else {
+                throw StoreError(.inputOutput, "this file system cannot hold a write-ahead log (journal_mode \(mode ?? "unknown"))")
+            }
             // An answered write must survive the loss of power: each commit waits for the disk.
             try database.execute(sql: "PRAGMA synchronous = FULL")
             try database.execute(sql: "PRAGMA journal_size_limit = \(limits.journalBytesMax)")

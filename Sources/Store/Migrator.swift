@@ -85,7 +85,9 @@ struct Migrator {
             guard violations.isEmpty else {
                 let table: String? = violations[0][0]
                 throw StoreError(
-                    .schema, "migration \(migration.version) (\(migration.name)) leaves \(violations.count) broken references, one in \(table ?? "?")")
+                    .schema,
+                    "migration \(migration.version) (\(migration.name)) leaves \(violations.count) broken references, "
+                        + "one in \(table ?? "?")")
             }
             try database.execute(
                 sql: "INSERT INTO schema_migration (version, name, checksum, applied_at_ms) VALUES (?, ?, ?, ?)",

@@ -53,13 +53,17 @@ extension ReadTransaction {
 
     /// The checkpoint whose files are at `path` now.
     public func checkpoint(path: String) throws -> CheckpointRecord? {
-        try row("SELECT \(CheckpointRecord.columns) FROM checkpoint WHERE path = ? AND deleted_at_ms IS NULL", [path]) { try CheckpointRecord(&$0) }
+        try row("SELECT \(CheckpointRecord.columns) FROM checkpoint WHERE path = ? AND deleted_at_ms IS NULL", [path]) {
+            try CheckpointRecord(&$0)
+        }
     }
 
     /// Checkpoints, newest first.
     ///
     /// - Parameter after: The identifier of the last one of the page before.
-    public func checkpoints(_ filter: CheckpointFilter = CheckpointFilter(), limit: Int, after: String? = nil) throws -> Page<CheckpointRecord> {
+    public func checkpoints(_ filter: CheckpointFilter = CheckpointFilter(), limit: Int, after: String? = nil) throws -> Page<
+        CheckpointRecord
+    > {
         var conditions = Conditions()
         conditions.add("job_id", equals: filter.jobID)
         if !filter.includesDeleted { conditions.add("deleted_at_ms IS NULL") }
@@ -77,7 +81,9 @@ extension ReadTransaction {
     /// Evaluations, newest first.
     ///
     /// - Parameter after: The identifier of the last one of the page before.
-    public func evaluations(job: String? = nil, experiment: String? = nil, limit: Int, after: String? = nil) throws -> Page<EvaluationRecord> {
+    public func evaluations(job: String? = nil, experiment: String? = nil, limit: Int, after: String? = nil) throws -> Page<
+        EvaluationRecord
+    > {
         var conditions = Conditions()
         conditions.add("job_id", equals: job)
         if let experiment { conditions.add("job_id IN (SELECT id FROM job WHERE experiment_id = ?)", experiment) }

@@ -28,14 +28,17 @@ extension ReadTransaction {
     public func experiment(named name: String, project: String, activeOnly: Bool = false) throws -> ExperimentRecord? {
         let restriction = activeOnly ? " AND finished_at_ms IS NULL" : ""
         return try row(
-            "SELECT \(ExperimentRecord.columns) FROM experiment WHERE project = ? AND name = ?\(restriction) ORDER BY id DESC LIMIT 1", [project, name]
+            "SELECT \(ExperimentRecord.columns) FROM experiment WHERE project = ? AND name = ?\(restriction) ORDER BY id DESC LIMIT 1",
+            [project, name]
         ) { try ExperimentRecord(&$0) }
     }
 
     /// Experiments, newest first.
     ///
     /// - Parameter after: The identifier of the last one of the page before.
-    public func experiments(_ filter: ExperimentFilter = ExperimentFilter(), limit: Int, after: String? = nil) throws -> Page<ExperimentRecord> {
+    public func experiments(_ filter: ExperimentFilter = ExperimentFilter(), limit: Int, after: String? = nil) throws -> Page<
+        ExperimentRecord
+    > {
         var conditions = Conditions()
         conditions.add("project", equals: filter.project)
         conditions.add("name", equals: filter.name)

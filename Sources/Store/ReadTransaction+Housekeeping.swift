@@ -34,7 +34,9 @@ extension ReadTransaction {
 
     /// The stored answer to a request with this key.
     public func idempotency(key: String, route: String) throws -> IdempotencyRecord? {
-        try row("SELECT \(IdempotencyRecord.columns) FROM idempotency WHERE key = ? AND route = ?", [key, route]) { try IdempotencyRecord(&$0) }
+        try row("SELECT \(IdempotencyRecord.columns) FROM idempotency WHERE key = ? AND route = ?", [key, route]) {
+            try IdempotencyRecord(&$0)
+        }
     }
 
     /// The known hash of the file at `path`; the caller compares the facts.

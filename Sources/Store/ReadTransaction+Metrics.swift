@@ -76,17 +76,21 @@ extension ReadTransaction {
             WHERE attempt_ordinal = ? AND step <= ? GROUP BY key_id
             """
         let last = """
-            SELECT step, at_ms, value FROM metric WHERE attempt_ordinal = ? AND key_id = ? AND step <= ? ORDER BY step DESC, at_ms DESC LIMIT 1
+            SELECT step, at_ms, value FROM metric WHERE attempt_ordinal = ? AND key_id = ? AND step <= ?
+            ORDER BY step DESC, at_ms DESC LIMIT 1
             """
         var summaries: [String: MetricKeySummary] = [:]
         for part in try curveParts(job: job, attempt: nil) {
             for fresh in try rows(aggregate, [part.ordinal, part.lastStep], { MetricAggregate(&$0) }) {
-                let end = try row(last, [part.ordinal, fresh.keyID, part.lastStep]) { ($0.integer(), $0.timestamp(), $0.optionalReal() ?? .nan) }
+                let end = try row(last, [part.ordinal, fresh.keyID, part.lastStep]) {
+                    ($0.integer(), $0.timestamp(), $0.optionalReal() ?? .nan)
+                }
                 guard let end else { continue }
                 var summary =
                     summaries[fresh.key]
                     ?? MetricKeySummary(
-                        key: fresh.key, count: 0, firstStep: fresh.firstStep, lastStep: end.0, lastValue: end.2, lastAt: end.1, min: nil, max: nil)
+                        key: fresh.key, count: 0, firstStep: fresh.firstStep, lastStep: end.0, lastValue: end.2, lastAt: end.1, min: nil,
+                        max: nil)
                 summary.count += fresh.count
                 summary.firstStep = Swift.min(summary.firstStep, fresh.firstStep)
                 if end.0 >= summary.lastStep { (summary.lastStep, summary.lastAt, summary.lastValue) = end }

@@ -12,7 +12,8 @@ public class ReadTransaction {
     }
 
     /// All rows of a query, each turned into a value while SQLite stands on it.
-    func rows<T>(_ sql: String, _ arguments: [(any DatabaseValueConvertible)?] = [], _ make: (inout ColumnReader) throws -> T) throws -> [T] {
+    func rows<T>(_ sql: String, _ arguments: [(any DatabaseValueConvertible)?] = [], _ make: (inout ColumnReader) throws -> T) throws -> [T]
+    {
         let cursor = try Row.fetchCursor(try database.cachedStatement(sql: sql), arguments: StatementArguments(arguments))
         var values: [T] = []
         while let row = try cursor.next() {
@@ -34,7 +35,9 @@ public class ReadTransaction {
     }
 
     /// One page of a list: a row more than asked tells whether there is a next page.
-    func page<T>(_ sql: String, _ arguments: [(any DatabaseValueConvertible)?], limit: Int, _ make: (inout ColumnReader) throws -> T) throws -> Page<T> {
+    func page<T>(_ sql: String, _ arguments: [(any DatabaseValueConvertible)?], limit: Int, _ make: (inout ColumnReader) throws -> T) throws
+        -> Page<T>
+    {
         let limit = max(1, min(limit, limits.pageRowsMax))
         var items = try rows(sql + " LIMIT ?", arguments + [limit + 1], make)
         let hasMore = items.count > limit

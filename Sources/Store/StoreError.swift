@@ -6,7 +6,9 @@ import Glibc
 public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What kind of failure it is; callers compare it.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
-        private enum Name: String { case busy, closed, diskFull, inputOutput, conflict, constraint, illegalTransition, notFound, corrupt, schema, database }
+        private enum Name: String {
+            case busy, closed, diskFull, inputOutput, conflict, constraint, illegalTransition, notFound, corrupt, schema, database
+        }
         private let name: Name
         private init(_ name: Name) { self.name = name }
         /// The code's name.

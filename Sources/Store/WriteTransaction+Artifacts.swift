@@ -26,7 +26,10 @@ extension WriteTransaction {
         if known.pinned { throw StoreError(.conflict, "the checkpoint \(id) is pinned") }
         if known.deletedAt != nil { throw StoreError(.conflict, "the checkpoint \(id) was removed already") }
         if try isInUse(artifact: id) { throw StoreError(.conflict, "a job that has not ended uses the checkpoint \(id)") }
-        let sql = "UPDATE checkpoint SET deleted_at_ms = ? WHERE id = ? AND pinned = 0 AND deleted_at_ms IS NULL RETURNING \(CheckpointRecord.columns)"
+        let sql = """
+            UPDATE checkpoint SET deleted_at_ms = ? WHERE id = ? AND pinned = 0 AND deleted_at_ms IS NULL
+            RETURNING \(CheckpointRecord.columns)
+            """
         guard let changed = try row(sql, [at.milliseconds, id], { try CheckpointRecord(&$0) }) else {
             throw StoreError(.conflict, "the checkpoint \(id) cannot be removed")
         }

@@ -55,7 +55,8 @@ extension WriteTransaction {
             "state", experiment: try experimentID(ofJob: attempt.jobID), job: attempt.jobID, attempt: attempt.id, at: at,
             payload: [
                 "job_id": .string(attempt.jobID), "attempt_id": .string(attempt.id), "attempt": JSONValue(attempt.number),
-                "state": .string(attempt.state.rawValue), "previous": JSONValue(previous?.rawValue), "cause": JSONValue(attempt.cause?.rawValue),
+                "state": .string(attempt.state.rawValue), "previous": JSONValue(previous?.rawValue),
+                "cause": JSONValue(attempt.cause?.rawValue),
                 "message": JSONValue(attempt.message), "exit_code": JSONValue(attempt.exitCode), "signal": JSONValue(attempt.signal),
             ])
     }

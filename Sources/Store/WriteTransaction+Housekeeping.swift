@@ -7,7 +7,8 @@ extension WriteTransaction {
     public func insert(idempotency answer: IdempotencyRecord) throws {
         try execute(
             "INSERT INTO idempotency (\(IdempotencyRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            answer.key, answer.route, answer.bodyHash, answer.status, answer.headers.text(), Data(answer.body), answer.createdAt.milliseconds)
+            answer.key, answer.route, answer.bodyHash, answer.status, answer.headers.text(), Data(answer.body),
+            answer.createdAt.milliseconds)
     }
 
     /// Forgets answers that are older. Returns how many.
@@ -20,7 +21,8 @@ extension WriteTransaction {
     public func put(fileHash: FileHashRecord) throws {
         try execute(
             "INSERT OR REPLACE INTO file_hash (path, device, inode, bytes, mtime_ns, sha256) VALUES (?, ?, ?, ?, ?, ?)",
-            fileHash.path, Int64(bitPattern: fileHash.device), Int64(bitPattern: fileHash.inode), fileHash.bytes, fileHash.modifiedNanoseconds,
+            fileHash.path, Int64(bitPattern: fileHash.device), Int64(bitPattern: fileHash.inode), fileHash.bytes,
+            fileHash.modifiedNanoseconds,
             fileHash.sha256)
     }
 

@@ -26,10 +26,12 @@ extension WriteTransaction {
             INSERT INTO job (\(JobRecord.columns))
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            job.id, job.experimentID, job.position, job.name, job.kind.rawValue, job.engine, job.group, job.matrix?.text(), job.state.rawValue,
+            job.id, job.experimentID, job.position, job.name, job.kind.rawValue, job.engine, job.group, job.matrix?.text(),
+            job.state.rawValue,
             job.reason?.rawValue, job.message, job.priority, job.resources.gpus, job.resources.cpus, job.resources.memoryBytes,
             job.timeout?.milliseconds, job.grace?.milliseconds, job.retry.limit, job.retry.delay.milliseconds, job.retry.backoff,
-            job.cacheEnabled ? 1 : 0, job.environment.text(), job.workingDirectory, job.spec.text(), job.condition, job.notBefore?.milliseconds,
+            job.cacheEnabled ? 1 : 0, job.environment.text(), job.workingDirectory, job.spec.text(), job.condition,
+            job.notBefore?.milliseconds,
             job.failures, job.cacheKey, job.cachedFrom, job.outputs?.text(), job.summary?.text(), job.createdAt.milliseconds,
             job.queuedAt?.milliseconds, job.startedAt?.milliseconds, job.finishedAt?.milliseconds)
         try appendState(of: job, previous: nil, at: job.createdAt)
@@ -54,7 +56,8 @@ extension WriteTransaction {
         try execute(
             "INSERT INTO attempt (\(AttemptRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             attempt.id, attempt.jobID, attempt.number, attempt.state.rawValue, attempt.exitCode, attempt.signal, attempt.cause?.rawValue,
-            attempt.message, JSONValue.array(attempt.gpus.map(JSONValue.string)).text(), attempt.cpus, attempt.memoryBytes, attempt.directory,
+            attempt.message, JSONValue.array(attempt.gpus.map(JSONValue.string)).text(), attempt.cpus, attempt.memoryBytes,
+            attempt.directory,
             attempt.tokenHash, attempt.resumedFromStep, attempt.createdAt.milliseconds, attempt.startedAt?.milliseconds,
             attempt.finishedAt?.milliseconds, attempt.resourceUsage?.text())
         try appendState(of: attempt, previous: nil, at: attempt.createdAt)
@@ -97,16 +100,19 @@ extension WriteTransaction {
             at: evaluation.createdAt,
             payload: [
                 "id": .string(evaluation.id), "job_id": .string(evaluation.jobID), "attempt_id": JSONValue(evaluation.attemptID),
-                "model": .string(evaluation.model), "benchmarks": evaluation.document["benchmarks"] ?? .null, "gate": evaluation.gate ?? .null,
+                "model": .string(evaluation.model), "benchmarks": evaluation.document["benchmarks"] ?? .null,
+                "gate": evaluation.gate ?? .null,
             ])
     }
 
     func appendEvent(of checkpoint: CheckpointRecord, action: String, at: Timestamp) throws {
         try appendEvent(
-            "checkpoint", experiment: try experimentID(ofJob: checkpoint.jobID), job: checkpoint.jobID, attempt: checkpoint.attemptID, at: at,
+            "checkpoint", experiment: try experimentID(ofJob: checkpoint.jobID), job: checkpoint.jobID, attempt: checkpoint.attemptID,
+            at: at,
             payload: [
                 "id": .string(checkpoint.id), "action": .string(action), "job_id": .string(checkpoint.jobID),
-                "attempt_id": JSONValue(checkpoint.attemptID), "kind": .string(checkpoint.kind.rawValue), "step": JSONValue(checkpoint.step),
+                "attempt_id": JSONValue(checkpoint.attemptID), "kind": .string(checkpoint.kind.rawValue),
+                "step": JSONValue(checkpoint.step),
                 "path": .string(checkpoint.path), "bytes": .int(checkpoint.bytes), "metrics": checkpoint.metrics,
                 "pinned": .bool(checkpoint.pinned),
             ])

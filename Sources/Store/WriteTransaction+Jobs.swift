@@ -12,7 +12,9 @@ extension WriteTransaction {
     public func setCacheKey(job: String, _ key: String?) throws { try update("UPDATE job SET cache_key = ? WHERE id = ?", key, id: job) }
 
     /// Names the job whose outputs stand in; only a succeeded job may have one.
-    public func setCachedFrom(job: String, _ source: String) throws { try update("UPDATE job SET cached_from = ? WHERE id = ?", source, id: job) }
+    public func setCachedFrom(job: String, _ source: String) throws {
+        try update("UPDATE job SET cached_from = ? WHERE id = ?", source, id: job)
+    }
 
     /// Sets the moment before which the job is not started.
     public func setNotBefore(job: String, _ moment: Timestamp?) throws {
@@ -23,7 +25,9 @@ extension WriteTransaction {
     public func setFailures(job: String, _ count: Int) throws { try update("UPDATE job SET failures = ? WHERE id = ?", count, id: job) }
 
     /// Sets the priority, 0 to 100.
-    public func setPriority(job: String, _ priority: Int) throws { try update("UPDATE job SET priority = ? WHERE id = ?", priority, id: job) }
+    public func setPriority(job: String, _ priority: Int) throws {
+        try update("UPDATE job SET priority = ? WHERE id = ?", priority, id: job)
+    }
 
     /// Explains a job anew without changing its state, such as which resource it waits for. Appends no event.
     public func setReason(job: String, _ reason: Reason?, message: String?) throws {

@@ -27,7 +27,8 @@ extension WriteTransaction {
         while start < fresh.count {
             let end = min(fresh.count, start + limits.metricPointsPerEventMax)
             try appendEvent(
-                "metric", experiment: owner.experimentID, job: owner.jobID, attempt: id, at: at, payload: owner.payload(of: fresh[start..<end]))
+                "metric", experiment: owner.experimentID, job: owner.jobID, attempt: id, at: at,
+                payload: owner.payload(of: fresh[start..<end]))
             start = end
         }
         return fresh.count

@@ -24,7 +24,9 @@ extension WriteTransaction {
     /// - Returns: The job after the change, or `nil` where it is in no state that can be retried.
     /// - Throws: `conflict` where another experiment of the same name is active by now.
     @discardableResult
-    public func reopen(job id: String, to: JobState = .waiting, reason: Reason? = .userRequest, message: String? = nil, at: Timestamp) throws -> JobRecord? {
+    public func reopen(job id: String, to: JobState = .waiting, reason: Reason? = .userRequest, message: String? = nil, at: Timestamp)
+        throws -> JobRecord?
+    {
         guard to == .waiting || to == .queued else {
             throw StoreError(.illegalTransition, "a retried job starts as waiting or queued, not as \(to.rawValue)")
         }
@@ -40,7 +42,8 @@ extension WriteTransaction {
     }
 
     /// Cancels every job of an experiment that holds no resources: those waiting, queued and paused. Returns them as they are now.
-    public func cancelWaiting(experiment: String, reason: Reason = .cancelled, message: String? = nil, at: Timestamp) throws -> [JobRecord] {
+    public func cancelWaiting(experiment: String, reason: Reason = .cancelled, message: String? = nil, at: Timestamp) throws -> [JobRecord]
+    {
         let ids = try rows(
             "SELECT id FROM job WHERE experiment_id = ? AND state IN ('waiting', 'queued', 'paused') ORDER BY position", [experiment]
         ) { $0.text() }
@@ -52,7 +55,9 @@ extension WriteTransaction {
     }
 
     /// The conditional update and its event.
-    private func move(job id: String, from: Set<JobState>, to: JobState, reason: Reason?, message: String?, at: Timestamp) throws -> JobRecord? {
+    private func move(job id: String, from: Set<JobState>, to: JobState, reason: Reason?, message: String?, at: Timestamp) throws
+        -> JobRecord?
+    {
         guard let previous = try row("SELECT state FROM job WHERE id = ?", [id], { try $0.word(JobState.self) }) else {
             throw StoreError(.notFound, "there is no job \(id)")
         }
@@ -76,7 +81,9 @@ extension WriteTransaction {
     /// Sets the experiment's state to what follows from its jobs. Reads no more of the row than that needs: its
     /// spec may be megabytes, and this runs with every change of every job.
     private func refresh(experiment id: String, at: Timestamp) throws {
-        let found = try row("SELECT name, project, state FROM experiment WHERE id = ?", [id]) { ($0.text(), $0.text(), try $0.word(ExperimentState.self)) }
+        let found = try row("SELECT name, project, state FROM experiment WHERE id = ?", [id]) {
+            ($0.text(), $0.text(), try $0.word(ExperimentState.self))
+        }
         guard let (name, project, previous) = found else { return }
         let state = ExperimentState.derived(from: try jobStates(experiment: id))
         guard state != previous else { return }
@@ -114,7 +121,8 @@ extension WriteTransaction {
             """
         return try row(sql, [experiment]) { row in
             let (name, state, reason, message) = (row.text(), row.text(), row.optionalText(), row.optionalText())
-            return (reason, "job '\(name)' \(state == "lost" ? "was lost" : state == "failed" ? "failed" : "was cancelled")\(message.map { ": \($0)" } ?? "")")
+            let end = state == "lost" ? "was lost" : state == "failed" ? "failed" : "was cancelled"
+            return (reason, "job '\(name)' \(end)\(message.map { ": \($0)" } ?? "")")
         } ?? (nil, nil)
     }
 
@@ -129,12 +137,14 @@ extension WriteTransaction {
     }
 
     func appendState(
-        ofExperiment id: String, name: String, state: ExperimentState, previous: ExperimentState?, reason: String?, message: String?, at: Timestamp
+        ofExperiment id: String, name: String, state: ExperimentState, previous: ExperimentState?, reason: String?, message: String?,
+        at: Timestamp
     ) throws {
         try appendEvent(
             "state", experiment: id, at: at,
             payload: [
-                "experiment_id": .string(id), "name": .string(name), "state": .string(state.rawValue), "previous": JSONValue(previous?.rawValue),
+                "experiment_id": .string(id), "name": .string(name), "state": .string(state.rawValue),
+                "previous": JSONValue(previous?.rawValue),
                 "reason": JSONValue(reason), "message": JSONValue(message),
             ])
     }

@@ -35,10 +35,14 @@ import Testing
             let store = fixture.store
             try await store.write { transaction throws in
                 try transaction.insertSamples()
-                try transaction.insert(jobInputs: [JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)])
+                try transaction.insert(jobInputs: [
+                    JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)
+                ])
             }
             let start = try await store.read { try $0.lastEventSeq() }
-            func removal() async throws -> StoreError.Code? { try await code { try await store.write { try $0.deleteCheckpoint("ckpt_1", at: at(9)) } } }
+            func removal() async throws -> StoreError.Code? {
+                try await code { try await store.write { try $0.deleteCheckpoint("ckpt_1", at: at(9)) } }
+            }
             #expect(try await removal() == .conflict)
             try await store.write { try $0.transition(job: "job_2", from: [.waiting], to: .cancelled, at: at(8)) }
             #expect(try await store.write { try $0.setPinned(checkpoint: "ckpt_1", true, at: at(8)).pinned })
@@ -52,7 +56,10 @@ import Testing
                 #expect(try transaction.checkpoint("ckpt_1")?.deletedAt == at(9))
                 #expect(try transaction.checkpoint(path: "/data/jobs/job_1/checkpoints/step_10") == nil)
                 #expect(try transaction.checkpoints(limit: 10).items.isEmpty)
-                #expect(try transaction.checkpoints(CheckpointFilter(jobID: "job_1", includesDeleted: true), limit: 10).items.map(\.id) == ["ckpt_1"])
+                #expect(
+                    try transaction.checkpoints(CheckpointFilter(jobID: "job_1", includesDeleted: true), limit: 10).items.map(\.id) == [
+                        "ckpt_1"
+                    ])
                 let events = try transaction.events(after: start, EventFilter(types: ["checkpoint"]), limit: 10).items
                 #expect(events.map { $0.payload["action"] } == ["pinned", "unpinned", "deleted"])
             }
@@ -68,7 +75,9 @@ import Testing
             try await store.write { transaction throws in
                 try transaction.insertSamples()
                 try transaction.insert(dataset: .sample("ds_2", name: "made", sha256: digest("d"), producedBy: "job_1"))
-                try transaction.insert(jobInputs: [JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)])
+                try transaction.insert(jobInputs: [
+                    JobInputRecord(jobID: "job_2", pointer: "/model", artifactID: "ckpt_1", artifactType: .checkpoint)
+                ])
             }
             try await store.read { transaction throws in
                 #expect(try transaction.producer(of: "ckpt_1")?.id == "job_1")
@@ -80,7 +89,10 @@ import Testing
                 #expect(try transaction.consumers(of: "ckpt_1").map(\.pointer) == ["/model"])
                 #expect(try transaction.inputs(job: "job_1").map(\.artifactID) == ["ds_1"])
                 #expect(try transaction.products(job: "job_1").map(\.id) == ["ckpt_1", "ds_2", "eval_1"])
-                #expect(try transaction.products(job: "job_1").map(\.label) == ["/data/jobs/job_1/checkpoints/step_10", "made@1", "/models/base"])
+                #expect(
+                    try transaction.products(job: "job_1").map(\.label) == [
+                        "/data/jobs/job_1/checkpoints/step_10", "made@1", "/models/base",
+                    ])
                 #expect(try transaction.evaluations(ofModel: "ckpt_1").map(\.id) == ["eval_1"])
                 #expect(try transaction.needs(job: "job_2") == ["job_1"] && transaction.dependents(job: "job_1") == ["job_2"])
                 #expect(try transaction.needs(experiment: "exp_1") == ["job_2": ["job_1"]])

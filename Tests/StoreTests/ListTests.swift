@@ -18,7 +18,8 @@ import Testing
                     try transaction.insert(
                         jobs: (0..<1000).map { position in
                             .sample(
-                                Self.id("job_", experiment * 1000 + position), experiment: id, position: position, state: position % 2 == 0 ? .queued : .waiting,
+                                Self.id("job_", experiment * 1000 + position), experiment: id, position: position,
+                                state: position % 2 == 0 ? .queued : .waiting,
                                 kind: position % 4 == 0 ? .prepare : .train)
                         })
                 }
@@ -37,7 +38,8 @@ import Testing
                 // A page is never longer than its limit, whatever is asked.
                 #expect(filtered.items.count == 1000 && filtered.hasMore)
                 #expect(filtered.items.allSatisfy { $0.state == .queued && $0.kind == .prepare })
-                #expect(try transaction.jobs(JobFilter(experimentID: Self.id("exp_", 3), states: [.waiting]), limit: 1000).items.count == 500)
+                #expect(
+                    try transaction.jobs(JobFilter(experimentID: Self.id("exp_", 3), states: [.waiting]), limit: 1000).items.count == 500)
                 #expect(try transaction.jobs(JobFilter(states: []), limit: 10).items.isEmpty)
                 #expect(try transaction.jobs(limit: 0).items.count == 1)
                 #expect(try transaction.jobs(experiment: Self.id("exp_", 2)).map(\.position) == Array(0..<1000))
@@ -50,6 +52,21 @@ import Testing
                 #expect(rest.items.map(\.name) == ["e6", "e5"] && !rest.hasMore)
                 #expect(try transaction.experiments(ExperimentFilter(name: "e4"), limit: 3).items.map(\.project) == ["a"])
             }
+        }
+    }
+
+    @Test func aPageHasNoMoreRowsThanItsLimit() async throws {
+        var limits = StoreLimits.standard
+        limits.pageRowsMax = 5
+        try await StoreFixture.with(limits: limits) { fixture in
+            try await fixture.store.write { transaction in
+                for number in 1...5 { try transaction.appendEvent("note", at: at(Int64(number)), payload: [:]) }
+            }
+            let whole = try await fixture.store.read { try $0.events(after: 0, limit: 6) }
+            #expect(whole.items.count == 5 && !whole.hasMore)
+            try await fixture.store.write { try $0.appendEvent("note", at: at(6), payload: [:]) }
+            let part = try await fixture.store.read { try $0.events(after: 0, limit: 6) }
+            #expect(part.items.count == 5 && part.hasMore)
         }
     }
 
@@ -94,7 +111,8 @@ import Testing
                 try transaction.setReason(job: "job_1", .insufficientResources, message: "needs 8 GPUs")
             }
             let job = try await fixture.store.read { try $0.job("job_1") }
-            #expect(job?.priority == 99 && job?.cacheKey == "abc" && job?.reason == .insufficientResources && job?.message == "needs 8 GPUs")
+            #expect(
+                job?.priority == 99 && job?.cacheKey == "abc" && job?.reason == .insufficientResources && job?.message == "needs 8 GPUs")
             #expect(try await code { try await fixture.store.write { try $0.setPriority(job: "job_1", 101) } } == .constraint)
             #expect(try await code { try await fixture.store.write { try $0.setPriority(job: "job_9", 1) } } == .notFound)
         }
@@ -124,7 +142,8 @@ import Testing
             try await store.write { transaction throws in
                 for number in 1...20 {
                     try transaction.appendEvent(
-                        number % 2 == 0 ? "state" : "metric", experiment: number <= 10 ? "exp_1" : "exp_2", job: "job_\(number % 4)", at: at(1), payload: [:])
+                        number % 2 == 0 ? "state" : "metric", experiment: number <= 10 ? "exp_1" : "exp_2", job: "job_\(number % 4)",
+                        at: at(1), payload: [:])
                 }
             }
             try await store.read { transaction throws in

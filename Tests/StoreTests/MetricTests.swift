@@ -5,7 +5,9 @@ import Testing
 @testable import Store
 
 @Suite struct MetricTests {
-    private func points(_ steps: some Sequence<Int>, key: String = "train/loss", time: Int64 = 100, value: (Int) -> Double = { Double($0) }) -> [MetricPoint] {
+    private func points(_ steps: some Sequence<Int>, key: String = "train/loss", time: Int64 = 100, value: (Int) -> Double = { Double($0) })
+        -> [MetricPoint]
+    {
         steps.map { MetricPoint(key: key, step: $0, at: at(time + Int64($0)), value: value($0)) }
     }
 
@@ -61,7 +63,10 @@ import Testing
             let batch = values.enumerated().map { MetricPoint(key: "k", step: $0, at: at(1), value: $1) }
             try await store.write { try $0.appendMetrics(attempt: "att_1", points: batch, at: at(2)) }
             let (curve, keys, event) = try await store.read {
-                (try $0.metricPoints(job: "job_1", key: "k"), try $0.metricKeys(job: "job_1"), try $0.events(after: 0, EventFilter(types: ["metric"]), limit: 1).items)
+                (
+                    try $0.metricPoints(job: "job_1", key: "k"), try $0.metricKeys(job: "job_1"),
+                    try $0.events(after: 0, EventFilter(types: ["metric"]), limit: 1).items
+                )
             }
             #expect(curve.map { "\($0.value)" } == values.map { "\($0)" })
             #expect(event.first?.payload["points"]?.array?.map { $0["value"] } == [1.0, "NaN", "Infinity", "-Infinity", -0.5])
@@ -83,7 +88,9 @@ import Testing
 
     @Test func aResumedAttemptReplacesWhatCameAfterItsCheckpoint() async throws {
         try await withJob { store in
-            let (first, second, third) = (points(0...50), points(20...40, time: 1000) { Double($0) + 100 }, points(31...60, time: 2000) { Double($0) + 200 })
+            let (first, second, third) = (
+                points(0...50), points(20...40, time: 1000) { Double($0) + 100 }, points(31...60, time: 2000) { Double($0) + 200 }
+            )
             try await store.write { try $0.appendMetrics(attempt: "att_1", points: first, at: at(2)) }
             try await startAttempt(2, resumedFromStep: 20, in: store)
             // Before the new attempt has written anything the old curve stands.
@@ -99,7 +106,8 @@ import Testing
             }
             #expect(curve.map(\.step) == Array(0...60))
             // At step 20 both attempts wrote; the later one stands.
-            #expect(curve.map(\.attempt) == Array(repeating: 1, count: 20) + Array(repeating: 2, count: 11) + Array(repeating: 3, count: 30))
+            #expect(
+                curve.map(\.attempt) == Array(repeating: 1, count: 20) + Array(repeating: 2, count: 11) + Array(repeating: 3, count: 30))
             for point in curve { #expect(point.value == Double(point.step + (point.attempt - 1) * 100)) }
             #expect(alone.map(\.step) == Array(20...40))
             #expect(keys.map(\.key) == ["train/loss"] && keys[0].firstStep == 0 && keys[0].lastStep == 60 && keys[0].lastValue == 260)

@@ -5,15 +5,19 @@ import Testing
 @testable import Store
 
 @Suite struct MigrationTests {
-    private static let first = Migration(version: 1, name: "make", sql: "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT; INSERT INTO a VALUES (7);")
-    private static let second = Migration(version: 2, name: "grow", sql: "CREATE TABLE b (id INTEGER PRIMARY KEY REFERENCES a (id)) STRICT;")
+    private static let first = Migration(
+        version: 1, name: "make", sql: "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT; INSERT INTO a VALUES (7);")
+    private static let second = Migration(
+        version: 2, name: "grow", sql: "CREATE TABLE b (id INTEGER PRIMARY KEY REFERENCES a (id)) STRICT;")
 
     private func files(in folder: String) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
 
     @Test func theProgramCarriesEveryMigrationOfTheFolder() throws {
         let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
         let names = try files(in: root + "/migrations").filter { $0.hasSuffix(".sql") }
-        #expect(names == Migration.embedded.map { "\(String(repeating: "0", count: 4 - String($0.version).count))\($0.version)_\($0.name).sql" })
+        #expect(
+            names == Migration.embedded.map { "\(String(repeating: "0", count: 4 - String($0.version).count))\($0.version)_\($0.name).sql" }
+        )
         #expect(Migration.embedded.map(\.version) == Array(1...names.count))
         for (name, migration) in zip(names, Migration.embedded) {
             #expect(try String(contentsOfFile: root + "/migrations/" + name, encoding: .utf8) == migration.sql)
@@ -77,7 +81,9 @@ import Testing
             let error = #expect(throws: StoreError.self) { try Store.open(path: folder + "/a.db", migrations: [Self.first, dangling]) }
             #expect(error?.message == "migration 2 (dangling) leaves 1 broken references, one in b")
             let store = try Store.open(path: folder + "/a.db", migrations: [Self.first])
-            let tables = try await store.read { try $0.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1") { $0.text() } }
+            let tables = try await store.read {
+                try $0.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1") { $0.text() }
+            }
             await store.close()
             #expect(tables == ["a", "schema_migration"])
         }

@@ -52,7 +52,8 @@ func digest(_ digit: Character) -> String { String(repeating: digit, count: 64) 
 extension ExperimentRecord {
     static func sample(_ id: String = "exp_1", name: String = "demo", project: String = "default") -> ExperimentRecord {
         ExperimentRecord(
-            id: id, name: name, project: project, tags: ["team": "a"], spec: ["name": .string(name)], document: "name: \(name)\n", createdAt: at(1000))
+            id: id, name: name, project: project, tags: ["team": "a"], spec: ["name": .string(name)], document: "name: \(name)\n",
+            createdAt: at(1000))
     }
 }
 
@@ -77,15 +78,19 @@ extension AttemptRecord {
 extension CheckpointRecord {
     static func sample(_ id: String = "ckpt_1", step: Int = 10) -> CheckpointRecord {
         CheckpointRecord(
-            id: id, jobID: "job_1", attemptID: "att_1", step: step, path: "/data/jobs/job_1/checkpoints/step_\(step)", sha256: digest("a"), bytes: 5,
+            id: id, jobID: "job_1", attemptID: "att_1", step: step, path: "/data/jobs/job_1/checkpoints/step_\(step)", sha256: digest("a"),
+            bytes: 5,
             metrics: ["val_loss": 1.5], createdAt: at(3000))
     }
 }
 
 extension DatasetRecord {
-    static func sample(_ id: String = "ds_1", name: String = "toy", sha256: String = digest("b"), producedBy: String? = nil) -> DatasetRecord {
+    static func sample(_ id: String = "ds_1", name: String = "toy", sha256: String = digest("b"), producedBy: String? = nil)
+        -> DatasetRecord
+    {
         DatasetRecord(
-            id: id, name: name, sha256: sha256, rows: 3, bytes: 90, format: "messages", path: "/data/datasets/\(sha256)", producedBy: producedBy,
+            id: id, name: name, sha256: sha256, rows: 3, bytes: 90, format: "messages", path: "/data/datasets/\(sha256)",
+            producedBy: producedBy,
             outputName: producedBy.map { _ in "train" }, source: ["file": "a.jsonl"], createdAt: at(3000))
     }
 }
@@ -108,11 +113,15 @@ extension WriteTransaction {
         try insert(dataset: .sample())
         try insert(checkpoint: .sample())
         try insert(evaluation: .sample())
-        try insert(jobInputs: [JobInputRecord(jobID: "job_1", pointer: "/dataset", artifactID: "ds_1", artifactType: .dataset, sha256: digest("b"))])
+        try insert(jobInputs: [
+            JobInputRecord(jobID: "job_1", pointer: "/dataset", artifactID: "ds_1", artifactType: .dataset, sha256: digest("b"))
+        ])
         try appendMetrics(
             attempt: "att_1", points: [MetricPoint(key: "train/loss", step: 1, at: at(2500), value: 2)],
             cursor: MetricCursor(path: "/m", inode: 1, offset: 40), at: at(2500))
-        try insert(idempotency: IdempotencyRecord(key: "k", route: "POST /v1/experiments", bodyHash: "h", status: 201, body: [1, 2], createdAt: at(1)))
+        try insert(
+            idempotency: IdempotencyRecord(
+                key: "k", route: "POST /v1/experiments", bodyHash: "h", status: 201, body: [1, 2], createdAt: at(1)))
         try put(fileHash: FileHashRecord(path: "/f", device: 1, inode: .max, bytes: 3, modifiedNanoseconds: 9, sha256: digest("c")))
         try setSetting("a", "b")
     }

@@ -47,10 +47,15 @@ import Testing
         try await StoreFixture.with { fixture in
             try await fixture.store.write { try $0.insertSamples() }
             let before = try await fixture.store.read { (try $0.job("job_1"), try $0.lastEventSeq()) }
-            #expect(try await fixture.store.write { try $0.transition(job: "job_1", from: [.running, .stopping], to: .failed, at: at(9)) } == nil)
+            #expect(
+                try await fixture.store.write { try $0.transition(job: "job_1", from: [.running, .stopping], to: .failed, at: at(9)) }
+                    == nil)
             let after = try await fixture.store.read { (try $0.job("job_1"), try $0.lastEventSeq()) }
             #expect(before.0 == after.0 && before.1 == after.1)
-            #expect(try await code { try await fixture.store.write { try $0.transition(job: "job_9", from: [.running], to: .failed, at: at(9)) } } == .notFound)
+            #expect(
+                try await code {
+                    try await fixture.store.write { try $0.transition(job: "job_9", from: [.running], to: .failed, at: at(9)) }
+                } == .notFound)
         }
     }
 
@@ -157,7 +162,9 @@ import Testing
             let start = try await store.read { try $0.lastEventSeq() }
             try await store.write { try $0.transition(attempt: "att_1", from: [.starting], to: .running, at: at(20)) }
             #expect(
-                try await code { try await store.write { try $0.transition(attempt: "att_1", from: [.running], to: .starting, at: at(20)) } }
+                try await code {
+                    try await store.write { try $0.transition(attempt: "att_1", from: [.running], to: .starting, at: at(20)) }
+                }
                     == .illegalTransition)
             #expect(try await store.write { try $0.transition(attempt: "att_1", from: [.starting], to: .running, at: at(21)) } == nil)
             let ended = try await store.write {
@@ -168,7 +175,9 @@ import Testing
             #expect(ended?.state == .failed && ended?.signal == 9 && ended?.exitCode == nil && ended?.cause == .killed)
             #expect(ended?.startedAt == at(20) && ended?.finishedAt == at(22) && ended?.resourceUsage == ["user_seconds": 1.5])
             #expect(
-                try await code { try await store.write { try $0.transition(attempt: "att_1", from: [.failed], to: .succeeded, at: at(23)) } }
+                try await code {
+                    try await store.write { try $0.transition(attempt: "att_1", from: [.failed], to: .succeeded, at: at(23)) }
+                }
                     == .illegalTransition)
             let events = try await store.read { try $0.events(after: start, limit: 10).items }
             #expect(states(events) == ["att_1: starting > running", "att_1: running > failed"])

@@ -1,5 +1,5 @@
 import Domain
-import Glibc
+import Foundation
 import JSON
 import Synchronization
 import Testing
@@ -69,6 +69,19 @@ private final class Deliveries: Sendable {
         }
     }
 
+    @Test func aCommitTakesNoMoreWritesThanItsLimit() async throws {
+        var limits = StoreLimits.standard
+        limits.writeBatchMax = 3
+        for (writes, commits) in [(3, 2), (4, 3)] {
+            try await StoreFixture.with(limits: limits) { fixture in
+                let failures = try await writeTogether(
+                    fixture.store, (0..<writes).map { number in { try $0.setSetting("k\(number)", "v") } })
+                #expect(failures.allSatisfy { $0 == nil })
+                #expect(fixture.store.counters == Store.Counters(commits: commits, writes: writes + 1, failures: 0))
+            }
+        }
+    }
+
     @Test func aBodyThatThrowsIsUndoneAlone() async throws {
         let deliveries = Deliveries()
         try await StoreFixture.with(onCommit: { batch in deliveries.batches.withLock { $0.append(batch) } }) { fixture in
@@ -105,7 +118,8 @@ private final class Deliveries: Sendable {
                     group.addTask {
                         for round in 0..<5 {
                             let event = try await fixture.store.write {
-                                try $0.appendEvent("note", at: at(1), payload: ["writer": .int(Int64(number)), "round": .int(Int64(round))])
+                                try $0.appendEvent(
+                                    "note", at: at(1), payload: ["writer": .int(Int64(number)), "round": .int(Int64(round))])
                             }
                             #expect(deliveries.seqs.contains(event.seq))
                         }
@@ -164,7 +178,9 @@ private final class Deliveries: Sendable {
                 try await fixture.store.write { try $0.setSetting("round", "\(round)") }
                 #expect(try await fixture.store.read { try $0.setting("round") } == "\(round)")
             }
-            #expect(try await code { _ = try await fixture.store.read { try $0.row("DELETE FROM setting RETURNING 1") { $0.integer() } } } == .database)
+            #expect(
+                try await code { _ = try await fixture.store.read { try $0.row("DELETE FROM setting RETURNING 1") { $0.integer() } } }
+                    == .database)
             #expect(try await fixture.store.read { try $0.setting("round") } == "49")
         }
     }
@@ -177,6 +193,46 @@ private final class Deliveries: Sendable {
                 }
             }
             #expect(pragmas == ["wal", "2", "1"])
+        }
+    }
+
+    @Test func aLockThatAnotherProgramHoldsIsWaitedForAndThenReported() async throws {
+        var limits = StoreLimits.standard
+        limits.lockWait = .milliseconds(20)
+        try await StoreFixture.with(limits: limits) { fixture in
+            let other = try Store.open(path: fixture.path)
+            let (entered, gate) = (Gate(), Gate())
+            let holder = Task {
+                try await other.write { transaction in
+                    try transaction.setSetting("holder", "other")
+                    entered.open()
+                    gate.pass()
+                }
+            }
+            await entered.opened()
+            #expect(try await code { try await fixture.store.write { try $0.setSetting("a", "b") } } == .busy)
+            // Readers do not wait for a writer.
+            #expect(try await fixture.store.read { try $0.setting("holder") } == nil)
+            gate.open()
+            try await holder.value
+            try await fixture.store.write { try $0.setSetting("a", "b") }
+            #expect(try await other.read { try $0.setting("a") } == "b")
+            await other.close()
+        }
+    }
+
+    @Test func theLogIsCutBackToItsLimitAfterABigWrite() async throws {
+        var limits = StoreLimits.standard
+        limits.journalBytesMax = 64 << 10
+        try await StoreFixture.with(limits: limits) { fixture in
+            func logBytes() throws -> Int64 {
+                try #require(FileManager.default.attributesOfItem(atPath: fixture.path + "-wal")[.size] as? Int64)
+            }
+            try await fixture.store.write { try $0.setSetting("big", String(repeating: "x", count: 8 << 20)) }
+            #expect(try logBytes() > limits.journalBytesMax)
+            // The commit above was followed by a checkpoint; the next write begins the log anew.
+            try await fixture.store.write { try $0.setSetting("small", "1") }
+            #expect(try logBytes() <= limits.journalBytesMax)
         }
     }
 }

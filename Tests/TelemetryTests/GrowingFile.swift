@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// A folder of its own, removed after the test.
-func withFolder(_ body: (String) async throws -> Void) async throws {
+func withFolder(isolation: isolated (any Actor)? = #isolation, _ body: (String) async throws -> Void) async throws {
     let folder = FileManager.default.temporaryDirectory.path + "/anneal-telemetry-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer {

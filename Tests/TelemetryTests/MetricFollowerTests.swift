@@ -12,7 +12,9 @@ import Testing
         init(_ file: GrowingFile, inode: UInt64 = 0, offset: Int64 = 0) {
             let (stream, continuation) = AsyncStream.makeStream(of: (MetricBatch, MetricAcknowledgement).self)
             batches = stream
-            follower = MetricFollower(path: file.path, inode: inode, offset: offset, retryPause: .milliseconds(1)) { continuation.yield(($0, $1)) }
+            follower = MetricFollower(path: file.path, inode: inode, offset: offset, retryPause: .milliseconds(1)) {
+                continuation.yield(($0, $1))
+            }
         }
     }
 

@@ -27,7 +27,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "{", "[1]", "7", "{}", #"{"a":1}"#, #"{"step":-1,"a":1}"#, #"{"step":1.5,"a":1}"#, #"{"step":"1","a":1}"#, "\u{1}\u{2}"])
+    @Test(arguments: [
+        "", "{", "[1]", "7", "{}", #"{"a":1}"#, #"{"step":-1,"a":1}"#, #"{"step":1.5,"a":1}"#, #"{"step":"1","a":1}"#, "\u{1}\u{2}",
+    ])
     func aLineThatIsNoObjectWithAStepIsCounted(text: String) {
         #expect(parse(text) == MetricLine.Reading(points: [], dropped: 1))
     }
@@ -40,7 +42,9 @@ import Testing
 
     @Test func keysAreTakenUpToTheirLimits() {
         let longest = String(repeating: "k", count: TelemetryLimits.keyBytesMax)
-        #expect(parse(#"{"step":1,"\#(longest)":1,"\#(longest)x":1}"#) == MetricLine.Reading(points: [FollowedPoint(key: longest, step: 1, seconds: 5, value: 1)], dropped: 1))
+        #expect(
+            parse(#"{"step":1,"\#(longest)":1,"\#(longest)x":1}"#)
+                == MetricLine.Reading(points: [FollowedPoint(key: longest, step: 1, seconds: 5, value: 1)], dropped: 1))
         let members = (0...TelemetryLimits.keysPerLineMax).map { ",\"k\($0)\":1" }.joined()
         let reading = parse("{\"step\":1\(members)}")
         #expect(reading.points.count == TelemetryLimits.keysPerLineMax && reading.dropped == 1)

@@ -14,19 +14,9 @@ enum JobRoutes {
         return try .json(try await call.service.jobs(state: state, kind: kind, experiment: call.query("experiment"), page: try call.page()))
     }
 
-    /// The hot path of every client that polls: a view that is at hand is sent without a task and without a query.
-    static func get(_ call: Call) {
-        let id = call.parameter()
-        do {
-            let limit = try call.wait()
-            if limit == nil, let body = call.service.readyJobBody(id) { return call.answer(.json(bytes: body)) }
-            call.task {
-                if let limit { try await call.service.wait(for: .job(id), atMost: limit) }
-                return .json(bytes: try await call.service.jobBody(id))
-            }
-        } catch {
-            call.fail(error)
-        }
+    static func get(_ call: Call) async throws -> Answer {
+        if let limit = try call.wait() { try await call.service.wait(for: .job(call.parameter()), atMost: limit) }
+        return try await view(call)
     }
 
     static func update(_ call: Call) async throws -> Answer {
@@ -64,7 +54,13 @@ enum JobRoutes {
         return try await view(call)
     }
 
-    private static func view(_ call: Call) async throws -> Answer { .json(bytes: try await call.service.jobBody(call.parameter())) }
+    /// The job as it is now, kept for those who poll it.
+    private static func view(_ call: Call) async throws -> Answer {
+        let generation = call.views.generation
+        let body = JSONWriter().bytes(of: try JSONValue(encoding: try await call.service.job(call.parameter())))
+        call.views.keep(body, ofJob: call.parameter(), readAt: generation)
+        return .json(bytes: body)
+    }
 
     static func explain(_ call: Call) async throws -> Answer { try .json(try await call.service.explain(call.parameter())) }
 

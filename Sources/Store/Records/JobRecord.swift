@@ -148,7 +148,8 @@ public struct JobInputRecord: Sendable, Hashable {
     public var path: String?
 
     /// An input with its place.
-    public init(jobID: String, pointer: String, artifactID: String?, artifactType: ArtifactType, sha256: String? = nil, path: String? = nil) {
+    public init(jobID: String, pointer: String, artifactID: String?, artifactType: ArtifactType, sha256: String? = nil, path: String? = nil)
+    {
         self.jobID = jobID
         self.pointer = pointer
         self.artifactID = artifactID
