@@ -62,19 +62,25 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "APITypes", "Datasets", "Devices", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification", "Store", "Supervision", "Telemetry",
+                "APITypes", "Datasets", "Devices", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification", "Store",
+                "Supervision", "Telemetry",
                 crypto, deque, logging,
             ]),
 
         // Edge
         .target(
             name: "HTTPAPI",
-            dependencies: ["APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", "Store", crypto, logging]),
+            dependencies: [
+                "APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", "Store", crypto, logging,
+            ]),
 
         // Programs
         .executableTarget(
             name: "anneald",
-            dependencies: ["Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser, logging, yams]),
+            dependencies: [
+                "Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser,
+                logging, yams,
+            ]),
         .executableTarget(name: "anneal", dependencies: ["APITypes", "Domain", "HTTPClient", "JSON", "Terminal", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
@@ -83,7 +89,8 @@ let package = Package(
 
         // Tests
         .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON", collections]),
-        .testTarget(name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
+        .testTarget(
+            name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "JSON"], exclude: ["reference_seed.py"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),
@@ -93,11 +100,15 @@ let package = Package(
         .testTarget(name: "HTTPServerTests", dependencies: ["EventLoop", "HTTPServer"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
+        .testTarget(name: "ServiceTests", dependencies: ["Domain", "JSON", "Service", "Supervision"]),
         .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
         .testTarget(name: "StoreTests", dependencies: ["Domain", "JSON", "Store"]),
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),
         .testTarget(name: "TelemetryTests", dependencies: ["EventLoop", "JSON", "Telemetry"]),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: ["EventLoop", "Generation", "JSON", "anneal-worker"], exclude: ["fake_server.py", "tiny_model.py"]),
     ],
     swiftLanguageModes: [.v6]
 )

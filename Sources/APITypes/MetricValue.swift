@@ -30,7 +30,8 @@ public struct MetricValue: Codable, Sendable, Equatable, ExpressibleByFloatLiter
         } else if let special = value.string.flatMap(MetricValue.init(text:)) {
             self = special
         } else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"")
         }
     }
 

@@ -19,7 +19,8 @@ enum JCommonsenseQA {
         for (index, key) in choiceKeys.enumerated() {
             if let choice = data[key] { choices.append("    \(index). \(pythonText(choice))") }
         }
-        let question = opening + questionHeading + pythonText(data["question"] ?? "") + choicesHeading + choices.joined(separator: "\n") + closing
+        let question =
+            opening + questionHeading + pythonText(data["question"] ?? "") + choicesHeading + choices.joined(separator: "\n") + closing
         let label = label(of: data)
         return [
             "messages": [

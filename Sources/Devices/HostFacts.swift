@@ -26,7 +26,8 @@ public struct HostFacts: Sendable, Hashable {
     }
 
     private static func totalMemory() -> Int64 {
-        guard let text = SmallFile.text(of: "/proc/meminfo"), let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemTotal:") })
+        guard let text = SmallFile.text(of: "/proc/meminfo"),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemTotal:") })
         else { return 0 }
         // proc_meminfo(5): "MemTotal:       24563284 kB".
         let words = line.split(separator: " ")

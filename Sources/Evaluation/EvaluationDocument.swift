@@ -32,7 +32,8 @@ public struct EvaluationDocument: Sendable, Equatable {
         public var itemsPath: String
 
         public init(
-            name: String, dataset: Dataset, samples: Int, grader: Grader, settings: JSONObject, metrics: [(name: String, metric: MetricValue)],
+            name: String, dataset: Dataset, samples: Int, grader: Grader, settings: JSONObject,
+            metrics: [(name: String, metric: MetricValue)],
             itemScores: [Double], itemsPath: String
         ) {
             self.name = name
@@ -107,7 +108,9 @@ extension EvaluationDocument {
     public init(json: JSONValue) throws(FormatError) {
         guard let version = json["version"]?.int else { throw FormatError(description: "it is no evaluation: 'version' is missing") }
         guard version == Self.version else { throw FormatError(description: "its version is \(version); this program reads version 1") }
-        guard let benchmarks = json["benchmarks"]?.array else { throw FormatError(description: "it is no evaluation: 'benchmarks' is missing") }
+        guard let benchmarks = json["benchmarks"]?.array else {
+            throw FormatError(description: "it is no evaluation: 'benchmarks' is missing")
+        }
         model = json["model"]?.string ?? ""
         server = json["server"] ?? .null
         self.benchmarks = []

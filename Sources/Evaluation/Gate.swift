@@ -78,7 +78,8 @@ public struct Gate: Sendable, Equatable {
                 guard let plan = plans.first(where: { $0.name == target.benchmark }) else { continue }
                 guard Self.isMeasured(target.metric, samples: plan.samples) else {
                     let detail = "'\(target.metric)' is not measured with \(plan.samples) samples"
-                    throw RuleError(key: rule.key, description: "\(detail); known are accuracy, no_answer, avg_tokens, truncated, pass@k, majority@k")
+                    throw RuleError(
+                        key: rule.key, description: "\(detail); known are accuracy, no_answer, avg_tokens, truncated, pass@k, majority@k")
                 }
                 guard rule.condition.usesBaseline else { continue }
                 guard let baseline else { throw RuleError(key: rule.key, description: "'baseline' needs 'compare_to'") }
@@ -150,7 +151,8 @@ public struct GateOutcome: Sendable, Equatable {
             "checks": .array(
                 checks.map { check in
                     [
-                        "metric": .string(check.metric), "condition": .string(check.condition), "value": check.value.map { .double($0) } ?? .null,
+                        "metric": .string(check.metric), "condition": .string(check.condition),
+                        "value": check.value.map { .double($0) } ?? .null,
                         "limit": check.limit.map { .double($0) } ?? .null, "passed": .bool(check.passed),
                     ]
                 }),

@@ -21,7 +21,9 @@ public enum Grader: String, Sendable, CaseIterable {
             return Grade(answer: text, isCorrect: AnswerText.isEqual(text, truth))
         case .choice:
             // A label that cannot be read from the expected answer would make every response wrong without a word.
-            guard let label = ChoiceLabel.read(from: truth, like: nil) else { return Grade(answer: text, isCorrect: AnswerText.isEqual(text, truth)) }
+            guard let label = ChoiceLabel.read(from: truth, like: nil) else {
+                return Grade(answer: text, isCorrect: AnswerText.isEqual(text, truth))
+            }
             let answer = ChoiceLabel.read(from: text, like: label)
             return Grade(answer: answer.map { String($0) }, isCorrect: answer == label)
         }

@@ -36,8 +36,9 @@ public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
         func wrong(_ detail: String) -> SyntaxError {
             SyntaxError(description: "'\(text)' is no condition: \(detail); write, for example, '>= 0.9' or '>= baseline + 0.02'")
         }
-        guard let comparison = Comparison.allCases.sorted(by: { $0.rawValue.count > $1.rawValue.count })
-            .first(where: { condition.hasPrefix($0.rawValue) })
+        guard
+            let comparison = Comparison.allCases.sorted(by: { $0.rawValue.count > $1.rawValue.count })
+                .first(where: { condition.hasPrefix($0.rawValue) })
         else { throw wrong("it must start with >=, >, <=, < or ==") }
         self.comparison = comparison
         description = condition

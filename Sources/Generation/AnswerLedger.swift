@@ -93,7 +93,8 @@ public final class AnswerLedger {
 
     private static func json(_ key: AnswerKey, _ completion: Completion) -> JSONValue {
         var members: JSONObject = [
-            "benchmark": .string(key.benchmark), "item": .int(Int64(key.item)), "sample": .int(Int64(key.sample)), "request": .string(key.request),
+            "benchmark": .string(key.benchmark), "item": .int(Int64(key.item)), "sample": .int(Int64(key.sample)),
+            "request": .string(key.request),
             "content": .string(completion.content), "finish_reason": .string(completion.finishReason),
             "started_at_ms": .int(completion.startedAt), "ended_at_ms": .int(completion.endedAt),
         ]

@@ -67,7 +67,8 @@ public struct Completion: Sendable, Equatable {
     public var endedAt: Int64
 
     public init(
-        content: String, reasoning: String? = nil, finishReason: String, promptTokens: Int? = nil, completionTokens: Int? = nil, startedAt: Int64,
+        content: String, reasoning: String? = nil, finishReason: String, promptTokens: Int? = nil, completionTokens: Int? = nil,
+        startedAt: Int64,
         endedAt: Int64
     ) {
         self.content = content

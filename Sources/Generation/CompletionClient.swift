@@ -27,7 +27,8 @@ public final class CompletionClient {
     ///   - connectionsMax: requests at once.
     ///   - log: gets a line for each attempt that failed.
     public init(
-        baseURL: String, apiKey: String? = nil, requestTimeout: Duration, firstDelay: Duration = CompletionClient.firstDelay, connectionsMax: Int,
+        baseURL: String, apiKey: String? = nil, requestTimeout: Duration, firstDelay: Duration = CompletionClient.firstDelay,
+        connectionsMax: Int,
         log: @escaping @LoopActor (String) -> Void
     ) {
         client = HTTPClient(connectionsMax: connectionsMax)
@@ -57,7 +58,8 @@ public final class CompletionClient {
                 url: baseURL + "/chat/completions", method: "POST", headers: headers, body: body, timeout: requestTimeout,
                 responseBytesMax: Self.responseBytesMax))
         guard let completion = Completion(response: answer.body, startedAt: answer.startedAt, endedAt: answer.endedAt) else {
-            throw CompletionError(code: .serverFailed, message: "\(name): the server's answer is no chat completion: \(Self.excerpt(answer.body.text()))")
+            throw CompletionError(
+                code: .serverFailed, message: "\(name): the server's answer is no chat completion: \(Self.excerpt(answer.body.text()))")
         }
         return completion
     }
@@ -117,7 +119,8 @@ public final class CompletionClient {
             let seconds = response.header("Retry-After").flatMap { Int($0) }.map { Duration.seconds(max(0, $0)) }
             throw Setback(message: "the server answered \(response.status): \(text)", retryAfter: seconds)
         default:
-            throw CompletionError(code: .refused, message: "\(name): the server refused the request with status \(response.status): \(text)")
+            throw CompletionError(
+                code: .refused, message: "\(name): the server refused the request with status \(response.status): \(text)")
         }
     }
 

@@ -51,7 +51,9 @@ public final class ServerProcess {
     private init(_ command: ServerCommand, port: Int, logPath: String) throws {
         guard access(command.executable, X_OK) == 0 else {
             throw ServerFailure(
-                message: "there is no program \(command.executable): install \(command.engine.rawValue) beside ANNEAL_PYTHON, or give 'server.url'")
+                message:
+                    "there is no program \(command.executable): install \(command.engine.rawValue) beside ANNEAL_PYTHON, or give 'server.url'"
+            )
         }
         let (log, output) = try ServerLog.open(path: logPath)
         defer { close(output) }
@@ -59,6 +61,7 @@ public final class ServerProcess {
         baseURL = "http://127.0.0.1:\(port)"
         pid = try Self.spawn(command, port: port, output: output)
         pidfd = cposix_pidfd_open(pid)
+        // A watcher that cannot be had is looked for below.
         watcher = pidfd < 0 ? nil : try? DescriptorWatcher(descriptor: pidfd, events: .readable) { [weak self] _ in self?.didEnd() }
         // A pidfd can always be polled (pidfd_open(2)); without one the process could not be told from a later one of its number.
         guard watcher != nil else {

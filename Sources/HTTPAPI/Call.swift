@@ -34,7 +34,8 @@ final class Call {
         let problem = Problem(error)
         let requestID = service.identifiers.next(.request)
         if problem.isUnexpected {
-            service.log.error("request failed", metadata: ["request_id": "\(requestID)", "operation": "\(route.operation)", "error": "\(error)"])
+            service.log.error(
+                "request failed", metadata: ["request_id": "\(requestID)", "operation": "\(route.operation)", "error": "\(error)"])
         }
         answer(problem.answer(instance: request.path, requestID: requestID))
     }
@@ -70,7 +71,11 @@ final class Call {
             guard route.query.contains(name) else {
                 throw ServiceError(
                     .badRequest, "unknown query parameter '\(name)'",
-                    errors: [.init(pointer: "/query/\(name)", detail: "known are: \(route.query.isEmpty ? "none" : route.query.joined(separator: ", "))")])
+                    errors: [
+                        .init(
+                            pointer: "/query/\(name)",
+                            detail: "known are: \(route.query.isEmpty ? "none" : route.query.joined(separator: ", "))")
+                    ])
             }
             if !seen.insert(name).inserted, !Self.lists.contains(name) { throw Self.invalid(name, "stands more than once") }
         }

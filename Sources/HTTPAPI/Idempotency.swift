@@ -32,7 +32,8 @@ enum Idempotency {
         func keep(_ answer: Answer, in writer: WriteTransaction) throws {
             try writer.insert(
                 idempotency: IdempotencyRecord(
-                    key: key, route: route, bodyHash: bodyHash, status: answer.status.code, headers: Idempotency.document(answer.headers), body: answer.body,
+                    key: key, route: route, bodyHash: bodyHash, status: answer.status.code, headers: Idempotency.document(answer.headers),
+                    body: answer.body,
                     createdAt: Store.systemTime()))
         }
 
@@ -55,8 +56,10 @@ enum Idempotency {
     static func reserve(_ call: Call, body: [UInt8]) async throws -> Reservation? {
         // Some clients send the name with the X- prefix on every write.
         guard let key = call.request.headers["idempotency-key"] ?? call.request.headers["x-idempotency-key"] else { return nil }
-        guard !key.isEmpty, key.utf8.count <= ServiceLimits.idempotencyKeyLengthMax, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw ServiceError(.badRequest, "the Idempotency-Key must be 1 to \(ServiceLimits.idempotencyKeyLengthMax) visible ASCII characters")
+        guard !key.isEmpty, key.utf8.count <= ServiceLimits.idempotencyKeyLengthMax, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
+            throw ServiceError(
+                .badRequest, "the Idempotency-Key must be 1 to \(ServiceLimits.idempotencyKeyLengthMax) visible ASCII characters")
         }
         let route = "\(call.request.method.rawValue) \(call.request.target)"
         let hash = SHA256.hash(data: body).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()

@@ -70,7 +70,9 @@ final class LogSession {
         for index in positions.indices {
             while !pace.isStopped {
                 let (path, offset) = (positions[index].path, positions[index].offset)
-                let piece = try await call.service.reading.run { try FileStreaming.read(path: path, at: offset, upTo: offset + Self.pieceBytes) }
+                let piece = try await call.service.reading.run {
+                    try FileStreaming.read(path: path, at: offset, upTo: offset + Self.pieceBytes)
+                }
                 if piece.isEmpty { break }
                 positions[index].offset += Int64(piece.count)
                 writer.write(asEvents ? event(piece, stream: positions[index].stream, at: offset) : piece)

@@ -8,7 +8,9 @@ public enum RouteTable {
         Route(.get, "/openapi.yaml", "getContract", access: .open, task: ContractRoutes.contract),
         Route(.get, "/metrics", "getPrometheusMetrics", task: ContractRoutes.prometheus),
 
-        Route(.post, "/v1/experiments", "submitExperiment", access: .write, query: ["dry_run", "set", "base_directory"], task: ExperimentRoutes.submit),
+        Route(
+            .post, "/v1/experiments", "submitExperiment", access: .write, query: ["dry_run", "set", "base_directory"],
+            task: ExperimentRoutes.submit),
         Route(.get, "/v1/experiments", "listExperiments", query: page + ["state", "project", "name"], task: ExperimentRoutes.list),
         Route(.get, "/v1/experiments/{experiment_id}", "getExperiment", query: ["wait"], task: ExperimentRoutes.get),
         Route(.post, "/v1/experiments/{experiment_id}/cancel", "cancelExperiment", access: .write, task: ExperimentRoutes.cancel),
@@ -22,7 +24,8 @@ public enum RouteTable {
         Route(.post, "/v1/jobs/{job_id}/pause", "pauseJob", access: .write, task: JobRoutes.pause),
         Route(.post, "/v1/jobs/{job_id}/resume", "resumeJob", access: .write, task: JobRoutes.resume),
         Route(.get, "/v1/jobs/{job_id}/explain", "explainJob", task: JobRoutes.explain),
-        Route(.get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
+        Route(
+            .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: ["key", "points", "attempt"], task: JobRoutes.metrics),
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "after"], direct: StreamRoutes.get),

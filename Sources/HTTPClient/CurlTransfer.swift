@@ -173,7 +173,8 @@ final class CurlTransfer {
             return false
         }
         guard response.body.count + bytes.count <= responseBytesMax else {
-            failure = HTTPClientError(.tooLarge, "\(url): the response has more than \(responseBytesMax) bytes", curlCode: CURLE_WRITE_ERROR)
+            failure = HTTPClientError(
+                .tooLarge, "\(url): the response has more than \(responseBytesMax) bytes", curlCode: CURLE_WRITE_ERROR)
             return false
         }
         response.body.append(contentsOf: bytes)

@@ -8,7 +8,7 @@ import EventLoop
 @LoopActor
 final class HTTPConnection {
     /// How the connection ends when all that is unsent has been sent.
-    private enum Closing { case no, atOnce, lingering }
+    enum Closing { case no, atOnce, lingering }
 
     let server: HTTPServer
     let remote: HTTPRequest.Remote
@@ -24,13 +24,13 @@ final class HTTPConnection {
     private var armedUntil: UInt64?
 
     /// What has come and cannot be looked at yet.
-    private var pending: [UInt8] = []
+    var pending: [UInt8] = []
     /// Bytes of the read being consumed that have not been parsed.
-    private var unparsedCount = 0
-    private var isConsuming = false
+    var unparsedCount = 0
+    var isConsuming = false
     private var isReading = false
     private var hasReadEnd = false
-    private var closing = Closing.no
+    var closing = Closing.no
 
     /// What is to be sent next; what libuv is sending; and an empty buffer in reserve.
     var output = OutputBuffer()
@@ -38,10 +38,10 @@ final class HTTPConnection {
     private var spare: OutputBuffer?
     private var queueSizeSeen = 0
     /// Whether the writer has been left with bytes that wait, and so is to be told when they are gone.
-    private var owesDrain = false
+    var owesDrain = false
 
     var exchange: HTTPExchange?
-    private var writer: HTTPBodyWriter?
+    var writer: HTTPBodyWriter?
 
     /// Takes over an accepted stream.
     init(server: HTTPServer, stream: UnsafeMutablePointer<uv_stream_t>, remote: HTTPRequest.Remote) {
@@ -57,7 +57,7 @@ final class HTTPConnection {
         UVHandle.attach(self, to: timer)
     }
 
-    private var now: UInt64 { loop.pointee.time }
+    var now: UInt64 { loop.pointee.time }
 
     /// Bytes of answers that the peer has not taken.
     var unsentCount: Int { output.count + (inFlight?.count ?? 0) }
@@ -132,8 +132,7 @@ final class HTTPConnection {
         case .head(let accepted): dispatch(accepted)
         case .end:
             deliverBody()
-            guard stream != nil, closing == .no, state.reading == .flowingBody || state.reading == .pausedBody || state.reading == .discardedBody
-            else { return }
+            guard stream != nil, closing == .no, state.isInBody else { return }
             state.messageEnded(now: now)
             exchange?.finishBody(nil)
         case .refused(let refusal):
@@ -207,7 +206,7 @@ final class HTTPConnection {
         rearm()
     }
 
-    private func updateReading() {
+    func updateReading() {
         guard let stream else { return }
         let wantsBytes: Bool
         switch state.reading {
@@ -225,120 +224,9 @@ final class HTTPConnection {
     /// Begins to serve the accepted connection.
     func start() { settle() }
 
-    // MARK: The handler's side
-
-    func wantBody() {
-        if state.bodyWanted(now: now) { output.append("HTTP/1.1 100 Continue\r\n\r\n") }
-        advance()
-    }
-
-    func pauseBody() {
-        state.bodyPaused()
-        if !isConsuming { updateReading() }
-    }
-
-    func resumeBody() {
-        state.bodyResumed(now: now)
-        advance()
-    }
-
-    /// The body cannot come whole: tells its consumer, and then the client.
-    func failBody(_ error: HTTPBodyError) {
-        guard let exchange else { return close() }
-        state.bodyFailed()
-        exchange.finishBody(error)
-        guard stream != nil, self.exchange === exchange else { return }
-        guard state.answer == .pending, let refusal = error.refusal else { return close() }
-        exchange.detach()
-        self.exchange = nil
-        refuse(refusal)
-    }
-
-    /// Answers with a problem of the server's own and ends the connection.
-    func refuse(_ refusal: HTTPRefusal) {
-        state.refused()
-        var refusal = refusal
-        var headers: HTTPHeaders = ["Content-Type": "application/problem+json"]
-        // RFC 9110 §15.5.6: where the resource is known, a 405 with its methods says more than a 501.
-        if let methods = refusal.target.flatMap({ server.handler.allowedMethods(at: $0) }) {
-            refusal = HTTPRefusal(.methodNotAllowed, "method_not_allowed", "This resource has no such method.")
-            headers["Allow"] = methods.joined(separator: ", ")
-        }
-        let body = refusal.problem
-        HTTPResponseHead.append(status: refusal.status, headers: headers, framing: .length(body.count), to: output)
-        HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: false, minorVersion: 1, to: output)
-        if !parser.head.isHeadMethod { output.append(body) }
-        closing = .lingering
-        advance()
-    }
-
-    func respond(_ exchange: HTTPExchange, _ status: HTTPStatus, headers: HTTPHeaders, body: [UInt8]) {
-        let keepsAlive = state.answerBegan(isStreamed: false, wantsClose: HTTPResponseHead.wantsClose(headers))
-        let isHead = exchange.request.head.isHeadMethod
-        HTTPResponseHead.append(status: status, headers: headers, framing: .length(body.count), keepsContentLength: isHead, to: output)
-        HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: keepsAlive, minorVersion: exchange.request.minorVersion, to: output)
-        if !isHead, status.allowsBody { output.append(body) }
-        endAnswer()
-    }
-
-    func respond(_ exchange: HTTPExchange, _ response: HTTPPreparedResponse) {
-        let keepsAlive = state.answerBegan(isStreamed: false, wantsClose: response.wantsClose)
-        output.append(response.head)
-        HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: keepsAlive, minorVersion: exchange.request.minorVersion, to: output)
-        if !exchange.request.head.isHeadMethod, response.status.allowsBody { output.append(response.body) }
-        endAnswer()
-    }
-
-    func startStreaming(_ exchange: HTTPExchange, _ status: HTTPStatus, headers: HTTPHeaders) -> HTTPBodyWriter {
-        let framing: HTTPResponseHead.Framing
-        if let length = HTTPResponseHead.contentLength(headers) {
-            framing = .length(length)
-        } else {
-            framing = exchange.request.minorVersion == 0 ? .close : .chunked
-        }
-        let isSuppressed = exchange.request.head.isHeadMethod || !status.allowsBody
-        let wantsClose = HTTPResponseHead.wantsClose(headers) || (framing == .close && !isSuppressed)
-        let keepsAlive = state.answerBegan(isStreamed: true, wantsClose: wantsClose)
-        HTTPResponseHead.append(status: status, headers: headers, framing: framing, to: output)
-        HTTPResponseHead.appendEnd(date: server.date.bytes(), keepsAlive: keepsAlive, minorVersion: exchange.request.minorVersion, to: output)
-        let writer = HTTPBodyWriter(exchange: exchange, framing: framing, isSuppressed: isSuppressed)
-        self.writer = writer
-        advance()
-        owesDrain = unsentCount > 0
-        return writer
-    }
-
-    /// A piece of a streamed answer has been added to the output.
-    func streamed() {
-        // Within a handler that is just being called, the flush comes at its end, unless too much gathers before.
-        if !isConsuming || unsentCount > server.limits.writeBufferBytesMax { flush() }
-        if unsentCount > server.limits.writeBufferBytesMax { return close() }
-        owesDrain = unsentCount > 0
-        if !isConsuming { rearm() }
-    }
-
-    private func tellDrained() {
-        guard owesDrain, unsentCount == 0 else { return }
-        owesDrain = false
-        writer?.onDrain?()
-    }
-
-    /// The answer has ended: the exchange is over.
-    func endAnswer() {
-        writer = nil
-        owesDrain = false
-        exchange?.detach()
-        exchange = nil
-        switch state.answerEnded(hasPendingBytes: unparsedCount > 0 || !pending.isEmpty, now: now) {
-        case .next: break
-        case .close(let lingering): closing = lingering ? .lingering : .atOnce
-        }
-        advance()
-    }
-
     // MARK: Writing
 
-    private func flush() {
+    func flush() {
         guard let stream, inFlight == nil, !output.isEmpty else { return }
         let sent = HTTPStreamCallbacks.tryWrite(output, to: stream)
         if sent == output.count {
@@ -375,7 +263,7 @@ final class HTTPConnection {
 
     // MARK: Time
 
-    private func rearm() {
+    func rearm() {
         guard stream != nil, let deadline = state.deadline else { return }
         if let armedUntil, armedUntil <= deadline { return }
         armedUntil = deadline

@@ -103,6 +103,14 @@ struct HTTPConnectionState {
         }
     }
 
+    /// Whether bytes that are parsed belong to a body.
+    var isInBody: Bool {
+        switch reading {
+        case .flowingBody, .pausedBody, .discardedBody: true
+        case .idle, .head, .undecidedBody, .complete, .lingering: false
+        }
+    }
+
     /// Bytes of a request are about to be parsed.
     mutating func bytesArrive(now: UInt64) {
         if reading == .idle { enter(.head, now) }

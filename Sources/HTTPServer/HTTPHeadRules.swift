@@ -42,7 +42,8 @@ struct HTTPHeadRules {
                 codings += 1
                 guard codings == 1, bytes.matches(field.value, lowercase: "chunked") else {
                     // RFC 9112 §6.1: a coding that the server does not know is answered 501.
-                    throw HTTPRefusal(.notImplemented, "unknown_transfer_coding", "The only transfer coding understood is a single 'chunked'.")
+                    throw HTTPRefusal(
+                        .notImplemented, "unknown_transfer_coding", "The only transfer coding understood is a single 'chunked'.")
                 }
             case 6 where bytes.matches(field.name, lowercase: "expect"):
                 guard bytes.matches(field.value, lowercase: "100-continue") else {

@@ -5,7 +5,7 @@ public struct HTTPLimits: Sendable {
     /// Bytes of a request target; a longer one is answered 414.
     public var targetBytesMax = 32 << 10
     /// Bytes of a request line and all header fields, up to and with the empty line; more is answered 431.
-    public var headBytesMax = 32 << 10
+    public var headBytesMax = 64 << 10
     /// Header fields of a request; more are answered 431.
     public var headerCountMax = 100
 

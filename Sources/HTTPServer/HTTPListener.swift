@@ -21,9 +21,10 @@ final class HTTPListener {
         let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
         uv_tcp_init(LoopExecutor.shared.loop, tcp)
         handle = UnsafeMutableRawPointer(tcp).assumingMemoryBound(to: uv_stream_t.self)
-        try check(withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { uv_tcp_bind(tcp, $0, 0) }
-        }, "uv_tcp_bind")
+        try check(
+            withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { uv_tcp_bind(tcp, $0, 0) }
+            }, "uv_tcp_bind")
         try listen()
         self.port = SocketAddress.local(of: tcp)?.port
     }

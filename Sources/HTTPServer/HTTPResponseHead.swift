@@ -12,7 +12,9 @@ enum HTTPResponseHead {
     ///
     /// Fields that describe the framing and the connection are the server's own: the handler's are left out, except for a
     /// `Content-Length` where no body is sent that it could contradict.
-    static func append(status: HTTPStatus, headers: HTTPHeaders, framing: Framing, keepsContentLength: Bool = false, to output: OutputBuffer) {
+    static func append(
+        status: HTTPStatus, headers: HTTPHeaders, framing: Framing, keepsContentLength: Bool = false, to output: OutputBuffer
+    ) {
         if status.code == 200 {
             output.append("HTTP/1.1 200 OK\r\n")
         } else {

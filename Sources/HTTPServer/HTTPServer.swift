@@ -67,7 +67,8 @@ public final class HTTPServer {
         connections.append(connection)
         if connections.count > limits.connectionsMax {
             connection.refuse(
-                HTTPRefusal(.serviceUnavailable, "too_many_connections", "The server has \(limits.connectionsMax) open connections already."))
+                HTTPRefusal(
+                    .serviceUnavailable, "too_many_connections", "The server has \(limits.connectionsMax) open connections already."))
             // Without lingering: what has no place must not stay.
             connection.close()
         } else {

@@ -20,7 +20,8 @@ extension JSONValue: Encodable {
     /// Encodes through `JSONValue(encoding:)`; other encoders have no form for every JSON value and are refused.
     public func encode(to encoder: any Encoder) throws {
         guard let encoder = encoder as? BridgeEncoder else {
-            let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: "JSONValue is encoded by JSONValue(encoding:)")
+            let context = EncodingError.Context(
+                codingPath: encoder.codingPath, debugDescription: "JSONValue is encoded by JSONValue(encoding:)")
             throw EncodingError.invalidValue(self, context)
         }
         encoder.node.content = .value(self)

@@ -21,7 +21,8 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
     /// The text form; RFC 6901 section 3 escapes `~` and `/`.
     public var description: String {
         tokens.map { token in
-            "/" + token.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
+            "/"
+                + token.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
                 .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
         }.joined()
     }

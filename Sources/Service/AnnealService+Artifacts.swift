@@ -10,14 +10,18 @@ extension AnnealService {
     // MARK: Datasets
 
     public func datasets(name: String?, page: PageRequest) async throws -> APITypes.Page<DatasetView> {
-        APITypes.Page(try await store.read { try $0.datasets(name: name, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
+        APITypes.Page(
+            try await store.read { try $0.datasets(name: name, limit: page.limit, after: page.after) }, id: \.id,
+            render: ArtifactRendering.view)
     }
 
     /// - Parameter reference: an id, a name (its newest version) or `name@version`.
     public func dataset(_ reference: String) async throws -> DatasetView { ArtifactRendering.view(of: try await datasetRecord(reference)) }
 
     public func datasetRecord(_ reference: String) async throws -> DatasetRecord {
-        guard let record = try await store.read({ try $0.dataset(reference: reference) }) else { throw ServiceError.missing("dataset", reference) }
+        guard let record = try await store.read({ try $0.dataset(reference: reference) }) else {
+            throw ServiceError.missing("dataset", reference)
+        }
         return record
     }
 
@@ -79,7 +83,8 @@ extension AnnealService {
         let record = try await existing(id)
         guard !record.pinned else { throw ServiceError(.conflict, "the checkpoint '\(id)' is pinned; unpin it first") }
         if let job = jobs[record.jobID], job.attempt != nil {
-            throw ServiceError(.conflict, "the checkpoint '\(id)' belongs to job \(record.jobID), which runs; its trainer keeps its own retention")
+            throw ServiceError(
+                .conflict, "the checkpoint '\(id)' belongs to job \(record.jobID), which runs; its trainer keeps its own retention")
         }
         let moment = now
         try await store.write { _ = try $0.deleteCheckpoint(id, at: moment) }
@@ -95,7 +100,9 @@ extension AnnealService {
     // MARK: Evaluations
 
     public func evaluations(job: String?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
-        APITypes.Page(try await store.read { try $0.evaluations(job: job, experiment: experiment, limit: page.limit, after: page.after) }, id: \.id, render: ArtifactRendering.view)
+        APITypes.Page(
+            try await store.read { try $0.evaluations(job: job, experiment: experiment, limit: page.limit, after: page.after) }, id: \.id,
+            render: ArtifactRendering.view)
     }
 
     public func evaluation(_ id: String) async throws -> EvaluationView { ArtifactRendering.view(of: try await evaluationRecord(id)) }
@@ -122,14 +129,16 @@ enum ArtifactRendering {
     static func view(of record: CheckpointRecord, isBest: Bool) -> CheckpointView {
         return CheckpointView(
             id: record.id, jobID: record.jobID, attemptID: record.attemptID, step: record.step, path: record.path, bytes: record.bytes,
-            metrics: (record.metrics.object ?? [:]).compactMapValues { $0.double.map { MetricValue($0) } }, pinned: record.pinned, best: isBest, createdAt: record.createdAt.description,
+            metrics: (record.metrics.object ?? [:]).compactMapValues { $0.double.map { MetricValue($0) } }, pinned: record.pinned,
+            best: isBest, createdAt: record.createdAt.description,
             deletedAt: record.deletedAt?.description)
     }
 
     static func view(of record: EvaluationRecord) -> EvaluationView {
         let benchmarks = (record.document["benchmarks"]?.array ?? []).map(benchmark)
         return EvaluationView(
-            id: record.id, jobID: record.jobID, model: record.model, modelID: record.modelArtifactID, createdAt: record.createdAt.description,
+            id: record.id, jobID: record.jobID, model: record.model, modelID: record.modelArtifactID,
+            createdAt: record.createdAt.description,
             benchmarks: benchmarks, compare: compare(record), gate: gate(record.gate))
     }
 

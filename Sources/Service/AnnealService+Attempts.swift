@@ -32,12 +32,17 @@ extension AnnealService {
     func follow(_ attempt: RunningAttempt, job: ActiveJob, kind: JobKind) {
         let path = attempt.directory + "/metrics.jsonl"
         let cursor = attempt.metricCursor
-        attempt.metrics = MetricFollower(path: path, inode: cursor?.inode ?? 0, offset: cursor?.offset ?? 0) { [weak self] batch, acknowledge in
+        attempt.metrics = MetricFollower(path: path, inode: cursor?.inode ?? 0, offset: cursor?.offset ?? 0) {
+            [weak self] batch, acknowledge in
             guard let self else { return }
-            for point in batch.points { attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value) }
+            for point in batch.points {
+                attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value)
+            }
             background("storing metrics of \(attempt.id)") { [self] in
                 defer { acknowledge() }
-                let points = batch.points.map { MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value) }
+                let points = batch.points.map {
+                    MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value)
+                }
                 let cursor = MetricCursor(path: RunningAttempt.metricFile, inode: batch.inode, offset: batch.offset)
                 let moment = now
                 try await store.write { try $0.appendMetrics(attempt: attempt.id, points: points, cursor: cursor, at: moment) }
@@ -65,7 +70,9 @@ extension AnnealService {
             outputs = try await register(report, job: record, attempt: attempt, succeeded: outcome.disposition == .succeed)
         } catch let error as ServiceError {
             if outcome.disposition == .succeed {
-                outcome = AttemptOutcome(attemptState: .failed, disposition: .fail, reason: error.code == .diskFull ? .diskFull : .badData, message: error.detail)
+                outcome = AttemptOutcome(
+                    attemptState: .failed, disposition: .fail, reason: error.code == .diskFull ? .diskFull : .badData, message: error.detail
+                )
             }
         }
         try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: report.summary)
@@ -80,7 +87,8 @@ extension AnnealService {
 
     /// Writes the verdict down, gives the resources back, and moves the job on.
     func close(
-        _ job: ActiveJob, _ attempt: RunningAttempt, _ outcome: AttemptOutcome, exit: ExitRecord?, outputs: RegisteredOutputs = RegisteredOutputs(),
+        _ job: ActiveJob, _ attempt: RunningAttempt, _ outcome: AttemptOutcome, exit: ExitRecord?,
+        outputs: RegisteredOutputs = RegisteredOutputs(),
         summary: JSONValue? = nil
     ) async throws {
         let moment = now
@@ -90,21 +98,25 @@ extension AnnealService {
             if outcome.disposition == .succeed { try writer.setOutputs(job: job.id, outputs: outputs.document, summary: summary) }
             let end = AttemptEnd(exitCode: exit?.exitCode.map(Int.init), signal: exit?.signal.map(Int.init), resourceUsage: exit?.usage)
             try writer.transition(
-                attempt: attempt.id, from: [.starting, .running, .stopping], to: outcome.attemptState, cause: outcome.reason, message: outcome.message,
+                attempt: attempt.id, from: [.starting, .running, .stopping], to: outcome.attemptState, cause: outcome.reason,
+                message: outcome.message,
                 end: end, at: moment)
             if case .retry(let delay, let failures) = outcome.disposition {
                 try writer.setFailures(job: job.id, failures)
                 try writer.setNotBefore(job: job.id, moment + delay)
             }
             try writer.transition(
-                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message, at: moment)
+                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message,
+                at: moment)
         }
         attemptsByToken[attempt.tokenHash] = nil
         job.attempt = nil
         job.stopRequest = nil
         job.isDispatched = false
         scheduler.release(job.id)
-        log.info("attempt ended", metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
+        log.info(
+            "attempt ended",
+            metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
         switch next {
         case .ended(let state): finished(job.id, as: state)
         case .again(let delay): enqueue(job, notBefore: moment + delay)
@@ -123,8 +135,12 @@ extension AnnealService {
     private func readReport(_ attempt: RunningAttempt) async -> (WorkerReport, String?) {
         let path = attempt.directory + "/outputs.json"
         do {
-            guard let bytes = try await files.run({ try Folders.tail(of: path, limit: ServiceLimits.reportBytesMax + 1) }) else { return (.none, nil) }
-            guard bytes.count <= ServiceLimits.reportBytesMax else { return (.none, "outputs.json is larger than \(ServiceLimits.reportBytesMax) bytes") }
+            guard let bytes = try await files.run({ try Folders.tail(of: path, limit: ServiceLimits.reportBytesMax + 1) }) else {
+                return (.none, nil)
+            }
+            guard bytes.count <= ServiceLimits.reportBytesMax else {
+                return (.none, "outputs.json is larger than \(ServiceLimits.reportBytesMax) bytes")
+            }
             return (try WorkerReport.parse(bytes), nil)
         } catch {
             return (.none, (error as? ServiceError)?.detail ?? "\(error)")
@@ -139,14 +155,15 @@ private enum NextState {
     case paused
 
     init(_ outcome: AttemptOutcome) {
-        self = switch outcome.disposition {
-        case .succeed: .ended(.succeeded)
-        case .fail: .ended(.failed)
-        case .cancel: .ended(.cancelled)
-        case .lose: .ended(.lost)
-        case .pause: .paused
-        case .retry(let delay, _): .again(delay)
-        }
+        self =
+            switch outcome.disposition {
+            case .succeed: .ended(.succeeded)
+            case .fail: .ended(.failed)
+            case .cancel: .ended(.cancelled)
+            case .lose: .ended(.lost)
+            case .pause: .paused
+            case .retry(let delay, _): .again(delay)
+            }
     }
 
     var state: JobState {

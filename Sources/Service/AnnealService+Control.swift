@@ -31,7 +31,8 @@ extension AnnealService {
         let ended = try await store.write { writer in
             try ids.filter { id in
                 try writer.transition(
-                    job: id, from: [.waiting, .queued, .paused], to: .cancelled, reason: .userRequest, message: "cancelled by request", at: moment) != nil
+                    job: id, from: [.waiting, .queued, .paused], to: .cancelled, reason: .userRequest, message: "cancelled by request",
+                    at: moment) != nil
             }
         }
         for id in ids where !ended.contains(id) { try await stop(id, .cancelled) }
@@ -87,7 +88,8 @@ extension AnnealService {
     public func retry(jobID: String) async throws {
         guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
         guard JobState.retryable.contains(record.state) else {
-            throw ServiceError(.conflict, "only a failed, cancelled, skipped or lost job can be retried; '\(record.name)' is \(record.state.rawValue)")
+            throw ServiceError(
+                .conflict, "only a failed, cancelled, skipped or lost job can be retried; '\(record.name)' is \(record.state.rawValue)")
         }
         try await reopen(experimentID: record.experimentID) { $0.id == jobID }
     }
@@ -97,7 +99,8 @@ extension AnnealService {
         let experiment = try await store.read { try $0.experiment(experimentID) }
         guard let experiment else { throw ServiceError.missing("experiment", experimentID) }
         guard experiment.state.isTerminal, experiment.state != .succeeded else {
-            throw ServiceError(.conflict, "only a failed or cancelled experiment can be retried; '\(experiment.name)' is \(experiment.state.rawValue)")
+            throw ServiceError(
+                .conflict, "only a failed or cancelled experiment can be retried; '\(experiment.name)' is \(experiment.state.rawValue)")
         }
         try await reopen(experimentID: experimentID) { JobState.retryable.contains($0.state) && $0.reason != .conditionFalse }
     }

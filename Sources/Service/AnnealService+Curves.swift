@@ -33,7 +33,8 @@ extension AnnealService {
         return CurveView(
             jobID: id, key: key,
             points: found.map { point in
-                APITypes.CurvePoint(step: point.step, time: Double(point.at.milliseconds) / 1000, value: MetricValue(point.value), attempt: point.attempt)
+                APITypes.CurvePoint(
+                    step: point.step, time: Double(point.at.milliseconds) / 1000, value: MetricValue(point.value), attempt: point.attempt)
             })
     }
 }

@@ -24,7 +24,8 @@ extension AnnealService {
 
     private func start(_ job: ActiveJob, gpus: [String]) async throws {
         let facts = try await store.read { reader -> (JobRecord, JobRecord?, String)? in
-            guard let record = try reader.job(job.id), record.state == .queued, let experiment = try reader.experimentName(record.experimentID)
+            guard let record = try reader.job(job.id), record.state == .queued,
+                let experiment = try reader.experimentName(record.experimentID)
             else { return nil }
             let twin = record.cacheEnabled ? try record.cacheKey.flatMap { try reader.succeededJob(cacheKey: $0) } : nil
             return (record, twin, experiment)
@@ -51,7 +52,8 @@ extension AnnealService {
             if let request = job.stopRequest { try await handle.stop(reason: request.rawValue) }
         } catch {
             let message = "the supervisor could not be started: \(error)"
-            try await close(job, attempt, AttemptOutcome(attemptState: .failed, disposition: .fail, reason: .startFailed, message: message), exit: nil)
+            try await close(
+                job, attempt, AttemptOutcome(attemptState: .failed, disposition: .fail, reason: .startFailed, message: message), exit: nil)
         }
     }
 
@@ -90,7 +92,8 @@ extension AnnealService {
             else { return nil }
             try writer.insert(
                 attempt: AttemptRecord(
-                    id: id, jobID: record.id, number: number, gpus: gpus, cpus: record.resources.cpus, memoryBytes: record.resources.memoryBytes,
+                    id: id, jobID: record.id, number: number, gpus: gpus, cpus: record.resources.cpus,
+                    memoryBytes: record.resources.memoryBytes,
                     directory: directory, tokenHash: tokenHash, resumedFromStep: resumed, createdAt: moment))
             return number
         }

@@ -13,7 +13,8 @@ extension AnnealService {
             name: "database", ok: database == "ok", detail: database == "ok" ? "\(configuration.databasePath) is sound" : database,
             advice: database == "ok" ? nil : "stop the daemon and restore the newest file of \(configuration.dataDirectory)/backups")
         let gpus = DoctorCheck(
-            name: "gpus", ok: true, detail: "\(capacity.gpus.count) from \(devices.source)" + (devices.message.isEmpty ? "" : ": \(devices.message)"))
+            name: "gpus", ok: true,
+            detail: "\(capacity.gpus.count) from \(devices.source)" + (devices.message.isEmpty ? "" : ": \(devices.message)"))
         return DoctorView(checks: [check] + machine + [gpus])
     }
 
@@ -42,7 +43,9 @@ extension AnnealService {
 
     private nonisolated static func disk(_ path: String) -> DoctorCheck {
         var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return DoctorCheck(name: "disk", ok: false, detail: "\(path): \(String(cString: strerror(errno)))") }
+        guard statvfs(path, &status) == 0 else {
+            return DoctorCheck(name: "disk", ok: false, detail: "\(path): \(String(cString: strerror(errno)))")
+        }
         let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
         let total = UInt64(status.f_blocks) * UInt64(status.f_frsize)
         let ok = free > 5 << 30

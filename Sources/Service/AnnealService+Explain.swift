@@ -63,7 +63,8 @@ extension AnnealService {
         if let usage = attempt.resourceUsage { data["usage"] = usage }
         let outcome = attempt.message.flatMap { $0.isEmpty ? nil : $0 } ?? attempt.state.rawValue
         return EvidenceView(
-            kind: "attempt", message: "attempt \(attempt.number): \(attempt.cause?.rawValue ?? attempt.state.rawValue): \(outcome)", attemptID: attempt.id,
+            kind: "attempt", message: "attempt \(attempt.number): \(attempt.cause?.rawValue ?? attempt.state.rawValue): \(outcome)",
+            attemptID: attempt.id,
             data: .object(data))
     }
 }

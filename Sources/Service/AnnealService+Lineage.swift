@@ -48,23 +48,29 @@ private struct LineageGraph {
         }
         if let checkpoint = try reader.checkpoint(id) {
             return LineageNode(
-                id: id, type: "checkpoint", name: checkpoint.step.map { "step \($0)" } ?? checkpoint.kind.rawValue, path: checkpoint.path, sha256: checkpoint.sha256,
+                id: id, type: "checkpoint", name: checkpoint.step.map { "step \($0)" } ?? checkpoint.kind.rawValue, path: checkpoint.path,
+                sha256: checkpoint.sha256,
                 detail: checkpoint.metrics, createdAt: checkpoint.createdAt.description)
         }
         if let evaluation = try reader.evaluation(id) {
             return LineageNode(
-                id: id, type: "evaluation", name: evaluation.model, path: evaluation.path, detail: ["benchmarks": evaluation.document["benchmarks"] ?? []],
+                id: id, type: "evaluation", name: evaluation.model, path: evaluation.path,
+                detail: ["benchmarks": evaluation.document["benchmarks"] ?? []],
                 createdAt: evaluation.createdAt.description)
         }
         if let job = try reader.job(id) {
             return LineageNode(
                 id: id, type: "job", name: job.name, state: job.state.rawValue,
-                detail: ["kind": .string(job.kind.rawValue), "engine": job.engine.map(JSONValue.string) ?? .null, "spec": job.spec, "version": .string(version)],
+                detail: [
+                    "kind": .string(job.kind.rawValue), "engine": job.engine.map(JSONValue.string) ?? .null, "spec": job.spec,
+                    "version": .string(version),
+                ],
                 createdAt: job.createdAt.description)
         }
         if let experiment = try reader.experiment(id) {
             return LineageNode(
-                id: id, type: "experiment", name: experiment.name, state: experiment.state.rawValue, createdAt: experiment.createdAt.description)
+                id: id, type: "experiment", name: experiment.name, state: experiment.state.rawValue,
+                createdAt: experiment.createdAt.description)
         }
         return nil
     }
@@ -76,7 +82,9 @@ private struct LineageGraph {
             for (source, role) in try sources(of: id) {
                 let isNew = !known.contains(source)
                 if source.hasPrefix("/") {
-                    if known.insert(source).inserted { nodes.append(LineageNode(id: source, type: "file", name: source, path: source, sha256: role.sha256)) }
+                    if known.insert(source).inserted {
+                        nodes.append(LineageNode(id: source, type: "file", name: source, path: source, sha256: role.sha256))
+                    }
                 } else if try add(source) == nil {
                     continue
                 }
@@ -98,7 +106,9 @@ private struct LineageGraph {
 
     /// Adds the jobs that consumed the subject and what they made, or what a job made.
     mutating func addConsumers(of id: String) throws {
-        for use in try reader.consumers(of: id) where try add(use.jobID) != nil { edges.append(LineageEdge(from: id, to: use.jobID, role: use.pointer)) }
+        for use in try reader.consumers(of: id) where try add(use.jobID) != nil {
+            edges.append(LineageEdge(from: id, to: use.jobID, role: use.pointer))
+        }
         guard let job = try reader.job(id) else { return }
         for (name, output) in job.outputs?.object ?? [:] {
             guard let made = output["id"]?.string, try add(made) != nil else { continue }

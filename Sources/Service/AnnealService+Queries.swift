@@ -8,14 +8,18 @@ import Store
 extension AnnealService {
     // MARK: Experiments
 
-    public func experiments(state: ExperimentState?, project: String?, name: String?, page: PageRequest) async throws -> APITypes.Page<ExperimentView> {
+    public func experiments(state: ExperimentState?, project: String?, name: String?, page: PageRequest) async throws
+        -> APITypes.Page<ExperimentView>
+    {
         let filter = ExperimentFilter(project: project, name: name, states: state.map { [$0] })
         let found = try await store.read { reader in
             let page = try reader.experiments(filter, limit: page.limit, after: page.after)
             return (page, try page.items.map { try reader.jobSummaries(experiment: $0.id) })
         }
         let jobs = Dictionary(zip(found.0.items.map(\.id), found.1), uniquingKeysWith: { first, _ in first })
-        return APITypes.Page(found.0, id: \.id) { ExperimentRendering.view(of: $0, jobs: jobs[$0.id] ?? [], withSpec: false, progress: progress) }
+        return APITypes.Page(found.0, id: \.id) {
+            ExperimentRendering.view(of: $0, jobs: jobs[$0.id] ?? [], withSpec: false, progress: progress)
+        }
     }
 
     public func experiment(_ id: String) async throws -> ExperimentView {
@@ -45,7 +49,8 @@ extension AnnealService {
 
     private func view(of facts: JobFacts) -> JobView {
         JobRendering.view(
-            of: facts.record, experiment: facts.experiment, needs: facts.needs, attempts: facts.attempts, progress: progress(facts.record.id))
+            of: facts.record, experiment: facts.experiment, needs: facts.needs, attempts: facts.attempts,
+            progress: progress(facts.record.id))
     }
 
     func progress(_ jobID: String) -> ProgressView? { jobs[jobID]?.attempt?.progress.view }
@@ -118,8 +123,10 @@ extension AnnealService {
             data: readings.map { device in
                 let holder = holders[device.uuid]
                 return GPUView(
-                    index: device.index, uuid: device.uuid, name: device.name, memoryBytes: device.memoryBytes, memoryUsedBytes: device.memoryUsedBytes,
-                    utilization: device.utilization.map(Double.init), temperature: device.temperature.map(Double.init), powerWatts: device.powerMilliwatts.map { Double($0) / 1000 },
+                    index: device.index, uuid: device.uuid, name: device.name, memoryBytes: device.memoryBytes,
+                    memoryUsedBytes: device.memoryUsedBytes,
+                    utilization: device.utilization.map(Double.init), temperature: device.temperature.map(Double.init),
+                    powerWatts: device.powerMilliwatts.map { Double($0) / 1000 },
                     simulated: device.isSimulated, state: holder == nil ? "free" : "held", jobID: holder,
                     attemptID: holder.flatMap { jobs[$0]?.attempt?.id })
             }, cpus: CapacityView(total: Int64(capacity.cpus), held: Int64(heldCPUs)),
@@ -143,7 +150,8 @@ extension AnnealService {
             case .stopping: ("stopping", nil, 0, 0)
             }
         return HealthView(
-            status: status, version: configuration.version, message: message, reconciled: done, total: total, startedAt: startedAt.description)
+            status: status, version: configuration.version, message: message, reconciled: done, total: total,
+            startedAt: startedAt.description)
     }
 }
 

@@ -36,7 +36,8 @@ extension AnnealService {
     private func reattach(_ record: AttemptRecord, record job: JobRecord?) async throws {
         guard let job, let active = jobs[job.id] else { return }
         let attempt = RunningAttempt(
-            id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "", resumedFromStep: record.resumedFromStep)
+            id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "",
+            resumedFromStep: record.resumedFromStep)
         attempt.metricCursor = try await store.read { try $0.metricCursor(attempt: record.id, path: RunningAttempt.metricFile) }
         active.attempt = attempt
         active.isDispatched = true

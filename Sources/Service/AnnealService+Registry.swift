@@ -47,7 +47,9 @@ extension AnnealService {
         _ output: WorkerReport.Output, job: JobRecord, experiment: String?
     ) async throws -> JSONValue {
         let name = "\(experiment ?? "job").\(job.name).\(output.name)"
-        let facts = try await files.run { try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:))) }
+        let facts = try await files.run {
+            try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:)))
+        }
         guard facts.errorCount == 0 else {
             let first = facts.errors.first.map { "; the first: \($0)" } ?? ""
             throw ServiceError(.invalidDataset, "output '\(output.name)' has \(facts.errorCount) invalid records\(first)")
@@ -76,16 +78,20 @@ extension AnnealService {
             return known.outputDocument
         }
         let record = try await checkpointRecord(
-            path: path, step: output.fields["step"]?.int, metrics: output.fields["metrics"] ?? .object([:]), job: job.id, attempt: attempt.id)
+            path: path, step: output.fields["step"]?.int, metrics: output.fields["metrics"] ?? .object([:]), job: job.id,
+            attempt: attempt.id)
         registered.checkpoints.append(record)
         return record.outputDocument
     }
 
-    private func checkpointRecord(path: String, step: Int?, metrics: JSONValue, job: String, attempt: String) async throws -> CheckpointRecord {
+    private func checkpointRecord(path: String, step: Int?, metrics: JSONValue, job: String, attempt: String) async throws
+        -> CheckpointRecord
+    {
         let sha256 = try await hasher.hash(path: path)
         let bytes = try await files.run { try FileTree.bytes(of: path) }
         return CheckpointRecord(
-            id: identifiers.next(.checkpoint), jobID: job, attemptID: attempt, kind: step == nil ? .model : .training, step: step, path: path, sha256: sha256, bytes: bytes,
+            id: identifiers.next(.checkpoint), jobID: job, attemptID: attempt, kind: step == nil ? .model : .training, step: step,
+            path: path, sha256: sha256, bytes: bytes,
             metrics: metrics, createdAt: now)
     }
 
@@ -95,7 +101,8 @@ extension AnnealService {
             let known = try await store.read { try $0.checkpoint(path: found.path) }
             attempt.lastCheckpointStep = max(attempt.lastCheckpointStep ?? found.step, found.step)
             guard known == nil else { continue }
-            let record = try await checkpointRecord(path: found.path, step: found.step, metrics: found.metrics, job: job.id, attempt: attempt.id)
+            let record = try await checkpointRecord(
+                path: found.path, step: found.step, metrics: found.metrics, job: job.id, attempt: attempt.id)
             try await store.write { try $0.insert(checkpoint: record) }
         }
         let moment = now
@@ -121,11 +128,13 @@ extension AnnealService {
         let model = try await store.read { try $0.inputs(job: job.id).first { $0.pointer == "/model" } }
         let record = EvaluationRecord(
             id: identifiers.next(.evaluation), jobID: job.id, attemptID: attempt.id, model: document["model"]?.string ?? model?.path ?? "",
-            modelArtifactID: model?.artifactID, path: output.path, document: document, compare: try await comparison(document, job: job.id), gate: report.gate,
+            modelArtifactID: model?.artifactID, path: output.path, document: document, compare: try await comparison(document, job: job.id),
+            gate: report.gate,
             createdAt: now)
         registered.evaluations.append(record)
         return [
-            "type": "evaluation", "id": .string(record.id), "path": .string(output.path), "sha256": .string(try await hasher.hash(path: output.path)),
+            "type": "evaluation", "id": .string(record.id), "path": .string(output.path),
+            "sha256": .string(try await hasher.hash(path: output.path)),
         ]
     }
 }
@@ -158,7 +167,8 @@ extension CheckpointRecord {
     /// The checkpoint as an output of the job that made it.
     var outputDocument: JSONValue {
         [
-            "type": "checkpoint", "id": .string(id), "path": .string(path), "sha256": .string(sha256 ?? ""), "step": step.map { .int(Int64($0)) } ?? .null,
+            "type": "checkpoint", "id": .string(id), "path": .string(path), "sha256": .string(sha256 ?? ""),
+            "step": step.map { .int(Int64($0)) } ?? .null,
             "bytes": .int(bytes), "metrics": metrics,
         ]
     }

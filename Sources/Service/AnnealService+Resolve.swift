@@ -9,12 +9,16 @@ extension AnnealService {
     /// Replaces the references of a job whose needs have ended, and hashes what it consumes.
     func resolve(_ record: JobRecord) async throws -> ResolvedJob {
         let producers = try await store.read { reader in
-            Dictionary(try reader.needs(job: record.id).compactMap { try reader.job($0) }.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            Dictionary(
+                try reader.needs(job: record.id).compactMap { try reader.job($0) }.map { ($0.name, $0) },
+                uniquingKeysWith: { first, _ in first })
         }
         var body = record.spec.object ?? [:]
         body["env"] = record.environment
         var references: [Reference] = []
-        _ = JobPlan.resolve(spec: .object(body)) { references.append($0); return "" }
+        _ = JobPlan.resolve(spec: .object(body)) {
+            references.append($0); return ""
+        }
         var inputs = try references.map { try Self.input(for: $0, producers: producers) }
         let paths = Dictionary(inputs.map { ($0.reference ?? "", $0.path) }, uniquingKeysWith: { first, _ in first })
         var resolved = JobPlan.resolve(spec: .object(body)) { paths[$0.raw] ?? "" }
@@ -46,7 +50,8 @@ extension AnnealService {
             let known = producer.outputs?.object?.keys.joined(separator: ", ") ?? ""
             throw ServiceError(
                 .notFound,
-                "\(reference.pointer): job '\(producer.name)' made no output '\(reference.output)'; it made: \(known.isEmpty ? "nothing" : known)")
+                "\(reference.pointer): job '\(producer.name)' made no output '\(reference.output)'; it made: \(known.isEmpty ? "nothing" : known)"
+            )
         }
         return ResolvedInput(
             pointer: reference.pointer, reference: reference.raw, kind: kind, id: output["id"]?.string, path: path,
@@ -64,11 +69,13 @@ extension AnnealService {
         if text.hasPrefix("eval_") {
             guard let evaluation = try await store.read({ try $0.evaluation(text) }) else { throw ServiceError.missing("evaluation", text) }
             guard let path = evaluation.path else { throw ServiceError(.gone, "the evaluation '\(text)' has no file any more") }
-            return ResolvedInput(pointer: pointer, kind: .evaluation, id: evaluation.id, path: path, sha256: try await hasher.hash(path: path))
+            return ResolvedInput(
+                pointer: pointer, kind: .evaluation, id: evaluation.id, path: path, sha256: try await hasher.hash(path: path))
         }
         let dataset = try await datasetRecord(text)
         return ResolvedInput(
-            pointer: pointer, kind: .dataset, id: dataset.id, path: dataset.path, sha256: dataset.sha256, format: dataset.format, rows: dataset.rows)
+            pointer: pointer, kind: .dataset, id: dataset.id, path: dataset.path, sha256: dataset.sha256, format: dataset.format,
+            rows: dataset.rows)
     }
 
     private func checkpointInput(_ id: String, at pointer: JSONPointer) async throws -> ResolvedInput {

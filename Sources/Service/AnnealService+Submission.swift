@@ -39,21 +39,25 @@ extension AnnealService {
         try refuseWhatCannotFit(plan, document)
         let moment = now
         let experiment = ExperimentRecord(
-            id: identifiers.next(.experiment), name: plan.name, project: plan.project, description: plan.description, tags: Self.document(plan.tags),
+            id: identifiers.next(.experiment), name: plan.name, project: plan.project, description: plan.description,
+            tags: Self.document(plan.tags),
             spec: document.value, document: String(decoding: request.document, as: UTF8.self), createdAt: moment)
         let (records, needs) = makeJobs(plan, experiment: experiment, at: moment)
         let view = ExperimentRendering.view(of: experiment, jobs: records)
         try await store.write { writer in
             if let active = try writer.experiment(named: experiment.name, project: experiment.project, activeOnly: true) {
                 throw ServiceError(
-                    .conflict, "the experiment '\(experiment.name)' of project '\(experiment.project)' is still \(active.state.rawValue) as \(active.id)")
+                    .conflict,
+                    "the experiment '\(experiment.name)' of project '\(experiment.project)' is still \(active.state.rawValue) as \(active.id)"
+                )
             }
             try writer.insert(experiment: experiment)
             try writer.insert(jobs: records)
             for (job, needed) in needs { try writer.insert(needs: needed, of: job) }
             try alongside(writer, view)
         }
-        log.info("experiment accepted", metadata: ["experiment": "\(experiment.id)", "name": "\(experiment.name)", "jobs": "\(records.count)"])
+        log.info(
+            "experiment accepted", metadata: ["experiment": "\(experiment.id)", "name": "\(experiment.name)", "jobs": "\(records.count)"])
         admit(records, needs: needs)
         return view
     }
@@ -103,11 +107,15 @@ extension AnnealService {
         let errors = plan.jobs.flatMap { job in
             let pointer = JSONPointer(["jobs", job.group ?? job.name, "resources"])
             return capacity.shortfalls(of: job.resources).map {
-                ServiceError.Detail(pointer: pointer.description, line: document.position(of: pointer)?.line, detail: "job '\(job.name)' \($0)")
+                ServiceError.Detail(
+                    pointer: pointer.description, line: document.position(of: pointer)?.line, detail: "job '\(job.name)' \($0)")
             }
         }
         guard errors.isEmpty else {
-            throw ServiceError(.cannotFit, "\(errors.count == 1 ? "a job asks" : "jobs ask") for more than this machine can ever offer: \(errors[0].detail)", errors: errors)
+            throw ServiceError(
+                .cannotFit,
+                "\(errors.count == 1 ? "a job asks" : "jobs ask") for more than this machine can ever offer: \(errors[0].detail)",
+                errors: errors)
         }
     }
 
@@ -150,6 +158,8 @@ extension ServiceError {
     init(specErrors: SpecErrors, isWellFormed: Bool) {
         let details = specErrors.errors.map { Detail(pointer: $0.pointer.description, line: $0.line, column: $0.column, detail: $0.detail) }
         let first = details.first?.detail ?? "the spec is invalid"
-        self.init(isWellFormed ? .unresolvedSpec : .invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)", errors: details)
+        self.init(
+            isWellFormed ? .unresolvedSpec : .invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)",
+            errors: details)
     }
 }

@@ -44,9 +44,11 @@ struct AttemptOutcome: Sendable, Equatable {
         }
         switch exit.stopReason {
         case "cancelled":
-            return AttemptOutcome(attemptState: .cancelled, disposition: .cancel, reason: .cancelled, message: "cancelled by request; \(describe(exit))")
+            return AttemptOutcome(
+                attemptState: .cancelled, disposition: .cancel, reason: .cancelled, message: "cancelled by request; \(describe(exit))")
         case "paused" where exit.exitCode != 0:
-            return AttemptOutcome(attemptState: .paused, disposition: .pause, reason: .userRequest, message: "paused by request; \(describe(exit))")
+            return AttemptOutcome(
+                attemptState: .paused, disposition: .pause, reason: .userRequest, message: "paused by request; \(describe(exit))")
         case "timeout":
             return failure(.timeout, "ran longer than its time limit and was stopped; \(describe(exit))", context)
         default: break
@@ -84,7 +86,8 @@ struct AttemptOutcome: Sendable, Equatable {
                 attemptState: .failed, disposition: .fail, reason: .interrupted, message: "\(text), \(failures) times without progress")
         }
         let delay: Duration = failures == 0 ? .zero : context.retry.delay(afterFailures: failures)
-        return AttemptOutcome(attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: .interrupted, message: text)
+        return AttemptOutcome(
+            attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: .interrupted, message: text)
     }
 
     private static func failure(_ reason: Reason, _ message: String, _ context: Context) -> AttemptOutcome {
@@ -93,7 +96,8 @@ struct AttemptOutcome: Sendable, Equatable {
             return AttemptOutcome(attemptState: .failed, disposition: .fail, reason: reason, message: message)
         }
         let delay = context.retry.delay(afterFailures: failures)
-        return AttemptOutcome(attemptState: .failed, disposition: .retry(after: delay, failures: failures), reason: reason, message: message)
+        return AttemptOutcome(
+            attemptState: .failed, disposition: .retry(after: delay, failures: failures), reason: reason, message: message)
     }
 
     // MARK: Words

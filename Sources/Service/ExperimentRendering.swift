@@ -10,19 +10,24 @@ enum ExperimentRendering {
         var view = view(of: record, jobs: [StoredJobSummary](), progress: { _ in nil })
         view.jobs = jobs.map { job in
             APITypes.JobSummary(
-                id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue, reason: job.reason?.rawValue)
+                id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue,
+                reason: job.reason?.rawValue)
         }
         return view
     }
 
-    static func view(of record: ExperimentRecord, jobs: [StoredJobSummary], withSpec: Bool = true, progress: (String) -> ProgressView?) -> ExperimentView {
+    static func view(of record: ExperimentRecord, jobs: [StoredJobSummary], withSpec: Bool = true, progress: (String) -> ProgressView?)
+        -> ExperimentView
+    {
         ExperimentView(
-            id: record.id, name: record.name, project: record.project, state: record.state.rawValue, reason: record.reason?.rawValue, message: record.message,
+            id: record.id, name: record.name, project: record.project, state: record.state.rawValue, reason: record.reason?.rawValue,
+            message: record.message,
             description: record.description, tags: tags(record.tags), createdAt: record.createdAt.description,
             finishedAt: record.finishedAt?.description, spec: withSpec ? record.spec : nil,
             jobs: jobs.map { job in
                 APITypes.JobSummary(
-                    id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue, reason: job.reason?.rawValue,
+                    id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue,
+                    reason: job.reason?.rawValue,
                     progress: progress(job.id))
             })
     }
@@ -34,10 +39,13 @@ enum ExperimentRendering {
 
 /// Jobs as the API shows them.
 enum JobRendering {
-    static func view(of record: JobRecord, experiment: String, needs: [String], attempts: [AttemptRecord], progress: ProgressView?) -> JobView {
+    static func view(of record: JobRecord, experiment: String, needs: [String], attempts: [AttemptRecord], progress: ProgressView?)
+        -> JobView
+    {
         JobView(
             id: record.id, experimentID: record.experimentID, experiment: experiment, name: record.name, kind: record.kind.rawValue,
-            engine: record.engine, group: record.group, matrix: record.matrix, state: record.state.rawValue, reason: record.reason?.rawValue,
+            engine: record.engine, group: record.group, matrix: record.matrix, state: record.state.rawValue,
+            reason: record.reason?.rawValue,
             message: record.message, priority: record.priority, resources: view(of: record.resources), needs: needs,
             outputs: record.outputs ?? .object([:]), summary: record.summary, cachedFrom: record.cachedFrom,
             createdAt: record.createdAt.description, queuedAt: record.queuedAt?.description, startedAt: record.startedAt?.description,

@@ -5,7 +5,9 @@ enum Folders {
     /// Creates a folder and its parents, readable by the service's user alone.
     static func create(_ path: String) throws {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw failure("create the folder", path) }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+            throw failure("create the folder", path)
+        }
         try create(String(path[..<slash]))
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("create the folder", path) }
     }
@@ -24,7 +26,9 @@ enum Folders {
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size) - start)
         var filled = 0
         while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + filled, $0.count - filled, off_t(start + filled)) }
+            let count = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress! + filled, $0.count - filled, off_t(start + filled))
+            }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure("read", path) }
             if count == 0 { break }

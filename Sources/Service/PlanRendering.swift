@@ -22,7 +22,8 @@ struct PlanRendering {
             name: job.name, kind: job.kind.rawValue, engine: job.engine, group: job.group, needs: job.needs.map { plan.jobs[$0].name },
             resources: JobRendering.view(of: job.resources), argv: command?.argv ?? [],
             environment: OrderedMap(
-                uniqueKeysWithValues: job.environment.sorted { $0.key < $1.key }.map { ($0.key, Self.isSecret($0.key) ? "•••" : $0.value) }), outputs: job.outputs,
+                uniqueKeysWithValues: job.environment.sorted { $0.key < $1.key }.map { ($0.key, Self.isSecret($0.key) ? "•••" : $0.value) }),
+            outputs: job.outputs,
             fits: shortfalls.isEmpty, reason: shortfalls.isEmpty ? nil : shortfalls.joined(separator: "; "))
     }
 

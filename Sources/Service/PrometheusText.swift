@@ -38,13 +38,17 @@ extension AnnealService {
         page.family("anneal_attempts_live", "gauge", "Attempts whose worker may be alive.", [([], Double(statistics.liveAttempts))])
         page.family("anneal_database_bytes", "gauge", "Size of the database.", [([], Double(statistics.databaseBytes))])
         page.family("anneal_events_total", "counter", "Events ever recorded.", [([], Double(statistics.lastEventSeq))])
-        page.family("anneal_gpus", "gauge", "GPUs by whether a job holds them.", [
-            ([("state", "held")], Double(gpuHolders.count)),
-            ([("state", "free")], Double(capacity.gpus.count - gpuHolders.count)),
-        ])
-        page.family("anneal_cpus", "gauge", "CPU cores by whether a job holds them.", [
-            ([("state", "held")], Double(heldCPUs)), ([("state", "free")], Double(capacity.cpus - heldCPUs)),
-        ])
+        page.family(
+            "anneal_gpus", "gauge", "GPUs by whether a job holds them.",
+            [
+                ([("state", "held")], Double(gpuHolders.count)),
+                ([("state", "free")], Double(capacity.gpus.count - gpuHolders.count)),
+            ])
+        page.family(
+            "anneal_cpus", "gauge", "CPU cores by whether a job holds them.",
+            [
+                ([("state", "held")], Double(heldCPUs)), ([("state", "free")], Double(capacity.cpus - heldCPUs)),
+            ])
         return page.text
     }
 }

@@ -16,12 +16,8 @@ public enum ServiceLimits {
     public static let idempotencyKeyLengthMax = 255
     /// Bytes of job views kept ready for polling.
     public static let viewCacheBytesMax = 8 * 1024 * 1024
-    /// Streams of events and logs open at once.
-    public static let streamsMax = 10_000
     /// Unsent bytes of a stream after which it is fed from the database at the reader's own pace.
     public static let streamBufferBytesMax = 256 * 1024
     /// Events read from the database at a time to feed a stream.
     public static let streamPageEvents = 500
-    /// Requests held by `wait` at once.
-    public static let waitersMax = 10_000
 }

@@ -7,10 +7,11 @@ enum TokenHash {
     /// A new token: 192 random bits in hexadecimal.
     static func makeToken() -> String {
         var random = SystemRandomNumberGenerator()
-        return "ann_" + (0..<3).map { _ in
-            let digits = String(UInt64.random(in: 0...UInt64.max, using: &random), radix: 16)
-            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
-        }.joined()
+        return "ann_"
+            + (0..<3).map { _ in
+                let digits = String(UInt64.random(in: 0...UInt64.max, using: &random), radix: 16)
+                return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+            }.joined()
     }
 }
 

@@ -106,7 +106,7 @@ extension ParameterSchema {
         ParameterSchema("compare_to", .evaluation, "The baseline."),
         ParameterSchema(
             "gate", .map(keys: .metric, .text(bytesMax: SpecLimits.conditionBytesMax)),
-            "Conditions by metric: accuracy, no_answer, avg_tokens, pass@k, majority@k, or <benchmark>/<metric>. One missed fails the job."),
+            "Conditions by metric (accuracy, no_answer, avg_tokens, pass@k, majority@k, <benchmark>/<metric>); a miss fails the job."),
     ]
 
     private static let serverTable: [ParameterSchema] = [

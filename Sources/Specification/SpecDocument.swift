@@ -92,7 +92,7 @@ public struct SpecDocument: Sendable {
 
     private static func sizeProblem(in source: SourceMap) -> SpecError? {
         var count = 0
-        /// The way to a string that is too long, from below; `nil` where there is none.
+        /// The way from below to a string that is too long, or to an object with such a key; `nil` where there is none.
         func longString(in value: JSONValue) -> [String]? {
             count += 1
             switch value {
@@ -101,7 +101,10 @@ public struct SpecDocument: Sendable {
             case .array(let elements):
                 for (index, element) in elements.enumerated() { if let path = longString(in: element) { return path + [String(index)] } }
             case .object(let members):
-                for (key, member) in members { if let path = longString(in: member) { return path + [key] } }
+                for (key, member) in members {
+                    if key.utf8.count > SpecLimits.keyBytesMax { return [] }
+                    if let path = longString(in: member) { return path + [key] }
+                }
             default: break
             }
             return nil
@@ -109,7 +112,9 @@ public struct SpecDocument: Sendable {
         if let path = longString(in: source.value) {
             let pointer = JSONPointer(path.reversed())
             let line = Int(source.position(of: pointer, atKey: true).line)
-            let detail = "a string of more than \(SpecLimits.stringBytesMax) bytes"
+            let isKey = source.value[pointer]?.isContainer == true
+            let detail =
+                isKey ? "a key of more than \(SpecLimits.keyBytesMax) bytes" : "a string of more than \(SpecLimits.stringBytesMax) bytes"
             return SpecError(pointer: pointer, line: line, detail: detail, code: .tooLarge)
         }
         guard count > SpecLimits.valuesMax else { return nil }

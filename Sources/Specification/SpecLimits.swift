@@ -12,6 +12,10 @@ public enum SpecLimits {
     public static let needsMax = 1_000_000
     /// Bytes of one string, such as a command or a chat template.
     public static let stringBytesMax = 256 << 10
+    /// Bytes of one key of a mapping; libyaml itself ends at 1023 characters.
+    public static let keyBytesMax = 1000
+    /// Bytes of the sentence of one error; longer ones, which quote long values, are cut.
+    public static let detailBytesMax = 2048
     /// Bytes of a description.
     public static let descriptionBytesMax = 16 << 10
     /// Bytes of a local path (Linux: PATH_MAX).

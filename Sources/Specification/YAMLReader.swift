@@ -76,6 +76,9 @@ struct YAMLReader {
             if scalar.string == "<<", scalar.style == .plain {
                 throw Self.syntax(key.mark, "merge keys ('<<') are not part of YAML 1.2; write the keys out, or use 'matrix'")
             }
+            guard scalar.string.utf8.count <= SpecLimits.keyBytesMax else {
+                throw Self.syntax(key.mark, "a key of more than \(SpecLimits.keyBytesMax) bytes", code: .tooLarge)
+            }
             let (value, node) = try convert(child, depth: depth + 1)
             guard members.updateValue(value, forKey: scalar.string) == nil else {
                 throw Self.syntax(key.mark, "the key '\(scalar.string)' stands twice in one mapping", code: .duplicateKey)

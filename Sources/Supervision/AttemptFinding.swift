@@ -6,7 +6,7 @@ enum AttemptFinding: Sendable {
     case ended(ExitRecord)
     /// A shim holds the lock; `nil` where it has not yet said who it is.
     case live(ShimIdentity?)
-    case unsupervised([SeenProcess], controlGroup: String?)
+    case unsupervised([SeenProcess])
     case neverStarted(String)
     case lost(String)
 
@@ -37,6 +37,8 @@ enum AttemptFinding: Sendable {
             return .lost("the host was rebooted while the attempt ran")
         }
         if let orphans = orphans(of: identity, folder) { return orphans }
+        // The leaf that the shim would have removed; the call fails unless it is empty.
+        if let group = identity?.controlGroup { rmdir(group) }
         if let damage { return .lost(damage) }
         guard let identity else { return startless(folder, spec) }
         return .lost("the supervisor (pid \(identity.shimPID)) and its exit record are gone")
@@ -44,7 +46,7 @@ enum AttemptFinding: Sendable {
 
     private static func orphans(of identity: ShimIdentity?, _ folder: AttemptFolder) -> AttemptFinding? {
         let remains = ProcessScan.remains(of: identity, folder: folder)
-        return remains.isEmpty ? nil : .unsupervised(remains, controlGroup: identity?.controlGroup)
+        return remains.isEmpty ? nil : .unsupervised(remains)
     }
 
     /// The shim records itself before the worker's program may run, so without that record none has run.

@@ -170,18 +170,30 @@ public final class AttemptHandle {
 
     private func shimEnded() {
         readReadiness()
-        if let pidfd { shimEnd = Self.reap(pidfd) }
+        if let pidfd, case .reaped(let evidence) = Self.reap(pidfd) { shimEnd = evidence }
         closeWatchers()
         conclude()
     }
 
-    /// Reaps the shim where it is a child of this process, as it is when this process started it; no other child is touched.
-    private static func reap(_ pidfd: Int32) -> String? {
+    /// What became of a shim as a child of this process.
+    enum ShimEnd: Equatable {
+        case running
+        /// It has ended; the text says how where it did not end as it should.
+        case reaped(String?)
+        /// Another daemon started it.
+        case notOurs
+    }
+
+    /// Reaps the shim where it is a child of this process and has ended; no other child is touched.
+    static func reap(_ pidfd: Int32) -> ShimEnd {
         var exitCode: Int32 = -1
         var signal: Int32 = -1
-        guard cposix_pidfd_reap(pidfd, &exitCode, &signal) == 1 else { return nil }
-        if signal >= 0 { return "the supervisor was ended by signal \(signal)" }
-        return exitCode == 0 ? nil : "the supervisor ended with exit code \(exitCode)"
+        switch cposix_pidfd_reap(pidfd, &exitCode, &signal) {
+        case 0: return .running
+        case 1 where signal >= 0: return .reaped("the supervisor was ended by signal \(signal)")
+        case 1: return .reaped(exitCode == 0 ? nil : "the supervisor ended with exit code \(exitCode)")
+        default: return .notOurs
+        }
     }
 
     /// Reads the folder on the file thread and tells the outcome.
@@ -210,8 +222,8 @@ public final class AttemptHandle {
         case .ended(let record): end(.ended(record))
         case .neverStarted(let evidence): end(.ended(Self.startFailure(shimEnd ?? evidence)))
         case .lost(let evidence): end(.lost(evidence: shimEnd.map { "\($0); \(evidence)" } ?? evidence))
-        case .unsupervised(let remains, let controlGroup):
-            let worker = UnsupervisedWorker(remains, controlGroup: controlGroup, folder: folder, files: files, onEvent: onEvent)
+        case .unsupervised(let remains):
+            let worker = UnsupervisedWorker(remains, folder: folder, files: files, onEvent: onEvent)
             end(.unsupervised(worker))
         }
     }

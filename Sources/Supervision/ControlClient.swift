@@ -74,7 +74,8 @@ final class ControlClient {
         let count = Glibc.read(descriptor, &chunk, chunk.count)
         if count < 0, errno == EAGAIN || errno == EINTR { return }
         guard count > 0, answer.count + count <= Self.answerBytesMax else {
-            return finish(.failure(SupervisionError(.unreachable, errorNumber: ECONNRESET, message: "the supervisor ended before it answered")))
+            let error = SupervisionError(.unreachable, errorNumber: ECONNRESET, message: "the supervisor ended before it answered")
+            return finish(.failure(error))
         }
         answer.append(contentsOf: chunk[..<count])
         guard let end = answer.firstIndex(of: UInt8(ascii: "\n")) else { return }

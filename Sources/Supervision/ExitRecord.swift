@@ -34,7 +34,8 @@ public struct ExitRecord: Sendable, Equatable {
     public var systemCPU: Duration = .zero
     /// Of the largest process of the tree.
     public var maxRSSBytes: Int64 = 0
-    /// Why the worker had been asked to end before it ended: the reason given to `stop`, `timeout` or `log_limit`; `nil`: it ended by itself.
+    /// Why the worker had been asked to end before it ended: the reason given to `stop`, `timeout` or `log_limit`; `nil` where it ended
+    /// by itself.
     public var stopReason: String?
     /// Set where no line of the program has run.
     public var startError: StartError?

@@ -53,32 +53,48 @@ public final class Supervisor {
             // The file thread runs as long as this object lives, and no job of it throws here.
             (finding, pidfd) = (.live(nil), nil)
         }
+        if case .live = finding {} else if let pidfd { reap(pidfd) }
         switch finding {
         case .ended(let record): return .ended(record)
         case .neverStarted(let evidence): return .neverStarted(evidence: evidence)
         case .lost(let evidence): return .lost(evidence: evidence)
         case .live(let identity):
             return .running(AttemptHandle(identity: identity, pidfd: pidfd, folder: folder, files: files, onEvent: onEvent))
-        case .unsupervised(let remains, let controlGroup):
-            let worker = UnsupervisedWorker(remains, controlGroup: controlGroup, folder: folder, files: files, onEvent: onEvent)
+        case .unsupervised(let remains):
+            let worker = UnsupervisedWorker(remains, folder: folder, files: files, onEvent: onEvent)
             return .unsupervised(worker)
         }
     }
 
-    /// The finding and, for a live shim, its descriptor.
+    /// The finding and the shim's descriptor, if that process is there.
     ///
     /// The descriptor is opened before the look. So a shim that ends in between is either found ended by it, or makes the descriptor
     /// readable later; its end cannot be missed.
     private nonisolated static func examine(_ folder: AttemptFolder) -> (AttemptFinding, Int32?) {
         let pidfd = AttemptFinding.identity(folder)?.openShim()
         let finding = AttemptFinding.examine(folder)
-        guard let pidfd else { return (finding, nil) }
-        if case .live = finding { return (finding, pidfd) }
-        // A daemon that has replaced its program keeps its children: then the shim that has ended waits to be reaped.
-        var status: (exitCode: Int32, signal: Int32) = (0, 0)
-        _ = cposix_pidfd_reap(pidfd, &status.exitCode, &status.signal)
-        close(pidfd)
-        return (finding, nil)
+        return (finding, pidfd)
+    }
+
+    /// Sees to it that a shim whose attempt is over does not stay a zombie. It can be a child of this process where the daemon has
+    /// replaced its program, and may not quite have ended.
+    private func reap(_ pidfd: Int32) {
+        guard AttemptHandle.reap(pidfd) == .running else {
+            close(pidfd)
+            return
+        }
+        do {
+            var watcher: DescriptorWatcher?
+            watcher = try DescriptorWatcher(descriptor: pidfd, events: .readable) { _ in
+                _ = AttemptHandle.reap(pidfd)
+                watcher?.cancel()
+                watcher = nil
+                close(pidfd)
+            }
+        } catch {
+            // A zombie more does no harm.
+            close(pidfd)
+        }
     }
 
     /// The folders of all attempts on disk, by name, so that those that the database does not know are found too.

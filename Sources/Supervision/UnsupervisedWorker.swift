@@ -20,21 +20,18 @@ public final class UnsupervisedWorker {
     private let folder: AttemptFolder
     private let files: BlockingThread
     private let onEvent: @LoopActor (AttemptEvent) -> Void
-    private let controlGroup: String?
     private var remains: [SeenProcess]
     private var pidfd: Int32?
     private var watcher: DescriptorWatcher?
     private var timer: LoopTimer?
 
     init(
-        _ remains: [SeenProcess], controlGroup: String?, folder: AttemptFolder, files: BlockingThread,
-        onEvent: @escaping @LoopActor (AttemptEvent) -> Void
+        _ remains: [SeenProcess], folder: AttemptFolder, files: BlockingThread, onEvent: @escaping @LoopActor (AttemptEvent) -> Void
     ) {
         directory = folder.path
         self.folder = folder
         self.files = files
         self.onEvent = onEvent
-        self.controlGroup = controlGroup
         self.remains = remains
         pid = remains.first?.pid ?? 0
         watch()
@@ -88,14 +85,12 @@ public final class UnsupervisedWorker {
                 return watch()
             }
             isOver = true
-            // The leaf that the shim would have removed; it is empty now.
-            if let controlGroup { rmdir(controlGroup) }
             onEvent(.lost(evidence: "the supervisor died and the worker ended after it, so its exit code is unknown"))
         }
     }
 
     private nonisolated static func look(_ folder: AttemptFolder) -> [SeenProcess] {
-        guard case .unsupervised(let remains, _) = AttemptFinding.examine(folder) else { return [] }
+        guard case .unsupervised(let remains) = AttemptFinding.examine(folder) else { return [] }
         return remains
     }
 

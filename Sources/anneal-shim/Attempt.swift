@@ -57,6 +57,7 @@ final class Attempt {
     private func reap() {
         while true {
             var status: Int32 = 0
+            // Any child: the shim is the subreaper of a tree whose processes it does not know beforehand.
             let pid = waitpid(-1, &status, WNOHANG)
             if pid < 0, errno == EINTR { continue }
             treeIsEmpty = pid < 0

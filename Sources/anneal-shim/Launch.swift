@@ -72,6 +72,7 @@ struct Launch {
             commands.attempt = attempt
             readiness.announce(["version": 1, "child_pid": .int(Int64(held.pid)), "started_at_ms": .int(startedAt)])
         } catch {
+            // Any child: whatever was started for this attempt is the shim's to reap.
             while waitpid(-1, nil, 0) > 0 || errno == EINTR {}
             cleanUp()
             throw error

@@ -85,7 +85,9 @@ extension Spec {
 
     /// A string that survives the way through C, which ends strings at a zero byte.
     private static func cString(_ value: JSONValue, name: String) throws(SpecError) -> String {
-        guard let text = value.string else { throw SpecError(message: "\(name) of spec.json holds a \(value.typeName) instead of a string") }
+        guard let text = value.string else {
+            throw SpecError(message: "\(name) of spec.json holds \(value.typeName) where a string should stand")
+        }
         guard !text.utf8.contains(0) else { throw SpecError(message: "\(name) of spec.json holds a zero byte") }
         return text
     }

@@ -47,7 +47,9 @@ struct BenchmarkItem: Sendable {
             let turn = conversation.lastIndex { $0["role"] == "assistant" }
             messages = Array(conversation[..<(turn ?? conversation.count)])
             answer = turn.flatMap { conversation[$0]["content"]?.string }
-            if messages.isEmpty { return .failure(Problem(pointer: "/messages", detail: "no message stands before the assistant's last one")) }
+            if messages.isEmpty {
+                return .failure(Problem(pointer: "/messages", detail: "no message stands before the assistant's last one"))
+            }
         } else {
             guard let prompt = ["prompt", "input", "question"].lazy.compactMap({ members[$0] }).first else {
                 return .failure(Problem(pointer: "", detail: "the record has none of messages, prompt, input, question"))

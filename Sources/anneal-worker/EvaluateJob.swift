@@ -14,7 +14,8 @@ struct EvaluateJob: Sendable {
         let request = try EvaluateRequest(context: context)
         let items = try request.benchmarks.map { try BenchmarkItem.load($0) }
         for (benchmark, items) in zip(request.benchmarks, items) {
-            WorkerLog.line("benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader \(benchmark.grader.rawValue)")
+            WorkerLog.line(
+                "benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader \(benchmark.grader.rawValue)")
         }
         return try await evaluate(request, items: items)
     }
@@ -41,7 +42,9 @@ struct EvaluateJob: Sendable {
     }
 
     @LoopActor
-    private func makeRun(_ request: EvaluateRequest, items: [[BenchmarkItem]], model: String, extensions: [JSONObject], ledger: AnswerLedger) throws
+    private func makeRun(
+        _ request: EvaluateRequest, items: [[BenchmarkItem]], model: String, extensions: [JSONObject], ledger: AnswerLedger
+    ) throws
         -> EvaluationRun
     {
         let run = try EvaluationRun(
@@ -103,7 +106,9 @@ struct EvaluateJob: Sendable {
             let comparison = EvaluationComparison(base: baseline.document, candidate: document)
             document.comparison = ["base": .string(baseline.path), "benchmarks": comparison.json]
         }
-        if !request.gate.rules.isEmpty { document.gate = try request.gate.outcome(benchmarks: benchmarks, baseline: request.baseline?.document) }
+        if !request.gate.rules.isEmpty {
+            document.gate = try request.gate.outcome(benchmarks: benchmarks, baseline: request.baseline?.document)
+        }
         let path = context.outputFolder + "/evaluation.json"
         try OutputsFile(path: path).write(document.json.object ?? [:])
         try context.metrics.append(

@@ -40,7 +40,9 @@ struct EvaluateRequest: Sendable {
         server = try Self.server(try spec.fields("server"), model: model, context: context)
         concurrency = try spec.int("concurrency", in: 1...4096) ?? 16
         requestTimeout = try spec.duration("request_timeout") ?? .seconds(600)
-        guard let list = spec.members["benchmarks"]?.array, !list.isEmpty else { throw spec.failure("benchmarks", "must be a list with at least one benchmark") }
+        guard let list = spec.members["benchmarks"]?.array, !list.isEmpty else {
+            throw spec.failure("benchmarks", "must be a list with at least one benchmark")
+        }
         benchmarks = []
         for (index, entry) in list.enumerated() {
             let fields = try RequestFields(entry, at: JSONPointer(["benchmarks"]) / index)
@@ -85,7 +87,8 @@ struct EvaluateRequest: Sendable {
     }
 
     /// The worker's environment without its credentials, and with what the spec adds.
-    private static func serverEnvironment(_ context: WorkerContext, own: JSONObject, hasLocalModel: Bool) -> [(name: String, value: String)] {
+    private static func serverEnvironment(_ context: WorkerContext, own: JSONObject, hasLocalModel: Bool) -> [(name: String, value: String)]
+    {
         let credentials: Set<String> = ["ANNEAL_TOKEN", "MLFLOW_TRACKING_TOKEN"]
         var environment = context.environment.filter { !credentials.contains($0.name) && own[$0.name] == nil }
         // A model on disk needs nothing from a hub; without this each start would wait for one that cannot be reached.
@@ -105,7 +108,8 @@ struct EvaluateRequest: Sendable {
         let temperature = try fields.double("temperature", in: 0...100) ?? (samples == 1 ? 0 : 0.7)
         let topP = try fields.double("top_p", in: 0...1) ?? (temperature > 0 ? 0.95 : nil)
         let settings = SamplingSettings(
-            maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 256, temperature: temperature, topP: topP, stop: try fields.strings("stop"))
+            maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 256, temperature: temperature, topP: topP,
+            stop: try fields.strings("stop"))
         guard let grader = Grader(rawValue: try fields.string("grader") ?? "exact") else {
             throw fields.failure("grader", "is none of \(Grader.allCases.map(\.rawValue).joined(separator: ", "))")
         }

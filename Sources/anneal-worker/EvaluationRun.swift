@@ -31,7 +31,8 @@ final class EvaluationRun {
 
     /// Takes over the answers that `ledger` holds already.
     init(
-        request: EvaluateRequest, items: [[BenchmarkItem]], model: String, extensions: [JSONObject], ledger: AnswerLedger, metrics: MetricsFile
+        request: EvaluateRequest, items: [[BenchmarkItem]], model: String, extensions: [JSONObject], ledger: AnswerLedger,
+        metrics: MetricsFile
     ) throws {
         self.request = request
         self.items = items
@@ -66,7 +67,10 @@ final class EvaluationRun {
             count: pending.count, concurrency: request.concurrency, client: client,
             request: { [self] index in
                 let place = pending[index]
-                return (request: completionRequest(place), name: "\(request.benchmarks[place.benchmark].name) item \(place.item) sample \(place.sample)")
+                return (
+                    request: completionRequest(place),
+                    name: "\(request.benchmarks[place.benchmark].name) item \(place.item) sample \(place.sample)"
+                )
             },
             onAnswer: { [self] index, answer in
                 let place = pending[index]
@@ -80,7 +84,8 @@ final class EvaluationRun {
     private func completionRequest(_ place: Place) -> CompletionRequest {
         let benchmark = request.benchmarks[place.benchmark]
         return CompletionRequest(
-            model: model, messages: items[place.benchmark][place.item].messages, settings: benchmark.settings, seed: benchmark.seed + place.sample,
+            model: model, messages: items[place.benchmark][place.item].messages, settings: benchmark.settings,
+            seed: benchmark.seed + place.sample,
             extensions: extensions[place.benchmark])
     }
 
@@ -93,7 +98,8 @@ final class EvaluationRun {
         let grade = request.benchmarks[place.benchmark].grader.grade(
             response: answer.content, expected: items[place.benchmark][place.item].expected)
         grades[place.benchmark][place.item][place.sample] = GradedSample(
-            answer: grade.answer, score: grade.isCorrect ? 1 : 0, tokens: answer.completionTokens, isTruncated: answer.finishReason == "length")
+            answer: grade.answer, score: grade.isCorrect ? 1 : 0, tokens: answer.completionTokens,
+            isTruncated: answer.finishReason == "length")
         done += 1
     }
 
@@ -119,7 +125,8 @@ final class EvaluationRun {
         let benchmark = request.benchmarks[index]
         let graded = grades[index].map { $0.compactMap(\.self) }
         guard let computed = BenchmarkMetrics(items: graded), computed.samples == benchmark.samples else {
-            throw WorkerFailure(exitCode: WorkerFailure.ExitCode.failed, reason: .crashed, message: "answers of '\(benchmark.name)' are missing")
+            throw WorkerFailure(
+                exitCode: WorkerFailure.ExitCode.failed, reason: .crashed, message: "answers of '\(benchmark.name)' are missing")
         }
         let writer = try DatasetWriter(path: path)
         var spans: [(start: Int64, end: Int64)] = []
@@ -131,7 +138,8 @@ final class EvaluationRun {
                 entries.append(Self.entry(sample, answer, graded))
             }
             let record: JSONValue = [
-                "item": .int(Int64(item)), "messages": .array(items[index][item].messages), "expected": .string(items[index][item].expected),
+                "item": .int(Int64(item)), "messages": .array(items[index][item].messages),
+                "expected": .string(items[index][item].expected),
                 "score": .double(computed.itemScores[item]), "samples": .array(entries),
             ]
             try writer.append(line: JSONWriter().bytes(of: record))

@@ -44,6 +44,7 @@ struct ProgressReport {
         guard done != lastDone, done == total || now - lastReport >= Self.intervalNanoseconds else { return }
         lastReport = now
         lastDone = done
-        try metrics.append(step: done, [(key: "progress/done", value: Double(done)), (key: "progress/total", value: Double(total))] + others())
+        try metrics.append(
+            step: done, [(key: "progress/done", value: Double(done)), (key: "progress/total", value: Double(total))] + others())
     }
 }

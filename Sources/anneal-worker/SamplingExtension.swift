@@ -16,6 +16,7 @@ enum SamplingExtension {
         if let own = try? WorkerContext.readDocument(folder + "/generation_config.json").object {
             if own["do_sample"] == true { return [:] }
             configuration = own
+            // The same holds for this file.
         } else if let model = try? WorkerContext.readDocument(folder + "/config.json").object {
             for key in tokenKeys { configuration[key] = model[key] }
         }

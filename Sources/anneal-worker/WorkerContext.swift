@@ -57,7 +57,9 @@ struct WorkerContext: Sendable {
         while true {
             let count = try file.read(into: chunk)
             bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= documentBytesMax else { throw WorkerFailure.badRequest("", "\(path) has more than \(documentBytesMax) bytes") }
+            guard bytes.count <= documentBytesMax else {
+                throw WorkerFailure.badRequest("", "\(path) has more than \(documentBytesMax) bytes")
+            }
             if count < chunk.count { break }
         }
         do throws(JSONError) {

@@ -36,7 +36,8 @@ struct WorkerFailure: Error {
     }
 
     static let interrupted = WorkerFailure(
-        exitCode: ExitCode.interrupted, reason: .interrupted, message: "asked to stop; what is done is kept and a new attempt goes on from there")
+        exitCode: ExitCode.interrupted, reason: .interrupted,
+        message: "asked to stop; what is done is kept and a new attempt goes on from there")
 
     /// What an error of the libraries means for the job.
     init(_ error: any Error) {

@@ -130,7 +130,8 @@ struct APIClient: Sendable {
         case .invalidRequest: return CommandFailure(.usage, "cannot send \(error.message)")
         case .tooLarge: return CommandFailure(.failed, "the answer of \(endpoint.text) is larger than \(Self.bodyBytesMax) bytes")
         default:
-            return CommandFailure(.unreachable, "no daemon answers at \(endpoint.text): \(message)", "start one with 'anneald', or set ANNEAL_URL")
+            return CommandFailure(
+                .unreachable, "no daemon answers at \(endpoint.text): \(message)", "start one with 'anneald', or set ANNEAL_URL")
         }
     }
 

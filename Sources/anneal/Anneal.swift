@@ -18,13 +18,17 @@ struct Anneal: ParsableCommand {
             """,
             examples: "anneal submit experiment.yaml --watch", "anneal show toy", "anneal logs toy/sft --follow"),
         groupedSubcommands: [
-            CommandGroup(name: "Experiments and jobs", subcommands: [
-                Submit.self, Validate.self, List.self, Show.self, Watch.self, Logs.self, Metrics.self, Plot.self, Explain.self,
-            ]),
+            CommandGroup(
+                name: "Experiments and jobs",
+                subcommands: [
+                    Submit.self, Validate.self, List.self, Show.self, Watch.self, Logs.self, Metrics.self, Plot.self, Explain.self,
+                ]),
             CommandGroup(name: "Control", subcommands: [Cancel.self, Retry.self, Pause.self, Resume.self, Priority.self]),
-            CommandGroup(name: "Results", subcommands: [
-                Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
-            ]),
+            CommandGroup(
+                name: "Results",
+                subcommands: [
+                    Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
+                ]),
             CommandGroup(name: "Machine", subcommands: [GPUs.self, Queue.self, Doctor.self, Version.self]),
         ])
 }

@@ -31,7 +31,8 @@ struct Endpoint: Equatable {
     }
 
     private static func failure(_ text: String) -> CommandFailure {
-        CommandFailure(.usage, "'\(text)' is no address of a daemon; write http://HOST:PORT or unix:///PATH/OF/SOCKET (ANNEAL_URL or --url)")
+        CommandFailure(
+            .usage, "'\(text)' is no address of a daemon; write http://HOST:PORT or unix:///PATH/OF/SOCKET (ANNEAL_URL or --url)")
     }
 }
 

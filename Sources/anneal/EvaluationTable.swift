@@ -10,7 +10,8 @@ enum EvaluationTable {
             for benchmark in evaluation.benchmarks {
                 let comparison = evaluation.compare?.benchmarks.first { $0.name == benchmark.name && $0.metric == "accuracy" }
                 rows.append([
-                    StyledText(name, .bold), StyledText(benchmark.name), StyledText("\(benchmark.items)"), StyledText("\(benchmark.samples)"),
+                    StyledText(name, .bold), StyledText(benchmark.name), StyledText("\(benchmark.items)"),
+                    StyledText("\(benchmark.samples)"),
                     accuracy(benchmark.metrics["accuracy"]), share(benchmark.metrics["no_answer"]), tokens(benchmark.metrics["avg_tokens"]),
                     difference(comparison), gate(evaluation.gate),
                 ])
@@ -31,7 +32,9 @@ enum EvaluationTable {
         return StyledText(NumberText.fixed(estimate.value.number * 100, decimals: 1) + deviation + " %")
     }
 
-    private static func share(_ estimate: MetricEstimate?) -> StyledText { estimate.map { StyledText(NumberText.percent($0.value.number)) } ?? none }
+    private static func share(_ estimate: MetricEstimate?) -> StyledText {
+        estimate.map { StyledText(NumberText.percent($0.value.number)) } ?? none
+    }
 
     private static func tokens(_ estimate: MetricEstimate?) -> StyledText {
         estimate.map { StyledText(NumberText.fixed($0.value.number, decimals: 1)) } ?? none

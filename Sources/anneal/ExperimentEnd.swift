@@ -13,7 +13,9 @@ struct ExperimentEnd {
                 if StateText.isTerminal(answer.view.state) { return answer }
                 outage.end()
             } catch let failure as CommandFailure where failure.status == .unreachable {
-                if !outage.isOngoing { Output.complain("anneal: the daemon does not answer; trying again for up to \(Int(Outage.secondsMax)) seconds") }
+                if !outage.isOngoing {
+                    Output.complain("anneal: the daemon does not answer; trying again for up to \(Int(Outage.secondsMax)) seconds")
+                }
                 try outage.wait(after: failure)
             }
         }

@@ -30,7 +30,8 @@ struct ExperimentSummary {
         for job in failed.prefix(Self.failuresMax) {
             let view = try client.get(JobView.self, ["v1", "jobs", job.id]).view
             Output.write("\n")
-            Output.line(StateText.mark(view.state) + " " + StyledText(view.name, .bold) + ": " + StyledText(view.reason ?? view.state, .red))
+            Output.line(
+                StateText.mark(view.state) + " " + StyledText(view.name, .bold) + ": " + StyledText(view.reason ?? view.state, .red))
             if let message = view.message { Output.lines(message.split(separator: "\n").map { StyledText("  \($0)") }) }
             try showLog(of: view)
         }
@@ -56,11 +57,13 @@ enum JobTable {
     static func table(_ jobs: [JobSummary]) -> Table {
         let rows: [[StyledText]] = jobs.map { job in
             [
-                StateText.mark(job.state), StyledText(job.name), StyledText(job.kind), StateText.name(job.state), StyledText(job.reason ?? ""),
+                StateText.mark(job.state), StyledText(job.name), StyledText(job.kind), StateText.name(job.state),
+                StyledText(job.reason ?? ""),
                 StyledText(job.progress.map(ProgressText.brief) ?? ""),
             ]
         }
         return Table(
-            [.init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("PROGRESS")], rows: rows)
+            [.init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("PROGRESS")],
+            rows: rows)
     }
 }

@@ -71,12 +71,15 @@ struct JobSheet {
             let end = attempt.signal.map { "signal \($0)" } ?? attempt.exitCode.map { "exit \($0)" } ?? "–"
             return [
                 StyledText("\(attempt.number)"), StateText.name(attempt.state), StyledText(end), StyledText(attempt.cause ?? "–"),
-                StyledText(attempt.resumedFromStep.map { "step \($0)" } ?? "–"), StyledText(attempt.gpus.isEmpty ? "–" : "\(attempt.gpus.count)"),
-                Moment.age(attempt.startedAt), Moment.span(from: attempt.startedAt, to: attempt.finishedAt), StyledText(attempt.message ?? ""),
+                StyledText(attempt.resumedFromStep.map { "step \($0)" } ?? "–"),
+                StyledText(attempt.gpus.isEmpty ? "–" : "\(attempt.gpus.count)"),
+                Moment.age(attempt.startedAt), Moment.span(from: attempt.startedAt, to: attempt.finishedAt),
+                StyledText(attempt.message ?? ""),
             ]
         }
         let columns: [Table.Column] = [
-            .init("#", .right), .init("STATE"), .init("END"), .init("CAUSE"), .init("RESUMED FROM"), .init("GPUS"), .init("STARTED"), .init("RAN", .right),
+            .init("#", .right), .init("STATE"), .init("END"), .init("CAUSE"), .init("RESUMED FROM"), .init("GPUS"), .init("STARTED"),
+            .init("RAN", .right),
             .init("MESSAGE", elastic: true),
         ]
         return Table(columns, rows: rows)

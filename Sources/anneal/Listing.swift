@@ -7,7 +7,8 @@ extension APIClient {
         _ type: Element.Type, _ path: [String], query: [(String, String)] = [], options: ListOptions
     ) throws -> Answer<[Element]> where Element: Codable & Sendable & Equatable {
         let pageMax = 200
-        let first = try get(Page<Element>.self, path, query: query + [("limit", String(options.all ? pageMax : min(options.limit, pageMax)))])
+        let first = try get(
+            Page<Element>.self, path, query: query + [("limit", String(options.all ? pageMax : min(options.limit, pageMax)))])
         var elements = first.view.data
         var next = first.view.hasMore ? first.view.next : nil
         guard next != nil, options.all || options.limit > elements.count else { return Answer(view: elements, body: first.body) }

@@ -16,7 +16,9 @@ struct References {
         guard text.hasPrefix(prefix + "_") else { return false }
         let digits = text.dropFirst(prefix.count + 1).utf8
         return digits.count == 26
-            && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+            && digits.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+            }
     }
 
     /// An experiment's identifier from itself or from a name, which means the newest of that name.
@@ -39,7 +41,8 @@ struct References {
         }
         if experiment.jobs.count == 1 { return experiment.jobs[0].id }
         throw CommandFailure(
-            .usage, "the experiment '\(experiment.name)' has \(experiment.jobs.count) jobs; write \(reference)/JOB", "its jobs are: \(names)")
+            .usage, "the experiment '\(experiment.name)' has \(experiment.jobs.count) jobs; write \(reference)/JOB",
+            "its jobs are: \(names)")
     }
 
     /// An experiment or a job: names with a slash are jobs, others are experiments.

@@ -57,5 +57,7 @@ enum FileContent {
     }
 
     /// The failure of the last system call on `path`.
-    static func failure(_ path: String) -> CommandFailure { CommandFailure(.usage, "cannot read \(path): \(String(cString: strerror(errno)))") }
+    static func failure(_ path: String) -> CommandFailure {
+        CommandFailure(.usage, "cannot read \(path): \(String(cString: strerror(errno)))")
+    }
 }

@@ -12,13 +12,15 @@ struct Submission {
     func submit(idempotencyKey: String?) throws -> APIClient.Answer<ExperimentView> {
         var headers = headers
         if let idempotencyKey { headers.append(("Idempotency-Key", idempotencyKey)) }
-        return try client.post(ExperimentView.self, ["v1", "experiments"], query: query, headers: headers, body: spec.bytes, source: spec.name)
+        return try client.post(
+            ExperimentView.self, ["v1", "experiments"], query: query, headers: headers, body: spec.bytes, source: spec.name)
     }
 
     /// Asks what the spec would do.
     func plan() throws -> APIClient.Answer<PlanView> {
         try client.post(
-            PlanView.self, ["v1", "experiments"], query: query + [("dry_run", "true")], headers: headers, body: spec.bytes, source: spec.name)
+            PlanView.self, ["v1", "experiments"], query: query + [("dry_run", "true")], headers: headers, body: spec.bytes,
+            source: spec.name)
     }
 
     private var query: [(String, String)] { [("base_directory", spec.baseDirectory)] + overrides.map { ("set", $0) } }
@@ -52,13 +54,15 @@ enum PlanText {
         let rows: [[StyledText]] = plan.jobs.map { job in
             let fits = job.fits ? StyledText("yes", .green) : StyledText("no: \(job.reason ?? "")", .red)
             return [
-                StyledText(job.name), StyledText(job.engine.map { "\(job.kind)/\($0)" } ?? job.kind), StyledText(job.needs.joined(separator: ", ")),
+                StyledText(job.name), StyledText(job.engine.map { "\(job.kind)/\($0)" } ?? job.kind),
+                StyledText(job.needs.joined(separator: ", ")),
                 StyledText(ResourceText.brief(job.resources)), StyledText(job.outputs.joined(separator: ", ")), fits,
             ]
         }
         let table = Table(
             [
-                .init("JOB", elastic: true), .init("KIND"), .init("AFTER", elastic: true), .init("RESOURCES"), .init("OUTPUTS", elastic: true),
+                .init("JOB", elastic: true), .init("KIND"), .init("AFTER", elastic: true), .init("RESOURCES"),
+                .init("OUTPUTS", elastic: true),
                 .init("FITS", elastic: true),
             ], rows: rows)
         var lines = [StyledText(plan.name, .bold) + StyledText(" in project \(plan.project), \(plan.jobs.count) jobs")]

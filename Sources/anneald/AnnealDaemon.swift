@@ -20,10 +20,15 @@ struct AnnealDaemon: AsyncParsableCommand {
             """,
         version: Version.text)
 
-    @Option(help: ArgumentHelp("Folder for the database, logs, datasets and checkpoints. Default: $ANNEAL_DATA, else ~/.local/share/anneal.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp(
+            "Folder for the database, logs, datasets and checkpoints. Default: $ANNEAL_DATA, else ~/.local/share/anneal.",
+            valueName: "folder"))
     var data: String?
 
-    @Option(help: ArgumentHelp("Address for HTTP. Default: 127.0.0.1:7600. Port 0 takes a free one; 'none' opens no TCP port.", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp(
+            "Address for HTTP. Default: 127.0.0.1:7600. Port 0 takes a free one; 'none' opens no TCP port.", valueName: "host:port"))
     var listen: String?
 
     @Option(help: ArgumentHelp("Unix socket for HTTP. Default: anneal.sock in the data folder.", valueName: "path"))

@@ -27,7 +27,8 @@ struct Daemon {
         let devices = try DeviceInventory(mode: settings.gpus)
         let host = HostFacts.read()
         let capacity = HostCapacity(
-            gpus: devices.devices().map(\.uuid), cpus: settings.cpus ?? host.cpuCount, memoryBytes: settings.memoryBytes ?? host.memoryBytes)
+            gpus: devices.devices().map(\.uuid), cpus: settings.cpus ?? host.cpuCount, memoryBytes: settings.memoryBytes ?? host.memoryBytes
+        )
         try await serve(store: store, devices: devices, capacity: capacity, relay: relay, log: log)
         await store.close()
         log.info("stopped; workers go on under their shims")
@@ -44,15 +45,20 @@ struct Daemon {
         var url = "unix://" + settings.socketPath
         if let address = settings.address {
             let port = try server.listen(host: address.host, port: address.port)
-            url = "http://\(settings.listensBeyondLoopback ? "127.0.0.1" : address.host.contains(":") ? "[\(address.host)]" : address.host):\(port)"
+            url =
+                "http://\(settings.listensBeyondLoopback ? "127.0.0.1" : address.host.contains(":") ? "[\(address.host)]" : address.host):\(port)"
         }
         let service = AnnealService(
-            configuration: installation.configuration(settings, workerURL: url), store: store, devices: devices, capacity: capacity, log: log)
+            configuration: installation.configuration(settings, workerURL: url), store: store, devices: devices, capacity: capacity,
+            log: log)
         relay.connect(service)
         front.api = API(service: service, admission: gate)
         log.info(
             "listening",
-            metadata: ["url": "\(url)", "socket": "\(settings.socketPath)", "data": "\(settings.dataDirectory)", "gpus": "\(capacity.gpus.count) (\(devices.source))"])
+            metadata: [
+                "url": "\(url)", "socket": "\(settings.socketPath)", "data": "\(settings.dataDirectory)",
+                "gpus": "\(capacity.gpus.count) (\(devices.source))",
+            ])
         let signals = StopSignals()
         try await service.recover()
         await signals.wait()

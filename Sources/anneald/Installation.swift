@@ -23,7 +23,8 @@ struct Installation {
 
     private func trainer() -> String? {
         let shared = folder + "/../share/anneal/trainer"
-        return access(shared + "/anneal_trainer", R_OK) == 0 ? shared : ascending(to: "Sources/trainer/anneal_trainer").map { String($0.dropLast(15)) }
+        return access(shared + "/anneal_trainer", R_OK) == 0
+            ? shared : ascending(to: "Sources/trainer/anneal_trainer").map { String($0.dropLast(15)) }
     }
 
     /// The path `name` below the nearest folder above this program that has it.

@@ -36,7 +36,9 @@ struct Settings {
         let named = flags.data ?? file.text("data") ?? variable("ANNEAL_DATA")
         let data = if let named { try absolute(named) } else { try defaultDataDirectory() }
         let gpuText = flags.gpus ?? file.text("gpus") ?? "auto"
-        guard let gpus = GPUMode(parsing: gpuText) else { throw SettingsError(message: "--gpus must be auto, none or sim:N, not '\(gpuText)'") }
+        guard let gpus = GPUMode(parsing: gpuText) else {
+            throw SettingsError(message: "--gpus must be auto, none or sim:N, not '\(gpuText)'")
+        }
         let configured = try file.integer("cpus")
         let cpus = flags.cpus ?? configured
         if let cpus, cpus < 1 { throw SettingsError(message: "--cpus must be at least 1") }
@@ -54,7 +56,9 @@ struct Settings {
     }
 
     private static func defaultDataDirectory() throws(SettingsError) -> String {
-        guard let home = variable("HOME") else { throw SettingsError(message: "neither --data nor $ANNEAL_DATA nor $HOME says where the data folder is") }
+        guard let home = variable("HOME") else {
+            throw SettingsError(message: "neither --data nor $ANNEAL_DATA nor $HOME says where the data folder is")
+        }
         return home + "/.local/share/anneal"
     }
 
@@ -78,7 +82,9 @@ struct Settings {
 
     private static func memory(_ text: String?) throws(SettingsError) -> Int64? {
         guard let text else { return nil }
-        guard let bytes = Quantity.bytes(.string(text)), bytes > 0 else { throw SettingsError(message: "--memory must be a size such as 64GiB, not '\(text)'") }
+        guard let bytes = Quantity.bytes(.string(text)), bytes > 0 else {
+            throw SettingsError(message: "--memory must be a size such as 64GiB, not '\(text)'")
+        }
         return bytes
     }
 

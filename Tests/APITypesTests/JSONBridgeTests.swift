@@ -22,7 +22,8 @@ import Testing
     }
 
     let sample = Outer(
-        second: 0.5, first: Inner(zeta: 1, alpha: nil, flags: [true, false]), free: ["b": 1, "a": [nil, .bigInteger("123456789012345678901234567890")]],
+        second: 0.5, first: Inner(zeta: 1, alpha: nil, flags: [true, false]),
+        free: ["b": 1, "a": [nil, .bigInteger("123456789012345678901234567890")]],
         many: [Inner(zeta: -7, alpha: "ü", flags: [])], wide: .max)
 
     @Test func encodingKeepsTheOrderOfKeysAndLeavesNilOut() throws {

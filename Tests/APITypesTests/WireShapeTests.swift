@@ -5,7 +5,8 @@ import Testing
 @Suite struct WireShapeTests {
     @Test func anExperimentHasTheDocumentedMembersInOrder() throws {
         let view = ExperimentView(
-            id: "exp_1", name: "toy", project: "default", state: "running", tags: ["b": "1", "a": "2"], createdAt: "2026-11-20T08:15:30.250Z",
+            id: "exp_1", name: "toy", project: "default", state: "running", tags: ["b": "1", "a": "2"],
+            createdAt: "2026-11-20T08:15:30.250Z",
             jobs: [JobSummary(id: "job_1", name: "sft", kind: "train", state: "running", progress: ProgressView(done: 3, total: 10))])
         #expect(
             try JSONValue(encoding: view).text()
@@ -31,7 +32,9 @@ import Testing
     }
 
     @Test func aPageCarriesItsCursor() throws {
-        let page = Page(data: [DatasetView(id: "ds_1", name: "d", version: 1, sha256: "00", rows: 1, bytes: 2, format: "messages", createdAt: "t")], hasMore: true, next: "ds_1")
+        let page = Page(
+            data: [DatasetView(id: "ds_1", name: "d", version: 1, sha256: "00", rows: 1, bytes: 2, format: "messages", createdAt: "t")],
+            hasMore: true, next: "ds_1")
         let json = try JSONValue(encoding: page)
         #expect(json["has_more"] == true && json["next"] == "ds_1" && json["data"]?[0]?["produced_by"] == .null)
         #expect(try Page<DatasetView>(decoding: json) == page)

@@ -59,8 +59,11 @@ struct CLIFixture {
     }
 
     /// Runs the program to its end.
-    func run(_ arguments: String..., environment: [String: String] = [:], input: String = "", terminal: (columns: Int, rows: Int)? = nil) throws -> Run {
-        try Self.run(arguments, environment: ["ANNEAL_URL": address].merging(environment) { $1 }, input: input, folder: folder, terminal: terminal)
+    func run(_ arguments: String..., environment: [String: String] = [:], input: String = "", terminal: (columns: Int, rows: Int)? = nil)
+        throws -> Run
+    {
+        try Self.run(
+            arguments, environment: ["ANNEAL_URL": address].merging(environment) { $1 }, input: input, folder: folder, terminal: terminal)
     }
 
     static func run(
@@ -71,7 +74,9 @@ struct CLIFixture {
         // Files rather than pipes, which could fill up. Several runs may share a folder, so that each has its own.
         let stem = folder + "/" + UUID().uuidString
         try input.write(toFile: stem + ".in", atomically: true, encoding: .utf8)
-        let files = [open(stem + ".in", O_RDONLY | O_CLOEXEC)] + ["out", "err"].map { open("\(stem).\($0)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600) }
+        let files =
+            [open(stem + ".in", O_RDONLY | O_CLOEXEC)]
+            + ["out", "err"].map { open("\(stem).\($0)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600) }
         defer {
             files.forEach { close($0) }
             for name in ["in", "out", "err"] { unlink("\(stem).\(name)") }
@@ -102,7 +107,9 @@ struct Script: ExpressibleByDictionaryLiteral {
     }
 
     /// A JSON answer.
-    static func json(_ value: some Encodable, status: Int64 = 200) throws -> JSONValue { ["status": .int(status), "json": try JSONValue(encoding: value)] }
+    static func json(_ value: some Encodable, status: Int64 = 200) throws -> JSONValue {
+        ["status": .int(status), "json": try JSONValue(encoding: value)]
+    }
 
     /// A page of a list.
     static func page<Element: Codable & Sendable & Equatable>(_ elements: Element..., next: String? = nil) throws -> JSONValue {
@@ -111,13 +118,17 @@ struct Script: ExpressibleByDictionaryLiteral {
 
     /// A problem.
     static func problem(_ status: Int, _ title: String, _ detail: String, errors: [ProblemError] = []) throws -> JSONValue {
-        try json(ProblemView(type: "/problems/x", title: title, status: status, detail: detail, code: "x", errors: errors), status: Int64(status))
+        try json(
+            ProblemView(type: "/problems/x", title: title, status: status, detail: detail, code: "x", errors: errors), status: Int64(status)
+        )
     }
 
     static func text(_ body: String) -> JSONValue { ["type": "text/plain", "body": .string(body)] }
 
     /// Server-sent events; with `cut` the connection breaks after them.
-    static func events(_ body: String, cut: Bool = false) -> JSONValue { ["type": "text/event-stream", "body": .string(body), "cut": .bool(cut)] }
+    static func events(_ body: String, cut: Bool = false) -> JSONValue {
+        ["type": "text/event-stream", "body": .string(body), "cut": .bool(cut)]
+    }
 }
 
 /// Identifiers and views that the tests use.
@@ -129,7 +140,8 @@ enum Sample {
 
     static func experiment(_ state: String = "succeeded", jobs: [JobSummary]? = nil) -> ExperimentView {
         ExperimentView(
-            id: experimentID, name: "toy", project: "default", state: state, tags: [:], createdAt: time, finishedAt: state == "running" ? nil : time,
+            id: experimentID, name: "toy", project: "default", state: state, tags: [:], createdAt: time,
+            finishedAt: state == "running" ? nil : time,
             jobs: jobs ?? [summary(1, "data", "prepare"), summary(2, "sft", "train", state), summary(3, "after", "evaluate", state)])
     }
 
@@ -143,12 +155,14 @@ enum Sample {
         var outputs: JSONObject = ["model": ["type": "checkpoint", "id": "ckpt_1", "path": "/m"]]
         if let evaluation { outputs["evaluation"] = ["type": "evaluation", "id": .string(evaluationID(evaluation))] }
         return JobView(
-            id: jobID(number), experimentID: experimentID, experiment: "toy", name: name, kind: "train", engine: "trl", state: state, reason: reason,
+            id: jobID(number), experimentID: experimentID, experiment: "toy", name: name, kind: "train", engine: "trl", state: state,
+            reason: reason,
             message: message, priority: 50, resources: ResourcesView(gpus: 1, cpus: 2, memoryBytes: 1 << 30), needs: [],
             outputs: .object(outputs), summary: ["steps": 20], createdAt: time, startedAt: time,
             finishedAt: time,
             attempts: [
-                AttemptView(id: "att_1", number: 1, state: state, exitCode: 0, cause: reason, gpus: ["GPU-1"], startedAt: time, finishedAt: time)
+                AttemptView(
+                    id: "att_1", number: 1, state: state, exitCode: 0, cause: reason, gpus: ["GPU-1"], startedAt: time, finishedAt: time)
             ])
     }
 

@@ -8,7 +8,9 @@ struct ChildProcess {
     private let id: pid_t
 
     /// - Parameter command: The program's path and its arguments.
-    init(_ command: [String], environment: [String: String], folder: String = "/", input: Int32? = nil, output: Int32, errors: Int32? = nil) throws {
+    init(_ command: [String], environment: [String: String], folder: String = "/", input: Int32? = nil, output: Int32, errors: Int32? = nil)
+        throws
+    {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

@@ -18,7 +18,8 @@ import Testing
     @Test(arguments: [
         (400, 2), (401, 2), (404, 3), (409, 4), (422, 2), (500, 1), (503, 5),
     ]) func problemsMapToExitCodes(httpStatus: Int, exitCode: Int32) throws {
-        try CLIFixture.with(["POST /v1/jobs/\(Sample.jobID(1))/cancel": [Script.problem(httpStatus, "It failed", "because of this")]]) { fixture in
+        try CLIFixture.with(["POST /v1/jobs/\(Sample.jobID(1))/cancel": [Script.problem(httpStatus, "It failed", "because of this")]]) {
+            fixture in
             let run = try fixture.run("cancel", Sample.jobID(1))
             #expect(run.status == exitCode)
             #expect(run.errors == "anneal: It failed: because of this\n")
@@ -27,7 +28,8 @@ import Testing
     }
 
     @Test func withJSONTheProblemStandsOnStandardOutput() throws {
-        try CLIFixture.with(["GET /v1/experiments/\(Sample.experimentID)": [Script.problem(404, "Not found", "no such experiment")]]) { fixture in
+        try CLIFixture.with(["GET /v1/experiments/\(Sample.experimentID)": [Script.problem(404, "Not found", "no such experiment")]]) {
+            fixture in
             let run = try fixture.run("show", Sample.experimentID, "--json")
             #expect(run.status == 3)
             #expect(try ProblemView(decoding: JSONParser.parse(run.output)).detail == "no such experiment")
@@ -47,8 +49,10 @@ import Testing
 
     @Test(arguments: [
         (["frobnicate"], "frobnicate"), (["submit"], "<file>"), (["submit", "a", "--wait", "--watch"], "--watch waits already"),
-        (["submit", "x.yaml", "--set", "novalue"], "PATH=VALUE"), (["submit", "/nonexistent.yaml"], "cannot read /nonexistent.yaml: No such file"),
-        (["submit", "/"], "cannot read /: Is a directory"), (["ls", "--url", "gopher://x"], "no address of a daemon"), (["priority", "toy/sft", "101"], "0 to 100"),
+        (["submit", "x.yaml", "--set", "novalue"], "PATH=VALUE"),
+        (["submit", "/nonexistent.yaml"], "cannot read /nonexistent.yaml: No such file"),
+        (["submit", "/"], "cannot read /: Is a directory"), (["ls", "--url", "gopher://x"], "no address of a daemon"),
+        (["priority", "toy/sft", "101"], "0 to 100"),
         (["metrics", "toy/sft", "--csv", "--json"], "exclude each other"),
     ]) func wrongUsageIsTwoAndSaysWhatIsWrong(arguments: [String], message: String) throws {
         let run = try CLIFixture.run(arguments, environment: ["ANNEAL_URL": "http://127.0.0.1:1"], folder: NSTemporaryDirectory())
@@ -71,15 +75,21 @@ import Testing
 
     @Test func everyCommandHasHelpWithExamplesAndExitCodes() throws {
         let commands = [
-            "submit", "validate", "ls", "show", "watch", "logs", "metrics", "plot", "cancel", "retry", "pause", "resume", "priority", "explain", "gpus",
-            "queue", "datasets", "datasets ls", "datasets upload", "datasets show", "datasets content", "checkpoints", "checkpoints ls", "checkpoints show",
-            "checkpoints pin", "checkpoints unpin", "checkpoints rm", "evaluations", "evaluations ls", "evaluations show", "compare", "lineage", "doctor",
+            "submit", "validate", "ls", "show", "watch", "logs", "metrics", "plot", "cancel", "retry", "pause", "resume", "priority",
+            "explain", "gpus",
+            "queue", "datasets", "datasets ls", "datasets upload", "datasets show", "datasets content", "checkpoints", "checkpoints ls",
+            "checkpoints show",
+            "checkpoints pin", "checkpoints unpin", "checkpoints rm", "evaluations", "evaluations ls", "evaluations show", "compare",
+            "lineage", "doctor",
             "version",
         ]
         for command in commands {
-            let run = try CLIFixture.run(command.split(separator: " ").map(String.init) + ["--help"], environment: [:], folder: NSTemporaryDirectory())
+            let run = try CLIFixture.run(
+                command.split(separator: " ").map(String.init) + ["--help"], environment: [:], folder: NSTemporaryDirectory())
             #expect(run.status == 0, "\(command)")
-            for part in ["OVERVIEW: ", "EXAMPLES:\n  ", "EXIT CODES:", "5 daemon unreachable"] { #expect(run.output.contains(part), "\(command): \(part)") }
+            for part in ["OVERVIEW: ", "EXAMPLES:\n  ", "EXIT CODES:", "5 daemon unreachable"] {
+                #expect(run.output.contains(part), "\(command): \(part)")
+            }
             if !["datasets", "checkpoints", "evaluations"].contains(command) { #expect(run.output.contains("--json"), "\(command)") }
         }
         let whole = try CLIFixture.run(["--help"], environment: [:], folder: NSTemporaryDirectory())

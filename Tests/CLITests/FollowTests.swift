@@ -13,21 +13,30 @@ import Testing
     /// An experiment whose stream breaks off in the middle.
     private func watchScript() throws -> Script {
         let started = Sample.experiment(
-            "running", jobs: [Sample.summary(1, "baseline", "evaluate"), Sample.summary(2, "sft", "train", "running"), Sample.summary(3, "after", "evaluate", "waiting")])
+            "running",
+            jobs: [
+                Sample.summary(1, "baseline", "evaluate"), Sample.summary(2, "sft", "train", "running"),
+                Sample.summary(3, "after", "evaluate", "waiting"),
+            ])
         func state(_ seq: Int64, job: Int?, _ state: String, _ previous: String, message: String? = nil) throws -> String {
             let data = StateEventData(state: state, previous: previous, reason: state == "succeeded" ? state : nil, message: message)
             return try Sample.event(seq, "state", job: job.map(Sample.jobID), data)
         }
         // The experiment was retried, so that its story holds an end that is none.
-        let first = try ": hello\n\n" + state(1, job: 2, "running", "queued") + state(2, job: nil, "failed", "running") + metric(3, step: 10, loss: 2)
+        let first =
+            try ": hello\n\n" + state(1, job: 2, "running", "queued") + state(2, job: nil, "failed", "running")
+            + metric(3, step: 10, loss: 2)
             + metric(4, step: 11, loss: 1.5)
-        let second = try metric(5, step: 20, loss: 0.25) + state(6, job: 2, "succeeded", "running", message: "20 steps")
+        let second =
+            try metric(5, step: 20, loss: 0.25) + state(6, job: 2, "succeeded", "running", message: "20 steps")
             + state(7, job: 3, "succeeded", "running") + state(8, job: nil, "succeeded", "running") + "event: end\ndata: {}\n\n"
         let comparison = BenchmarkComparison(
-            name: "held-out", metric: "accuracy", base: 0.01, candidate: 0.95, difference: 0.94, ciLow: 0.9, ciHigh: 0.97, pValue: 1e-9, items: 200,
+            name: "held-out", metric: "accuracy", base: 0.01, candidate: 0.95, difference: 0.94, ciLow: 0.9, ciHigh: 0.97, pValue: 1e-9,
+            items: 200,
             improved: 188, regressed: 0)
         let after = Sample.evaluation(
-            3, accuracy: 0.95, compare: CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(3), benchmarks: [comparison]),
+            3, accuracy: 0.95,
+            compare: CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(3), benchmarks: [comparison]),
             gate: GateView(passed: true, checks: []))
         return [
             "GET /v1/experiments?name=toy&limit=1": [try Script.page(started)],
@@ -48,7 +57,8 @@ import Testing
             let lines = run.output.split(separator: "\n").map(String.init)
             #expect(!run.output.contains("\u{1B}"))
             for text in [
-                "Z toy running  ", "Z sft: running", "Z sft: 10/20 · 4/s · 2.5s left · loss 2", "Z the daemon does not answer", "Z the daemon answers",
+                "Z toy running  ", "Z sft: running", "Z sft: 10/20 · 4/s · 2.5s left · loss 2", "Z the daemon does not answer",
+                "Z the daemon answers",
                 "Z sft: 20/20 · 4/s · loss 0.25", "Z sft: succeeded: 20 steps", "08:15:30Z toy succeeded",
             ] { #expect(lines.contains { $0.contains(text) }, "\(text) is not in \(run.output)") }
             #expect(run.output.contains("baseline    held-out     200        4   1.0 ± 1.0 %      0.5 %         4.2           –  –\n"))
@@ -107,7 +117,9 @@ import Testing
                 Script.events(try piece("c", 0, "one\ntwö\nthree\n") + second("e", "again\n") + "event: end\ndata: {}\n\n"),
             ],
             // The first attempt has ended and another follows.
-            "GET /v1/jobs/\(Sample.jobID(2))": [try Script.json(Sample.job(2, "sft", state: "queued")), try Script.json(Sample.job(2, "sft"))],
+            "GET /v1/jobs/\(Sample.jobID(2))": [
+                try Script.json(Sample.job(2, "sft", state: "queued")), try Script.json(Sample.job(2, "sft")),
+            ],
             "GET /v1/jobs/\(Sample.jobID(3))/logs": [Script.text("plain \u{1B}[1mtext\n")],
         ]
         try CLIFixture.with(script) { fixture in

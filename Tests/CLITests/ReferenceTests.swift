@@ -23,7 +23,9 @@ import Testing
 
     @Test func namesAreFoundWhereverIdentifiersAre() throws {
         try CLIFixture.with(try script()) { fixture in
-            for reference in ["toy", Sample.experimentID] { #expect(try fixture.run("show", reference).output.hasPrefix("✓ toy succeeded\n")) }
+            for reference in ["toy", Sample.experimentID] {
+                #expect(try fixture.run("show", reference).output.hasPrefix("✓ toy succeeded\n"))
+            }
             for reference in ["toy/sft", "\(Sample.experimentID)/sft", Sample.jobID(2)] {
                 let run = try fixture.run("show", reference)
                 #expect(run.status == 0, "\(run.errors)")

@@ -16,8 +16,10 @@ import Testing
             "GET /v1/jobs/\(job)/metrics?key=train%2Floss": [curve], "GET /v1/jobs/\(job)/metrics?key=train%2Floss&points=160": [curve],
             "GET /v1/jobs/\(job)/metrics": [try Script.json(summary)],
         ]
-        try CLIFixture.with(script) { fixture in
-            #expect(try fixture.run("metrics", job).output == "KEY         POINTS  STEPS  LAST  MIN  MAX\ntrain/loss       3    1–3     1    1    2\n")
+        try CLIFixture.with(script) { (fixture) throws in
+            #expect(
+                try fixture.run("metrics", job).output
+                    == "KEY         POINTS  STEPS  LAST  MIN  MAX\ntrain/loss       3    1–3     1    1    2\n")
             #expect(
                 try fixture.run("metrics", job, "--csv").output
                     == "key,attempt,step,time,value\ntrain/loss,1,1,10.500,2.0\ntrain/loss,1,2,11.000,NaN\ntrain/loss,2,3,12.000,1.0\n")
@@ -30,11 +32,14 @@ import Testing
     }
 
     @Test func aDatasetIsUploadedUnderItsFilesName() throws {
-        let view = DatasetView(id: "ds_1", name: "questions", version: 2, sha256: "abc", rows: 2, bytes: 20, format: "messages", createdAt: Sample.time)
+        let view = DatasetView(
+            id: "ds_1", name: "questions", version: 2, sha256: "abc", rows: 2, bytes: 20, format: "messages", createdAt: Sample.time)
         let script: Script = [
             "POST /v1/datasets": [
                 try Script.json(view, status: 201),
-                try Script.problem(422, "The dataset is not valid", "1 bad line", errors: [ProblemError(pointer: "/messages", detail: "is missing", line: 2)]),
+                try Script.problem(
+                    422, "The dataset is not valid", "1 bad line",
+                    errors: [ProblemError(pointer: "/messages", detail: "is missing", line: 2)]),
             ],
             "GET /v1/datasets/questions%402": [try Script.json(view)],
             "GET /v1/datasets/questions/content": [Script.text("{\"a\":1}\n")],
@@ -72,17 +77,20 @@ import Testing
     @Test func lineageIsATreeDownToFileSpecAndCode() throws {
         let node = { (id: String, type: String, name: String) in LineageNode(id: id, type: type, name: name) }
         let edges = [
-            ("job", "eval", "made by"), ("ckpt", "job", "model"), ("train", "ckpt", "made by"), ("ds", "train", "dataset"), ("file", "ds", "source"),
+            ("job", "eval", "made by"), ("ckpt", "job", "model"), ("train", "ckpt", "made by"), ("ds", "train", "dataset"),
+            ("file", "ds", "source"),
             ("spec", "job", "spec"), ("spec", "train", "spec"), ("code", "train", "code"), ("eval", "later", "compare_to"),
         ]
         let view = LineageView(
             id: "eval", type: "evaluation",
             nodes: [
-                node("eval", "evaluation", "after"), node("job", "job", "after"), node("ckpt", "checkpoint", "step_200"), node("train", "job", "sft"),
+                node("eval", "evaluation", "after"), node("job", "job", "after"), node("ckpt", "checkpoint", "step_200"),
+                node("train", "job", "sft"),
                 node("ds", "dataset", "data@1"), LineageNode(id: "file", type: "file", name: "seed.jsonl", sha256: "0123456789abcdef"),
-                node("spec", "spec", "toy"), LineageNode(id: "code", type: "code", name: "anneal", detail: ["version": "0.1.0"]), node("later", "job", "next"),
+                node("spec", "spec", "toy"), LineageNode(id: "code", type: "code", name: "anneal", detail: ["version": "0.1.0"]),
+                node("later", "job", "next"),
             ], edges: edges.map { LineageEdge(from: $0.0, to: $0.1, role: $0.2) })
-        try CLIFixture.with(["GET /v1/lineage/\(Sample.evaluationID(1))": [try Script.json(view)]]) { fixture in
+        try CLIFixture.with(["GET /v1/lineage/\(Sample.evaluationID(1))": [try Script.json(view)]]) { (fixture) throws in
             #expect(
                 try fixture.run("lineage", Sample.evaluationID(1)).output
                     == """
@@ -105,27 +113,34 @@ import Testing
 
     @Test func compareShowsThePairedDifference() throws {
         let row = BenchmarkComparison(
-            name: "held-out", metric: "accuracy", base: 0.5, candidate: 0.75, difference: 0.25, ciLow: 0.1, ciHigh: 0.4, pValue: 0.001, items: 40,
+            name: "held-out", metric: "accuracy", base: 0.5, candidate: 0.75, difference: 0.25, ciLow: 0.1, ciHigh: 0.4, pValue: 0.001,
+            items: 40,
             improved: 12, regressed: 2)
         let view = CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), benchmarks: [row])
         try CLIFixture.with(["GET /v1/evaluations/compare": [try Script.json(view)]]) { fixture in
             let run = try fixture.run("compare", Sample.evaluationID(1), Sample.evaluationID(2))
             #expect(run.output.contains("held-out   accuracy   0.5       0.75       +0.25  [0.1, 0.4]    0.001     40      12      2\n"))
-            #expect(try fixture.requests().last?.target == "/v1/evaluations/compare?base=\(Sample.evaluationID(1))&candidate=\(Sample.evaluationID(2))")
+            #expect(
+                try fixture.requests().last?.target
+                    == "/v1/evaluations/compare?base=\(Sample.evaluationID(1))&candidate=\(Sample.evaluationID(2))")
         }
     }
 
     @Test func checkpointsAreListedPinnedAndRemoved() throws {
         let id = "ckpt_01k9w3c2vn0000a7k3d9m2x5q8"
         let view = CheckpointView(
-            id: id, jobID: Sample.jobID(2), step: 20, path: "/c", bytes: 1 << 20, metrics: ["val_loss": 1.25], pinned: true, best: true, createdAt: Sample.time)
+            id: id, jobID: Sample.jobID(2), step: 20, path: "/c", bytes: 1 << 20, metrics: ["val_loss": 1.25], pinned: true, best: true,
+            createdAt: Sample.time)
         let script: Script = [
-            "GET /v1/checkpoints?job=\(Sample.jobID(2))&limit=50": [try Script.page(view)], "GET /v1/checkpoints/\(id)": [try Script.json(view)],
+            "GET /v1/checkpoints?job=\(Sample.jobID(2))&limit=50": [try Script.page(view)],
+            "GET /v1/checkpoints/\(id)": [try Script.json(view)],
             "POST /v1/checkpoints/\(id)/pin": [try Script.json(view)],
             "DELETE /v1/checkpoints/\(id)": [try Script.problem(409, "Pinned", "unpin it first")],
         ]
-        try CLIFixture.with(script) { fixture in
-            #expect(try fixture.run("checkpoints", "ls", "--job", Sample.jobID(2)).output.contains("\(id)    20  val_loss 1.25  best pinned  1.0 MiB"))
+        try CLIFixture.with(script) { (fixture) throws in
+            #expect(
+                try fixture.run("checkpoints", "ls", "--job", Sample.jobID(2)).output.contains(
+                    "\(id)    20  val_loss 1.25  best pinned  1.0 MiB"))
             #expect(try fixture.run("checkpoints", "show", id).output.contains("val_loss  1.25\n"))
             #expect(try fixture.run("checkpoints", "pin", id).output == "\(id): pinned\n")
             let removal = try fixture.run("checkpoints", "rm", id)
@@ -145,7 +160,9 @@ import Testing
         try CLIFixture.with(script) { fixture in
             let run = try fixture.run("doctor")
             #expect(run.status == 1)
-            #expect(run.output.contains("✓ daemon: answers at \(fixture.address), ok\n✓ version: anneal 0.1.0, anneald 0.1.0\n✓ disk: 40 GiB free\n"))
+            #expect(
+                run.output.contains(
+                    "✓ daemon: answers at \(fixture.address), ok\n✓ version: anneal 0.1.0, anneald 0.1.0\n✓ disk: 40 GiB free\n"))
             #expect(run.output.hasSuffix("✗ python: torch is missing\n  → run 'make venv'\n"))
             #expect(try fixture.run("version").output == "anneal 0.1.0\nanneald 0.1.0 at \(fixture.address) (ok)\n")
         }
@@ -156,7 +173,7 @@ import Testing
             jobID: Sample.jobID(2), state: "queued", reason: "insufficient_resources", message: "It waits for a GPU.",
             waitsFor: [WaitView(kind: "resources", message: "1 GPU wanted, 0 free", resource: "gpus", wanted: 1, free: 0)],
             evidence: [EvidenceView(kind: "log", message: "first\nsecond")])
-        try CLIFixture.with(["GET /v1/jobs/\(Sample.jobID(2))/explain": [try Script.json(view)]]) { fixture in
+        try CLIFixture.with(["GET /v1/jobs/\(Sample.jobID(2))/explain": [try Script.json(view)]]) { (fixture) throws in
             #expect(
                 try fixture.run("explain", Sample.jobID(2)).output == """
                     ○ \(Sample.jobID(2)) queued (insufficient_resources)

@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func standardInputIsSentAsWhatItIs() throws {
-        try CLIFixture.with(["POST /v1/experiments": [Script.json(Sample.experiment("running"), status: 201)]]) { fixture in
+        try CLIFixture.with(["POST /v1/experiments": [Script.json(Sample.experiment("running"), status: 201)]]) { (fixture) throws in
             #expect(try fixture.run("submit", "-", input: "  {\"name\": \"toy\"}").status == 0)
             #expect(try fixture.run("submit", "-", "--json", input: spec).output.hasPrefix("{\"id\": \"exp_"))
             #expect(try fixture.requests().map { $0.headers["content-type"] } == ["application/json", "application/yaml"])
@@ -66,7 +66,8 @@ import Testing
                 name: "toy", project: "default", fits: fits, warnings: ["jobs.a: no timeout"],
                 jobs: [
                     PlannedJobView(
-                        name: "sft", kind: "train", engine: "trl", needs: ["data"], resources: ResourcesView(gpus: 8, cpus: 4, memoryBytes: 0),
+                        name: "sft", kind: "train", engine: "trl", needs: ["data"],
+                        resources: ResourcesView(gpus: 8, cpus: 4, memoryBytes: 0),
                         argv: ["python"], environment: ["A": "1"], outputs: ["model"], fits: fits,
                         reason: fits ? nil : "asks for 8 GPUs; this machine offers 0")
                 ])
@@ -87,7 +88,9 @@ import Testing
     @Test func waitEndsWithTheExperimentAndShowsItsEvaluations() throws {
         let script: Script = [
             "POST /v1/experiments": [try Script.json(Sample.experiment("running"), status: 201)],
-            "GET /v1/experiments/\(Sample.experimentID)": [try Script.json(Sample.experiment("running")), try Script.json(Sample.experiment())],
+            "GET /v1/experiments/\(Sample.experimentID)": [
+                try Script.json(Sample.experiment("running")), try Script.json(Sample.experiment()),
+            ],
             "GET /v1/jobs/\(Sample.jobID(3))": [try Script.json(Sample.job(3, "after", evaluation: 3))],
             "GET /v1/evaluations/\(Sample.evaluationID(3))": [try Script.json(Sample.evaluation(3, accuracy: 0.95))],
         ]
@@ -115,7 +118,8 @@ import Testing
             try fixture.write(spec, to: "toy.yaml")
             let run = try fixture.run("submit", "toy.yaml", "--wait")
             #expect(run.status == 1)
-            #expect(run.output.contains("✗ sft: bad_data\n  line 3 is not JSON\n  last lines of stderr:\n  │ first\n  │ Traceback: boom [2J\n"))
+            #expect(
+                run.output.contains("✗ sft: bad_data\n  line 3 is not JSON\n  last lines of stderr:\n  │ first\n  │ Traceback: boom [2J\n"))
             #expect(run.errors.contains("the daemon does not answer; trying again"))
             #expect(run.errors.hasSuffix("anneal: the experiment 'toy' failed\n"))
             #expect(try fixture.requests().last?.target.contains("stream=stderr&tail=12") == true)

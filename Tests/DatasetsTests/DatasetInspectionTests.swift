@@ -4,7 +4,9 @@ import Testing
 @testable import Datasets
 
 @Suite struct DatasetInspectionTests {
-    private func inspect(_ text: String, format: DatasetFormat? = nil, lineBytesMax: Int = JSONLineReader.lineBytesMax) throws -> DatasetFacts {
+    private func inspect(_ text: String, format: DatasetFormat? = nil, lineBytesMax: Int = JSONLineReader.lineBytesMax) throws
+        -> DatasetFacts
+    {
         let folder = try TemporaryFolder()
         return try DatasetInspection.inspect(path: try folder.file("data.jsonl", text), format: format, lineBytesMax: lineBytesMax)
     }
@@ -37,7 +39,10 @@ import Testing
             [] {}
             """)
         #expect(facts.rows == 8)
-        #expect(places(facts) == ["2/messages/0", "3/messages", "4/messages/0/role", "4/messages/1", "4/messages/2/content", "6", "7/messages", "8"])
+        #expect(
+            places(facts) == [
+                "2/messages/0", "3/messages", "4/messages/0/role", "4/messages/1", "4/messages/2/content", "6", "7/messages", "8",
+            ])
     }
 
     @Test func preferencePairsMayHaveEitherSpelling() throws {

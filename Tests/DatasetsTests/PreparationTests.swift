@@ -116,7 +116,8 @@ import Testing
         let places = result.issues.first.map { "\($0.line)\($0.pointer)" }
         #expect(
             places == [
-                "1", "2/jcqa_data", "4", "5", "6/jcqa_data/answer_index", "7/jcqa_data/answer_index", "8/jcqa_data/choice1", "8/jcqa_data/choice2",
+                "1", "2/jcqa_data", "4", "5", "6/jcqa_data/answer_index", "7/jcqa_data/answer_index", "8/jcqa_data/choice1",
+                "8/jcqa_data/choice2",
                 "8/jcqa_data/choice3", "8/jcqa_data/choice4",
             ])
         #expect(log.contains("label counts after rebalancing: {'0': 2, '1': 2, '2': 2, '3': 2, '4': 2}"))
@@ -173,7 +174,10 @@ import Testing
     @Test func shuffleSampleAndSplitKeepEachRecordOnce() throws {
         let folder = try TemporaryFolder()
         let split = DatasetSplit(
-            parts: [.init(name: "train", size: .fraction(0.7)), .init(name: "validation", size: .fraction(0.2)), .init(name: "test", size: .fraction(0.1))],
+            parts: [
+                .init(name: "train", size: .fraction(0.7)), .init(name: "validation", size: .fraction(0.2)),
+                .init(name: "test", size: .fraction(0.1)),
+            ],
             seed: 1)
         let generator = TimesTenGenerator(count: 1000, format: .inputOutput)
         let steps: [PreparationStep] = [.shuffle(seed: 1), .sample(count: 500, seed: 1), .split(split)]
@@ -185,7 +189,8 @@ import Testing
 
     @Test(arguments: [(1, 0.9), (0, 0.5)])
     func aSplitThatLeavesAPartEmptyIsRefused(count: Int, share: Double) throws {
-        let split = DatasetSplit(parts: [.init(name: "train", size: .fraction(share)), .init(name: "validation", size: .fraction(1 - share))], seed: 0)
+        let split = DatasetSplit(
+            parts: [.init(name: "train", size: .fraction(share)), .init(name: "validation", size: .fraction(1 - share))], seed: 0)
         #expect(throws: DatasetError.self) { try split.indexes(count: count, labels: nil) }
     }
 
@@ -196,7 +201,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [PreparationStep.split(DatasetSplit(parts: [], seed: 0)), .shuffle(seed: 0)], [.shuffle(seed: 1), .rebalanceJCQA(seed: 1)], [.toMessages(system: nil)],
+        [PreparationStep.split(DatasetSplit(parts: [], seed: 0)), .shuffle(seed: 0)], [.shuffle(seed: 1), .rebalanceJCQA(seed: 1)],
+        [.toMessages(system: nil)],
     ])
     func stepsThatDoNotGoTogetherAreRefused(steps: [PreparationStep]) {
         #expect(Preparation(source: .files(["x"]), steps: steps, isOriginal: true).contradiction != nil)

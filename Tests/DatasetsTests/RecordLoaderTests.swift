@@ -5,7 +5,9 @@ import Testing
 @testable import Datasets
 
 @Suite struct RecordLoaderTests {
-    private func load(_ path: String, mode: RecordLoader.Mode = .standard, chunkBytes: Int = RecordLoader.chunkBytes, recordBytesMax: Int = 1 << 20)
+    private func load(
+        _ path: String, mode: RecordLoader.Mode = .standard, chunkBytes: Int = RecordLoader.chunkBytes, recordBytesMax: Int = 1 << 20
+    )
         throws -> (records: [JSONValue], lines: [Int], issues: [DatasetIssue])
     {
         var records: [JSONValue] = []
@@ -103,7 +105,8 @@ import Testing
         let folder = try TemporaryFolder()
         var random = MersenneTwister(seed: 11)
         let pieces = [
-            "{\"a\": 1}", "{\"k\\u00e9\": [1, 2.50, -0, 1e5, 1E400, 12345678901234567890123]}", "\n", "\n", "\n", " ", "\u{85}", "\u{3000}", "x", "{",
+            "{\"a\": 1}", "{\"k\\u00e9\": [1, 2.50, -0, 1e5, 1E400, 12345678901234567890123]}", "\n", "\n", "\n", " ", "\u{85}", "\u{3000}",
+            "x", "{",
             "{\"a\":\n\"b\"}", "{\"t\": \"\u{1F600}\\ud83d\\ude00\\n\\u0007\\u007f\"}", "[1,]", "{\"a\":1,}", "{\"a\":tru}", "{\"a\": NaN}",
             "{\"a\": -Infinity, \"a\": 0.1}", "{\"f\": [1e16, 1e-5, 0.0001, 123456789012345680.0, 5e-324]}", "\u{FEFF}", "\"open",
         ]
@@ -120,12 +123,15 @@ import Testing
         let folder = try TemporaryFolder()
         var random = MersenneTwister(seed: 3)
         let fixed = [
-            "1e16", "9999999999999998.0", "12345678901234568.0", "1e15", "123456789012345.6", "1e22", "1e21", "0.0001", "0.00001", "1.5e-7", "5e-324",
-            "1.7976931348623157e308", "-0.0", "-0", "1E400", "-1e-400", "0.1", "100.0", "2.5e3", "9223372036854775808", "-9223372036854775809",
+            "1e16", "9999999999999998.0", "12345678901234568.0", "1e15", "123456789012345.6", "1e22", "1e21", "0.0001", "0.00001", "1.5e-7",
+            "5e-324",
+            "1.7976931348623157e308", "-0.0", "-0", "1E400", "-1e-400", "0.1", "100.0", "2.5e3", "9223372036854775808",
+            "-9223372036854775809",
         ]
         let drawn = (0..<2000).map { _ in Double(bitPattern: random.bits(64)) }.filter(\.isFinite).map { "\($0)" }
         let control = (0..<0x20).map { String(format: "\\u%04x", $0) }.joined()
-        let text = (fixed + drawn).map { "{\"n\": \($0)}\n" }.joined() + "{\"t\": \"\(control)\\/\\\"\\\\\u{7F}\u{2028}\u{FFFF}\u{10FFFF}\"}\n"
+        let text =
+            (fixed + drawn).map { "{\"n\": \($0)}\n" }.joined() + "{\"t\": \"\(control)\\/\\\"\\\\\u{7F}\u{2028}\u{FFFF}\u{10FFFF}\"}\n"
         let path = try folder.file("in", text)
         try Reference.run("load", path, folder.path + "/out")
         let written = try load(path, mode: .original).records.map { $0.text(layout: .python) }

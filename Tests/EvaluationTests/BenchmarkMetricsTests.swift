@@ -34,7 +34,8 @@ import Testing
     }
 
     @Test func tokensAreRoundedDownAndLeftOutWhereTheServerDidNotTell() throws {
-        let told = try #require(BenchmarkMetrics(items: [[3, 4], [5, 5]].map { $0.map { GradedSample(answer: "x", score: 1, tokens: $0) } }))
+        let told = try #require(
+            BenchmarkMetrics(items: [[3, 4], [5, 5]].map { $0.map { GradedSample(answer: "x", score: 1, tokens: $0) } }))
         #expect(told.averageTokens?.value == 4)
         #expect(try #require(BenchmarkMetrics(items: Self.items)).averageTokens == nil)
         #expect(told.all().map(\.name).contains("pass@2"))

@@ -5,8 +5,10 @@ import Testing
 
 @Suite struct GateTests {
     @Test(arguments: [
-        (">= 0.5", 0.5, true), ("> 0.5", 0.5, false), ("<= 0.5", 0.5, true), ("< 0.5", 0.4, true), ("== 0.5", 0.5000000000001, true), ("==0.5", 0.51, false),
-        (">= baseline + 0.02", 0.32, true), (">= baseline + 0.02", 0.319, false), (">=baseline*2", 0.6, true), ("> baseline - 0.1", 0.21, true),
+        (">= 0.5", 0.5, true), ("> 0.5", 0.5, false), ("<= 0.5", 0.5, true), ("< 0.5", 0.4, true), ("== 0.5", 0.5000000000001, true),
+        ("==0.5", 0.51, false),
+        (">= baseline + 0.02", 0.32, true), (">= baseline + 0.02", 0.319, false), (">=baseline*2", 0.6, true),
+        ("> baseline - 0.1", 0.21, true),
         (">= baseline", 0.3, true), ("> baseline", 0.3, false), ("  >=   baseline  +  2e-2 ", 0.33, true), (">= -1", 0, true),
     ])
     func conditionsHoldAsWritten(text: String, value: Double, isMet: Bool) throws {
@@ -38,7 +40,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["accurracy": ">= 0.5"] as JSONValue, "not measured"), (["pass@4": ">= 0.5"], "not measured"), (["x/accuracy": ">= 0.5"], "names no benchmark"),
+        (["accurracy": ">= 0.5"] as JSONValue, "not measured"), (["pass@4": ">= 0.5"], "not measured"),
+        (["x/accuracy": ">= 0.5"], "names no benchmark"),
         (["accuracy": "baseline"], "no condition"), (["accuracy": 0.5], "a condition is a text"), ([], "a gate is a map"),
         (["pass@2": ">= baseline"], "the baseline has no 'pass@2'"),
     ])

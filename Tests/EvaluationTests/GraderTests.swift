@@ -7,8 +7,10 @@ import Testing
 @Suite struct GraderTests {
     @Test(arguments: [
         ("30", "30", true), (" 30\n", "30", true), ("<think>2+1</think>\n\n30", "30", true), ("30.0", "30", true), ("+030", "30", true),
-        ("1,000", "1000", true), ("10,00", "1000", false), ("-0", "0", true), ("-3", "3", false), ("30.", "30", false), ("thirty", "30", false),
-        ("30 apples", "30", false), ("</think>a</think> b", "b", true), ("30", "<think></think>\n\n30", true), ("1.50", "1.5", true), (".5", "0.5", false),
+        ("1,000", "1000", true), ("10,00", "1000", false), ("-0", "0", true), ("-3", "3", false), ("30.", "30", false),
+        ("thirty", "30", false),
+        ("30 apples", "30", false), ("</think>a</think> b", "b", true), ("30", "<think></think>\n\n30", true), ("1.50", "1.5", true),
+        (".5", "0.5", false),
         ("99999999999999999999999999999999", "99999999999999999999999999999998", false), ("絵本", "絵本", true), ("\u{E9}", "e\u{301}", false),
     ])
     func exactTakesTextAfterTheReasoningAndEqualNumbers(response: String, expected: String, isCorrect: Bool) {
@@ -22,9 +24,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("2", "2", "2"), ("２", "2", "2"), ("2. 絵本", "2", "2"), ("答えは3です。1ではない", "3", "3"), ("The answer is (B).", "B", "B"), ("b", "B", "B"),
-        ("A dog. The answer is C", "C", "C"), ("**D**", "D", "D"), ("1 or 2", "1", nil), ("12", "1", nil), ("B2", "B", nil), ("none of them", "B", nil),
-        ("A or B", "A", nil), ("Answer: 4\n", "4", "4"), ("<think>1 2 3</think>(0)", "0", "0"), ("I think E", "E", nil), ("So it is E", "E", "E"),
+        ("2", "2", "2"), ("２", "2", "2"), ("2. 絵本", "2", "2"), ("答えは3です。1ではない", "3", "3"), ("The answer is (B).", "B", "B"),
+        ("b", "B", "B"),
+        ("A dog. The answer is C", "C", "C"), ("**D**", "D", "D"), ("1 or 2", "1", nil), ("12", "1", nil), ("B2", "B", nil),
+        ("none of them", "B", nil),
+        ("A or B", "A", nil), ("Answer: 4\n", "4", "4"), ("<think>1 2 3</think>(0)", "0", "0"), ("I think E", "E", nil),
+        ("So it is E", "E", "E"),
     ])
     func choiceReadsTheLabel(response: String, expected: String, answer: String?) {
         let grade = Grader.choice.grade(response: response, expected: expected)

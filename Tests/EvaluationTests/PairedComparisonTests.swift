@@ -39,7 +39,8 @@ import Testing
             model: "m", server: ["engine": "transformers"],
             benchmarks: [
                 .init(
-                    name: name, dataset: .init(id: "ds_1", sha256: sha256, path: "/d"), samples: 1, grader: .exact, settings: ["temperature": 0],
+                    name: name, dataset: .init(id: "ds_1", sha256: sha256, path: "/d"), samples: 1, grader: .exact,
+                    settings: ["temperature": 0],
                     metrics: accuracy.map { [(name: "accuracy", metric: $0)] } ?? [], itemScores: scores, itemsPath: "items.jsonl")
             ])
     }

@@ -33,7 +33,8 @@ struct BlockingHTTPClientTests {
 
     @Test @LoopActor func aRequestIsAnswered() async throws {
         try await TestServer.with { url in
-            let response = try await Self.perform(HTTPClientRequest(url: "\(url)/echo", method: "PATCH", headers: [("Content-Type", "a/b")], body: [120]))
+            let response = try await Self.perform(
+                HTTPClientRequest(url: "\(url)/echo", method: "PATCH", headers: [("Content-Type", "a/b")], body: [120]))
             #expect(Self.text(response) == "PATCH /echo  type=a/b x")
         }
     }
@@ -71,7 +72,8 @@ struct BlockingHTTPClientTests {
         let path = Self.temporaryFile([UInt8](repeating: 120, count: 1_000_000))
         try await TestServer.with { url in
             let error = await #expect(throws: HTTPClientError.self) {
-                try await Self.perform(HTTPClientRequest(url: "\(url)/echo", method: "POST"), uploadFile: path, onProgress: { _, _ in false })
+                let request = HTTPClientRequest(url: "\(url)/echo", method: "POST")
+                return try await Self.perform(request, uploadFile: path, onProgress: { _, _ in false })
             }
             #expect(error?.code == .aborted)
         }
@@ -90,10 +92,12 @@ struct BlockingHTTPClientTests {
         try await TestServer.with { url in
             let text = Mutex("")
             let request = HTTPClientRequest(url: "\(url)/events", timeout: nil)
-            _ = try await Self.perform(request, onChunk: { chunk in
-                text.withLock { $0 += String(decoding: chunk, as: UTF8.self) }
-                return true
-            })
+            _ = try await Self.perform(
+                request,
+                onChunk: { chunk in
+                    text.withLock { $0 += String(decoding: chunk, as: UTF8.self) }
+                    return true
+                })
             #expect(text.withLock { $0 } == "data: 0\n\ndata: 1\n\ndata: 2\n\n")
             let error = await #expect(throws: HTTPClientError.self) { try await Self.perform(request, onChunk: { _ in false }) }
             #expect(error?.code == .aborted)

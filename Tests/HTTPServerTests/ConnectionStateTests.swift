@@ -9,7 +9,9 @@ struct ConnectionStateTests {
     }
 
     /// A state whose head has just been accepted.
-    private static func asked(hasBody: Bool = false, length: Int64? = 0, keepsAlive: Bool = true, expects: Bool = false) -> HTTPConnectionState {
+    private static func asked(
+        hasBody: Bool = false, length: Int64? = 0, keepsAlive: Bool = true, expects: Bool = false
+    ) -> HTTPConnectionState {
         var state = Self.state()
         state.bytesArrive(now: 0)
         state.headEnded(hasBody: hasBody, contentLength: length, keepsAlive: keepsAlive, expectsContinue: expects, now: 0)

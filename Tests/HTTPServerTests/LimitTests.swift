@@ -56,10 +56,13 @@ struct LimitTests {
     @Test func aHandlerCanRaiseAndLowerTheBodyLimit() async throws {
         var limits = HTTPLimits()
         limits.bodyBytesMax = 10
-        try await ServerFixture.with(limits: limits, handler: { exchange in
-            exchange.bodyBytesMax = 20
-            ServerFixture.echo(exchange)
-        }) { fixture in
+        try await ServerFixture.with(
+            limits: limits,
+            handler: { exchange in
+                exchange.bodyBytesMax = 20
+                ServerFixture.echo(exchange)
+            }
+        ) { fixture in
             func request(_ count: Int) -> String {
                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(count)\r\n\r\n" + String(repeating: "x", count: count)
             }
@@ -143,10 +146,13 @@ struct LimitTests {
         let (handled, sink) = AsyncStream.makeStream(of: Int.self)
         let body = [UInt8](repeating: 120, count: 1 << 20)
         let count = LoopCounter()
-        try await ServerFixture.with(limits: limits, handler: { exchange in
-            sink.yield(count.next())
-            exchange.respond(.ok, body: body)
-        }) { fixture in
+        try await ServerFixture.with(
+            limits: limits,
+            handler: { exchange in
+                sink.yield(count.next())
+                exchange.respond(.ok, body: body)
+            }
+        ) { fixture in
             let client = try RawClient(port: fixture.port, receiveBufferBytes: 65536)
             try await client.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 24))
             _ = await handled.awaited()
@@ -162,15 +168,18 @@ struct LimitTests {
         var limits = HTTPLimits()
         limits.writeBufferBytesMax = 1 << 20
         let (gone, sink) = AsyncStream.makeStream(of: Bool.self)
-        try await ServerFixture.with(limits: limits, handler: { exchange in
-            exchange.onDisconnect = { sink.yield(true) }
-            let writer = exchange.startStreaming(.ok)
-            // Written from outside the handler, as a producer of events does.
-            _ = LoopTimer(after: .zero) {
-                let block = [UInt8](repeating: 120, count: 1 << 16)
-                while !writer.isEnded { writer.write(block) }
+        try await ServerFixture.with(
+            limits: limits,
+            handler: { exchange in
+                exchange.onDisconnect = { sink.yield(true) }
+                let writer = exchange.startStreaming(.ok)
+                // Written from outside the handler, as a producer of events does.
+                _ = LoopTimer(after: .zero) {
+                    let block = [UInt8](repeating: 120, count: 1 << 16)
+                    while !writer.isEnded { writer.write(block) }
+                }
             }
-        }) { fixture in
+        ) { fixture in
             let client = try RawClient(port: fixture.port, receiveBufferBytes: 65536)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(await gone.awaited() == true)

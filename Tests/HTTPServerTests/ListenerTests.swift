@@ -12,9 +12,10 @@ struct ListenerTests {
 
     @LoopActor
     private static func server() -> HTTPServer {
-        HTTPServer(handler: ClosureHandler { exchange in
-            exchange.respond(.ok, body: Array("\(exchange.request.remote) \(exchange.request.isOverUnixSocket)".utf8))
-        })
+        HTTPServer(
+            handler: ClosureHandler { exchange in
+                exchange.respond(.ok, body: Array("\(exchange.request.remote) \(exchange.request.isOverUnixSocket)".utf8))
+            })
     }
 
     @Test @LoopActor func aUnixSocketServesItsOwnUserAlone() async throws {

@@ -73,14 +73,19 @@ struct RequestCorpusTests {
         bad("CL.TE", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"),
         bad("TE.CL", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\nZ\r\n0\r\n\r\n"),
         bad("TE.TE", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
-        bad("chunked twice", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        bad(
+            "chunked twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         bad("a coding after chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
-        bad("a coding before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "unknown_transfer_coding"),
+        bad(
+            "a coding before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501,
+            "unknown_transfer_coding"),
         bad("an unknown coding alone", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
         bad("a coding like chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
         bad("a space before the colon of the coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
         bad("chunked in HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        bad("an unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417, "unknown_expectation"),
+        bad(
+            "an unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417, "unknown_expectation"),
         // Chunks (RFC 9112 §7.1)
         chunks("no hexadecimal size", "x\r\na\r\n0\r\n\r\n"),
         chunks("a negative size", "-1\r\na\r\n0\r\n\r\n"),
@@ -135,17 +140,21 @@ struct RequestCorpusTests {
             name: "a body with a length", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", bodies: ["POST / [] abc"]),
         Accepted(
             name: "a chunked body with extensions and trailers",
-            request: "PUT / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
+            request:
+                "PUT / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
             bodies: ["PUT / [] abc0123456789"]),
         Accepted(
-            name: "white space around a value", request: "POST / HTTP/1.1\r\nHost: \t a \t \r\nContent-Length: 1\r\n\r\nx", bodies: ["POST / [] x"]),
+            name: "white space around a value",
+            request: "POST / HTTP/1.1\r\nHost: \t a \t \r\nContent-Length: 1\r\n\r\nx",
+            bodies: ["POST / [] x"]),
         Accepted(
             name: "an upgrade that is not known", request: "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
             bodies: ["GET / [] "]),
         Accepted(name: "HTTP/1.0 without Host", request: "GET / HTTP/1.0\r\n\r\n", bodies: ["GET / [] "]),
         Accepted(
             name: "pipelined requests",
-            request: "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxyGET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
+            request: "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy"
+                + "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
             bodies: ["GET /1 [] ", "POST /2 [] xy", "GET /3 [] "]),
         Accepted(
             name: "nothing after a close",

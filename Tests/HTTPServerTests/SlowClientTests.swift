@@ -72,15 +72,18 @@ struct SlowClientTests {
     @Test func aPausedBodyHasNoTimeout() async throws {
         var limits = HTTPLimits()
         limits.bodyIdleTimeout = .milliseconds(20)
-        try await ServerFixture.with(limits: limits, handler: { exchange in
-            var count = 0
-            exchange.streamBody(
-                onChunk: { chunk in
-                    count += chunk.count
-                    exchange.pauseBody()
-                    _ = LoopTimer(after: .milliseconds(100)) { exchange.resumeBody() }
-                }, onEnd: { _ in exchange.respond(.ok, body: Array("\(count)".utf8)) })
-        }) { fixture in
+        try await ServerFixture.with(
+            limits: limits,
+            handler: { exchange in
+                var count = 0
+                exchange.streamBody(
+                    onChunk: { chunk in
+                        count += chunk.count
+                        exchange.pauseBody()
+                        _ = LoopTimer(after: .milliseconds(100)) { exchange.resumeBody() }
+                    }, onEnd: { _ in exchange.respond(.ok, body: Array("\(count)".utf8)) })
+            }
+        ) { fixture in
             let answer = try await fixture.exchange("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
             #expect(answer.hasSuffix("\r\n\r\n3"))
         }
@@ -90,10 +93,13 @@ struct SlowClientTests {
         var limits = HTTPLimits()
         limits.writeStallTimeout = .milliseconds(100)
         let (gone, sink) = AsyncStream.makeStream(of: Void.self)
-        try await ServerFixture.with(limits: limits, handler: { exchange in
-            exchange.onDisconnect = { sink.yield() }
-            exchange.startStreaming(.ok).write([UInt8](repeating: 120, count: 7 << 20))
-        }) { fixture in
+        try await ServerFixture.with(
+            limits: limits,
+            handler: { exchange in
+                exchange.onDisconnect = { sink.yield() }
+                exchange.startStreaming(.ok).write([UInt8](repeating: 120, count: 7 << 20))
+            }
+        ) { fixture in
             let client = try RawClient(port: fixture.port, receiveBufferBytes: 8192)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(await gone.awaited() != nil)

@@ -107,10 +107,14 @@ import Testing
     }
 
     @Test func theNumberOfNeedsIsBounded() {
-        let wide = "  w: {kind: command, command: [x], matrix: {i: [\((0..<1001).map(String.init).joined(separator: ", "))]}}\n"
-        let users =
-            "  u: {kind: command, command: [x], needs: [w], matrix: {i: [\((0..<1000).map(String.init).joined(separator: ", "))]}}\n"
-        expectProblem(fixture.problems(spec(wide, users)), "/jobs too_large", "more than \(SpecLimits.needsMax) needs in all")
+        func group(_ name: String, _ members: Int, _ rest: String) -> String {
+            "  \(name): {kind: command, command: [x], \(rest)matrix: {i: [\((0..<members).map(String.init).joined(separator: ", "))]}}\n"
+        }
+        let users = group("u", 1000, "needs: [w], ")
+        let most = SpecLimits.needsMax / 1000
+        #expect(fixture.problems(spec(group("w", most, ""), users)) == [])
+        expectProblem(
+            fixture.problems(spec(group("w", most + 1, ""), users)), "/jobs too_large", "more than \(SpecLimits.needsMax) needs in all")
     }
 }
 

@@ -3,7 +3,9 @@ import Testing
 
 @testable import Specification
 
-/// Each limit at the limit, and one past it. Those on documents, strings, nesting, jobs, conditions and overrides stand with their readers' tests.
+/// Each limit at the limit, and one past it.
+///
+/// Those on documents, strings, nesting, jobs, needs, conditions and overrides stand with their readers' tests.
 @Suite struct SpecLimitsTests {
     private let fixture = PlanFixture()
 
@@ -38,6 +40,26 @@ import Testing
         let longest = String(repeating: "d", count: SpecLimits.descriptionBytesMax)
         #expect(problems(PlanFixture.command + "\ndescription: \(longest)") == [])
         expectProblem(problems(PlanFixture.command + "\ndescription: \(longest)d"), "/jobs/a/description too_large")
+    }
+
+    @Test func keysAreBounded() {
+        let longest = String(repeating: "k", count: SpecLimits.keyBytesMax)
+        for format in ["{\"a\": [{\"KEY\": 1}]}", "a:\n- KEY: 1\n"] {
+            #expect(failure(format.replacing("KEY", with: longest)) == nil)
+            let error = failure(format.replacing("KEY", with: longest + "k"))
+            #expect(error?.code == .tooLarge && error?.detail.contains("a key of more than") == true)
+        }
+    }
+
+    @Test func aLongValueIsCutInTheSentenceOfItsError() {
+        let kind = { (count: Int) in
+            self.fixture.errors(PlanFixture.job("kind: \(String(repeating: "é", count: count))")).first?.detail ?? ""
+        }
+        let frame = kind(1).utf8.count - 2
+        let fitting = (SpecLimits.detailBytesMax - frame) / 2
+        #expect(!kind(fitting).contains("…"))
+        let cut = kind(fitting + 1)
+        #expect(cut.hasSuffix("…") && cut.utf8.count <= SpecLimits.detailBytesMax)
     }
 
     @Test func pathsAreBounded() {

@@ -5,6 +5,11 @@ import Testing
 
 @testable import Store
 
+/// What writers were told is stored; a class, because a closure that leaves its task cannot borrow a `Mutex`.
+private final class Answered: Sendable {
+    let numbers = Mutex<Set<Int>>([])
+}
+
 /// What is left after the machine or the process stops at any moment.
 @Suite struct DurabilityTests {
     /// The numbers that `count` writes stored, and whether the file is sound.
@@ -56,20 +61,20 @@ import Testing
 
     @Test func whatWasAnsweredIsInACopyTakenUnderLoad() async throws {
         try await StoreFixture.with { fixture in
-            let answered = Mutex<Set<Int>>([])
+            let answered = Answered()
             let store = fixture.store
             try await withThrowingTaskGroup { group in
                 for writer in 0..<8 {
                     group.addTask {
                         for round in 0..<10 {
                             try await store.write { try Self.store(writer * 10 + round, in: $0) }
-                            answered.withLock { _ = $0.insert(writer * 10 + round) }
+                            answered.numbers.withLock { _ = $0.insert(writer * 10 + round) }
                         }
                     }
                 }
                 for number in 0..<4 {
                     // Fewer pages than a checkpoint needs are written: the main file stays as it is while the log grows.
-                    let before = answered.withLock { $0 }
+                    let before = answered.numbers.withLock { $0 }
                     let copy = "\(fixture.folder)/copy-\(number).db"
                     try FileManager.default.copyItem(atPath: fixture.path, toPath: copy)
                     try FileManager.default.copyItem(atPath: fixture.path + "-wal", toPath: copy + "-wal")
@@ -80,7 +85,7 @@ import Testing
                 }
                 try await group.waitForAll()
             }
-            #expect(answered.withLock { $0.count } == 80)
+            #expect(answered.numbers.withLock { $0.count } == 80)
         }
     }
 

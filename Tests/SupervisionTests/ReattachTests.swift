@@ -129,7 +129,6 @@ struct ReattachTests {
         try await AttemptFixture.with { fixture in
             let (handle, events) = try await fixture.start(fixture.launch("a", ["sleep", "600"]))
             let pid = try await events.started()
-            await handle.detach()
             try await fixture.shell("rm -r '\(handle.directory)'")
             let probe = EventProbe()
             let result = await successor(fixture).reattach(directory: handle.directory) { probe.append($0) }
@@ -137,6 +136,7 @@ struct ReattachTests {
             #expect(await worker.pid == pid)
             try await worker.signal(SIGKILL)
             _ = try await probe.lost()
+            #expect(try await events.lost().hasSuffix("is gone"))
         }
     }
 

@@ -35,7 +35,9 @@ struct ScaleTests {
                     let (orphaned, orphanEvents) = try await fixture.start(fixture.launch("orphan" + suffix, ["sleep", "600"]))
                     try await orphanEvents.started()
                     kill(try #require(await orphaned.shimPID), SIGKILL)
-                    guard case .unsupervised(let worker) = try await orphanEvents.next() else { throw EventProbe.Missing(what: "no orphan") }
+                    guard case .unsupervised(let worker) = try await orphanEvents.next() else {
+                        throw EventProbe.Missing(what: "an orphan")
+                    }
                     try await worker.signal(SIGKILL)
                     _ = try await orphanEvents.lost()
                     let (left, leftEvents) = try await fixture.start(fixture.launch("left" + suffix, ["sleep", "600"]))

@@ -20,7 +20,7 @@ struct ShimProtocolTests {
             (#"{"version":2,"argv":["/bin/true"],"environment":{}}"#, "spec.json has version 2; this shim reads up to 1"),
             (#"{"argv":["/bin/true"]}"#, "spec.json has no version"),
             (#"{"version":1,"argv":[],"environment":{}}"#, "spec.json names no program in argv"),
-            (#"{"version":1,"argv":[7],"environment":{}}"#, "argv of spec.json holds a integer instead of a string"),
+            (#"{"version":1,"argv":[7],"environment":{}}"#, "argv of spec.json holds integer where a string should stand"),
             (#"{"version":1,"argv":["a"],"environment":{"A=B":""}}"#, "environment of spec.json has a variable that cannot be named 'A=B'"),
             ("[]", "spec.json is not an object"),
             ("{", "spec.json is not JSON: expected a member name in double quotes at byte 2"),
@@ -100,7 +100,7 @@ struct ShimProtocolTests {
     }
 
     /// Whether a file system of this test's own can be mounted; only then can its disk be filled.
-    private static let canMount: Bool = geteuid() == 0 && system("mount -t tmpfs none /mnt 2>/dev/null && umount /mnt") == 0
+    private static let canMount: Bool = geteuid() == 0 && mount("none", "/mnt", "tmpfs", 0, nil) == 0 && umount("/mnt") == 0
 
     @Test(.enabled(if: canMount, "needs the right to mount a small file system"))
     func theExitCodeIsRecordedOnAFullDisk() async throws {

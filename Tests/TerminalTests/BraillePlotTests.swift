@@ -21,7 +21,8 @@ import Testing
 
     @Test func everyLineFitsTheWidth() {
         let points = (0..<500).map { (x: Double($0), y: Double(($0 * 7919) % 101) / 10) }
-        let styled = BraillePlot([.init(name: String(repeating: "k", count: 90), points: points, style: .cyan)], columns: 60, rows: 12).lines()
+        let styled = BraillePlot([.init(name: String(repeating: "k", count: 90), points: points, style: .cyan)], columns: 60, rows: 12)
+            .lines()
         #expect(styled.count == 12)
         #expect(styled.allSatisfy { $0.width <= 60 })
     }
@@ -40,7 +41,10 @@ import Testing
 
     @Test func severalCurvesShareTheAxesAndKeepTheirStyles() {
         let lines = BraillePlot(
-            [.init(name: "train", points: [(0, 0), (10, 0)], style: .cyan), .init(name: "val", points: [(0, 8), (10, 8)], style: .yellow)],
+            [
+                .init(name: "train", points: [(0, 0), (10, 0)], style: .cyan),
+                .init(name: "val", points: [(0, 8), (10, 8)], style: .yellow),
+            ],
             columns: 24, rows: 6
         ).lines()
         #expect(lines[0].text(coloured: true).contains("\u{1B}[33m⠉"))

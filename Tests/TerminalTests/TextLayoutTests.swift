@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct TextLayoutTests {
     @Test(arguments: [
-        ("abc", 3), ("日本語", 6), ("ｶﾅ", 2), ("é", 1), ("e\u{301}", 1), ("👍", 2), ("🇯🇵", 2), ("👩‍👩‍👧", 2), ("⣿│", 2), ("✓ ok", 4), ("한글", 4), ("", 0), ("Ａ", 2),
+        ("abc", 3), ("日本語", 6), ("ｶﾅ", 2), ("é", 1), ("e\u{301}", 1), ("👍", 2), ("🇯🇵", 2), ("👩‍👩‍👧", 2), ("⣿│", 2), ("✓ ok", 4), ("한글", 4),
+        ("", 0), ("Ａ", 2),
     ]) func displayWidthCountsColumns(text: String, width: Int) {
         #expect(text.displayWidth == width)
     }
@@ -51,18 +52,23 @@ import Testing
 }
 
 @Suite struct NumberTextTests {
-    @Test(arguments: [(0.81254, "0.8125"), (12, "12"), (3e-6, "3e-06"), (0, "0"), (-1234567, "-1.235e+06"), (.nan, "NaN"), (.infinity, "∞")])
+    @Test(arguments: [
+        (0.81254, "0.8125"), (12, "12"), (3e-6, "3e-06"), (0, "0"), (-1234567, "-1.235e+06"), (.nan, "NaN"), (.infinity, "∞"),
+    ])
     func significantDigits(value: Double, text: String) {
         #expect(NumberText.significant(value) == text)
     }
 
-    @Test(arguments: [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 20, "10 MiB"), (85_520_809_984, "80 GiB"), (Int64.max, "8192 PiB")])
+    @Test(arguments: [
+        (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (10 << 20, "10 MiB"), (85_520_809_984, "80 GiB"), (Int64.max, "8192 PiB"),
+    ])
     func byteSizes(count: Int64, text: String) {
         #expect(NumberText.bytes(count) == text)
     }
 
     @Test(arguments: [
-        (0.04, "0.0s"), (9.94, "9.9s"), (12.4, "12s"), (59.6, "1m 00s"), (184, "3m 04s"), (7500, "2h 05m"), (100 * 3600, "4d 04h"), (-1, "–"), (.nan, "–"),
+        (0.04, "0.0s"), (9.94, "9.9s"), (12.4, "12s"), (59.6, "1m 00s"), (184, "3m 04s"), (7500, "2h 05m"), (100 * 3600, "4d 04h"),
+        (-1, "–"), (.nan, "–"),
         (.infinity, "–"),
     ]) func spans(seconds: Double, text: String) {
         #expect(SpanText.exact(seconds: seconds) == text)

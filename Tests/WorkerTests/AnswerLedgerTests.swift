@@ -6,7 +6,8 @@ import Testing
 @Suite struct AnswerLedgerTests {
     private func request(_ text: String, temperature: Double = 0) -> CompletionRequest {
         CompletionRequest(
-            model: "m", messages: [["role": "user", "content": .string(text)]], settings: SamplingSettings(maxTokens: 8, temperature: temperature), seed: 0)
+            model: "m", messages: [["role": "user", "content": .string(text)]],
+            settings: SamplingSettings(maxTokens: 8, temperature: temperature), seed: 0)
     }
 
     private func answer(_ text: String) -> Completion {

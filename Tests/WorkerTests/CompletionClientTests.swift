@@ -21,10 +21,12 @@ import Testing
     }
 
     @LoopActor
-    private static func ask(_ url: String, timeout: Duration, request: CompletionRequest) async -> (Result<Completion, any Error>, [String]) {
+    private static func ask(_ url: String, timeout: Duration, request: CompletionRequest) async -> (Result<Completion, any Error>, [String])
+    {
         let log = Log()
         let client = CompletionClient(
-            baseURL: url, apiKey: "key", requestTimeout: timeout, firstDelay: .milliseconds(1), connectionsMax: 2, log: { log.lines.append($0) })
+            baseURL: url, apiKey: "key", requestTimeout: timeout, firstDelay: .milliseconds(1), connectionsMax: 2,
+            log: { log.lines.append($0) })
         do {
             return (.success(try await client.complete(request, name: "item 1")), log.lines)
         } catch {

@@ -106,7 +106,8 @@ import Testing
     @Test func itemsWithoutAnExpectedAnswerAreRefusedWithTheirLines() throws {
         let fixture = try WorkerFixture()
         let path = try fixture.write(
-            "in.jsonl", "{\"question\": \"1*10=?\", \"answer\": 10}\n\n{\"input\": \"x\"}\n{\"output\": \"x\"}\n[]\n{\"messages\": []}\nbroken\n")
+            "in.jsonl",
+            "{\"question\": \"1*10=?\", \"answer\": 10}\n\n{\"input\": \"x\"}\n{\"output\": \"x\"}\n[]\n{\"messages\": []}\nbroken\n")
         let ending = try fixture.run(kind: "evaluate", spec: spec(["url": "http://127.0.0.1:1"], .string(path)))
         #expect(ending.exitCode == 65, "\(ending.output)")
         #expect(ending.outputs?["error"]?["errors"]?.array?.compactMap { $0["line"]?.int } == [3, 4, 5, 6, 7])
@@ -126,7 +127,9 @@ import Testing
     @Test func aServerIsStartedAskedAndStopped() throws {
         let fixture = try WorkerFixture()
         let spec = try spec(["engine": "transformers", "args": ["mode": "good", "trust": true, "off": false]], dataset(fixture, count: 5))
-        let script = "echo \"$@\" > '\(fixture.folder)/argv'; echo $$ > '\(fixture.folder)/pid'; echo token=$ANNEAL_TOKEN >> '\(fixture.folder)/argv'\n" + fakeServer
+        let script =
+            "echo \"$@\" > '\(fixture.folder)/argv'; echo $$ > '\(fixture.folder)/pid'; echo token=$ANNEAL_TOKEN >> '\(fixture.folder)/argv'\n"
+            + fakeServer
         var variables = try environment(fixture, script: script)
         variables["ANNEAL_TOKEN"] = "planted"
         let ending = try fixture.run(kind: "evaluate", spec: spec, environment: variables)
@@ -142,9 +145,12 @@ import Testing
 
     @Test func aServerThatLosesItsPortIsStartedOnAnother() throws {
         let fixture = try WorkerFixture()
-        let script = "if [ ! -e '\(fixture.folder)/once' ]; then touch '\(fixture.folder)/once'; echo 'OSError: [Errno 98] Address already in use'; exit 1; fi\n" + fakeServer
+        let script =
+            "if [ ! -e '\(fixture.folder)/once' ]; then touch '\(fixture.folder)/once'; echo 'OSError: [Errno 98] Address already in use'; exit 1; fi\n"
+            + fakeServer
         let ending = try fixture.run(
-            kind: "evaluate", spec: spec(["engine": "transformers"], dataset(fixture, count: 3)), environment: environment(fixture, script: script))
+            kind: "evaluate", spec: spec(["engine": "transformers"], dataset(fixture, count: 3)),
+            environment: environment(fixture, script: script))
         #expect(ending.exitCode == 0, "\(ending.output)")
     }
 
@@ -162,7 +168,8 @@ import Testing
         let fixture = try WorkerFixture()
         let ending = try fixture.run(
             kind: "evaluate", spec: spec(["engine": "transformers", "startup_timeout": "1s"], dataset(fixture, count: 3)),
-            environment: environment(fixture, script: "echo $$ > '\(fixture.folder)/pid'; echo loading; trap '' TERM; sleep 600 & wait; sleep 600"))
+            environment: environment(
+                fixture, script: "echo $$ > '\(fixture.folder)/pid'; echo loading; trap '' TERM; sleep 600 & wait; sleep 600"))
         #expect(ending.exitCode == 1)
         #expect(ending.reason == "server_failed")
         #expect(ending.message.contains("not healthy after 1 s") && ending.message.contains("loading"), "\(ending.message)")
@@ -184,7 +191,8 @@ import Testing
     @Test func aMissingEngineIsNamed() throws {
         let fixture = try WorkerFixture()
         let ending = try fixture.run(
-            kind: "evaluate", spec: spec(["engine": "vllm"], dataset(fixture, count: 3)), environment: ["ANNEAL_PYTHON": fixture.folder + "/python"])
+            kind: "evaluate", spec: spec(["engine": "vllm"], dataset(fixture, count: 3)),
+            environment: ["ANNEAL_PYTHON": fixture.folder + "/python"])
         #expect(ending.exitCode == 1 && ending.message.contains(fixture.folder + "/vllm"), "\(ending.message)")
     }
 

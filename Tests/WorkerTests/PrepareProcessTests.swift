@@ -29,12 +29,16 @@ import Testing
         let ending = try fixture.run(kind: "prepare", spec: ["source": ["file": .string(path)]])
         #expect(ending.exitCode == 65)
         #expect(ending.reason == "bad_data")
-        #expect(ending.outputs?["error"]?["errors"]?[0] == ["pointer": "/messages/0", "detail": "the last message is from 'user'; it must be from the assistant", "line": 1])
+        #expect(
+            ending.outputs?["error"]?["errors"]?[0] == [
+                "pointer": "/messages/0", "detail": "the last message is from 'user'; it must be from the assistant", "line": 1,
+            ])
         #expect(ending.output.contains("error: bad_data: "))
     }
 
     @Test(arguments: [
-        (["source": [:]] as JSONValue, "/source"), (["source": ["file": "/nowhere/x.jsonl"]], ""), (["source": ["url": "ftp://x"]], "/source/url"),
+        (["source": [:]] as JSONValue, "/source"), (["source": ["file": "/nowhere/x.jsonl"]], ""),
+        (["source": ["url": "ftp://x"]], "/source/url"),
         (["source": ["file": "/x"], "steps": [["fly": [:]]]], "/steps/0/fly"), (["source": ["file": "/x"], "format": "xml"], "/format"),
         (["source": ["generator": ["name": "times_ten"]]], "/source/generator/count"),
         (["source": ["file": "/x"], "steps": [["split": ["train": 0.9, "validation": 3]]]], "/steps/0/split"),

@@ -39,7 +39,9 @@ final class WorkerFixture {
     func metrics() throws -> [JSONValue] { try lines("\(folder)/attempt-\(attempt)/metrics.jsonl").map { try JSONParser.parse($0) } }
 
     /// Starts a new attempt of a job with this spec.
-    func start(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws -> Process {
+    func start(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws
+        -> Process
+    {
         attempt += 1
         let attemptFolder = "\(folder)/attempt-\(attempt)"
         try FileManager.default.createDirectory(atPath: attemptFolder, withIntermediateDirectories: true)
@@ -68,12 +70,16 @@ final class WorkerFixture {
     func finish(_ process: Process) throws -> Ending {
         process.waitUntilExit()
         let attemptFolder = "\(folder)/attempt-\(attempt)"
-        let outputs = FileManager.default.fileExists(atPath: attemptFolder + "/outputs.json") ? try JSONParser.parse(text(attemptFolder + "/outputs.json")) : nil
+        let outputs =
+            FileManager.default.fileExists(atPath: attemptFolder + "/outputs.json")
+            ? try JSONParser.parse(text(attemptFolder + "/outputs.json")) : nil
         let code = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
         return Ending(exitCode: code, output: try text(attemptFolder + "/stdout.log"), outputs: outputs)
     }
 
-    func run(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws -> Ending {
+    func run(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws
+        -> Ending
+    {
         try finish(start(kind: kind, spec: spec, inputs: inputs, environment: environment, launcher: launcher))
     }
 

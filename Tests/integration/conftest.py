@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -19,13 +20,17 @@ PROGRAMS = pathlib.Path(os.environ.get("ANNEAL_PROGRAMS", ROOT / ".build" / "deb
 PATIENCE = 60
 
 
+#: Never set: what waits for it between two looks at a condition waits for its time-out.
+NEVER = threading.Event()
+
+
 def wait_until(condition, what="the condition", patience=PATIENCE):
     """Returns the first true value of `condition()`; fails after `patience` seconds."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.02)
+        NEVER.wait(0.02)
     pytest.fail(f"{what} did not come about within {patience} s")
 
 

@@ -155,8 +155,3 @@ def test_a_thousand_jobs_in_one_spec_are_accepted_and_run(daemon):
     daemon.post(f"/v1/experiments/{answer.json['id']}/cancel")
 
 
-def test_a_spec_over_the_limit_is_refused(daemon):
-    limit = 4 * 1024 * 1024
-    padded = b"name: x\njobs: {a: {kind: command, command: 'true'}}\n#"
-    assert daemon.post("/v1/experiments?dry_run=true", padded + b"x" * (limit - len(padded))).status == 200
-    assert daemon.post("/v1/experiments?dry_run=true", padded + b"x" * (limit - len(padded) + 1)).status in (413, 422)

@@ -13,7 +13,9 @@ enum CheckpointRoutes {
 
     static func pin(_ call: Call) async throws -> Answer { try .json(try await call.service.setPinned(true, checkpoint: call.parameter())) }
 
-    static func unpin(_ call: Call) async throws -> Answer { try .json(try await call.service.setPinned(false, checkpoint: call.parameter())) }
+    static func unpin(_ call: Call) async throws -> Answer {
+        try .json(try await call.service.setPinned(false, checkpoint: call.parameter()))
+    }
 
     static func delete(_ call: Call) async throws -> Answer {
         try await call.service.deleteCheckpoint(call.parameter())

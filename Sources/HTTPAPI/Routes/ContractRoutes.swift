@@ -43,7 +43,8 @@ enum ContractRoutes {
 
             """
         var answer = Answer.text(page, type: "text/html; charset=utf-8")
-        answer.headers.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+        answer.headers.set(
+            "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
         return answer
     }
 }

@@ -78,7 +78,8 @@ enum DatasetName {
         guard let first = name.utf8.first, isWord(first), name.utf8.count <= 200,
             name.utf8.allSatisfy({ isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") })
         else {
-            throw ServiceError(.badRequest, "query parameter 'name': must be letters, digits, '.', '_' and '-', up to 200, the first a letter or digit")
+            throw ServiceError(
+                .badRequest, "query parameter 'name': must be letters, digits, '.', '_' and '-', up to 200, the first a letter or digit")
         }
         return name
     }

@@ -14,7 +14,8 @@ enum ExperimentRoutes {
         let base = call.query("base_directory")
         if let base, !base.hasPrefix("/") { throw ServiceError(.badRequest, "query parameter 'base_directory': must be an absolute path") }
         let request = SubmissionRequest(
-            document: try await call.body(upTo: ServiceLimits.specBytesMax), format: format, overrides: call.queries("set"), baseDirectory: base)
+            document: try await call.body(upTo: ServiceLimits.specBytesMax), format: format, overrides: call.queries("set"),
+            baseDirectory: base)
         if dryRun { return try .json(try await call.service.plan(request)) }
         let reservation = try await Idempotency.reserve(call, body: request.document)
         if let stored = reservation?.stored { return stored }

@@ -22,7 +22,9 @@ enum JobRoutes {
     static func update(_ call: Call) async throws -> Answer {
         let body = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax)
         guard let members = body.object else { throw ServiceError(.badRequest, "the body must be an object") }
-        var errors = members.keys.filter { $0 != "priority" }.map { ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known is: priority") }
+        var errors = members.keys.filter { $0 != "priority" }.map {
+            ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known is: priority")
+        }
         let priority = members["priority"]
         if !(priority?.int.map { (0...100).contains($0) } ?? false) {
             errors.append(.init(pointer: "/priority", detail: "must be a whole number from 0 to 100"))

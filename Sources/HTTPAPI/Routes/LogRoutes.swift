@@ -19,7 +19,8 @@ enum LogRoutes {
             let events = call.accepts("text/event-stream")
             call.task(onFailure: call.fail) {
                 let source = try await call.service.logSource(job: call.parameter(), attempt: attempt)
-                let session = LogSession(call, source: source, streams: stream == .all ? ["stdout", "stderr"] : [stream.rawValue], asEvents: events)
+                let session = LogSession(
+                    call, source: source, streams: stream == .all ? ["stdout", "stderr"] : [stream.rawValue], asEvents: events)
                 try await session.run(offset: Int64(offset ?? 0), tail: tail, follow: follow)
             }
         } catch {

@@ -29,7 +29,8 @@ enum StreamRoutes {
         if let list = call.query("types") {
             let names = Set(list.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
             if let unknown = names.subtracting(types).sorted().first {
-                throw ServiceError(.badRequest, "query parameter 'types': unknown type '\(unknown)'; known are \(types.sorted().joined(separator: ", "))")
+                throw ServiceError(
+                    .badRequest, "query parameter 'types': unknown type '\(unknown)'; known are \(types.sorted().joined(separator: ", "))")
             }
             wanted = names
         }

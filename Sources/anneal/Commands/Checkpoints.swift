@@ -14,7 +14,8 @@ struct Checkpoints: ParsableCommand {
 
 struct CheckpointsList: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List checkpoints, the newest first.", discussion: HelpText.discussion(examples: "anneal checkpoints ls --job toy/sft"))
+        commandName: "ls", abstract: "List checkpoints, the newest first.",
+        discussion: HelpText.discussion(examples: "anneal checkpoints ls --job toy/sft"))
 
     @Option(help: ArgumentHelp("Only those of this job.", valueName: "job"))
     var job: String?
@@ -30,7 +31,8 @@ struct CheckpointsList: ParsableCommand {
         let rows: [[StyledText]] = answer.view.map { checkpoint in
             let metrics = checkpoint.metrics.map { "\($0.key) \(NumberText.significant($0.value.number))" }.joined(separator: " · ")
             return [
-                StyledText(checkpoint.id), StyledText(checkpoint.step.map(String.init) ?? "–"), StyledText(metrics), CheckpointsShow.marks(checkpoint),
+                StyledText(checkpoint.id), StyledText(checkpoint.step.map(String.init) ?? "–"), StyledText(metrics),
+                CheckpointsShow.marks(checkpoint),
                 StyledText(NumberText.bytes(checkpoint.bytes)), Moment.age(checkpoint.createdAt), StyledText(checkpoint.jobID ?? "–", .dim),
             ]
         }

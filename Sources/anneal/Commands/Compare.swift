@@ -34,14 +34,18 @@ enum CompareTable {
         let rows: [[StyledText]] = view.benchmarks.map { row in
             let interval = row.ciLow.flatMap { low in row.ciHigh.map { "[\(NumberText.significant(low)), \(NumberText.significant($0))]" } }
             let isSure = (row.ciLow ?? -1) > 0 || (row.ciHigh ?? 1) < 0
-            let difference = row.difference.map { StyledText(($0 > 0 ? "+" : "") + NumberText.significant($0), isSure ? ($0 > 0 ? .green : .red) : nil) }
+            let difference = row.difference.map {
+                StyledText(($0 > 0 ? "+" : "") + NumberText.significant($0), isSure ? ($0 > 0 ? .green : .red) : nil)
+            }
             return [
-                StyledText(row.name), StyledText(row.metric), number(row.base), number(row.candidate), difference ?? "–", StyledText(interval ?? "–"),
+                StyledText(row.name), StyledText(row.metric), number(row.base), number(row.candidate), difference ?? "–",
+                StyledText(interval ?? "–"),
                 number(row.pValue), StyledText("\(row.items)"), StyledText("\(row.improved)"), StyledText("\(row.regressed)"),
             ]
         }
         let columns: [Table.Column] = [
-            .init("BENCHMARK", elastic: true), .init("METRIC"), .init("BASE", .right), .init("CANDIDATE", .right), .init("DIFFERENCE", .right),
+            .init("BENCHMARK", elastic: true), .init("METRIC"), .init("BASE", .right), .init("CANDIDATE", .right),
+            .init("DIFFERENCE", .right),
             .init("95 % INTERVAL"), .init("P", .right), .init("ITEMS", .right), .init("BETTER", .right), .init("WORSE", .right),
         ]
         return Table(columns, rows: rows)

@@ -7,14 +7,16 @@ struct Datasets: ParsableCommand {
         abstract: "List, upload and read datasets.",
         discussion: HelpText.discussion(
             "A dataset is named by its id, by NAME@VERSION, or by NAME for its newest version.",
-            examples: "anneal datasets ls", "anneal datasets upload questions.jsonl --name questions", "anneal datasets content questions@1 | head"),
+            examples: "anneal datasets ls", "anneal datasets upload questions.jsonl --name questions",
+            "anneal datasets content questions@1 | head"),
         subcommands: [DatasetsList.self, DatasetsUpload.self, DatasetsShow.self, DatasetsContent.self],
         defaultSubcommand: DatasetsList.self)
 }
 
 struct DatasetsList: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List datasets, the newest first.", discussion: HelpText.discussion(examples: "anneal datasets ls --name questions"))
+        commandName: "ls", abstract: "List datasets, the newest first.",
+        discussion: HelpText.discussion(examples: "anneal datasets ls --name questions"))
 
     @Option(help: ArgumentHelp("Only the versions of this name.", valueName: "name"))
     var name: String?
@@ -28,13 +30,15 @@ struct DatasetsList: ParsableCommand {
         if shared.json { return Output.json(answer.body) }
         let rows: [[StyledText]] = answer.view.map { dataset in
             [
-                StyledText("\(dataset.name)@\(dataset.version)"), StyledText("\(dataset.rows)"), StyledText(NumberText.bytes(dataset.bytes)),
+                StyledText("\(dataset.name)@\(dataset.version)"), StyledText("\(dataset.rows)"),
+                StyledText(NumberText.bytes(dataset.bytes)),
                 StyledText(dataset.format), Moment.age(dataset.createdAt), StyledText(dataset.producedBy ?? "upload"),
                 StyledText(String(dataset.sha256.prefix(12)), .dim), StyledText(dataset.id, .dim),
             ]
         }
         let columns: [Table.Column] = [
-            .init("NAME", elastic: true), .init("ROWS", .right), .init("SIZE", .right), .init("FORMAT"), .init("CREATED"), .init("MADE BY", elastic: true),
+            .init("NAME", elastic: true), .init("ROWS", .right), .init("SIZE", .right), .init("FORMAT"), .init("CREATED"),
+            .init("MADE BY", elastic: true),
             .init("SHA-256"), .init("ID"),
         ]
         Output.table(Table(columns, rows: rows), ifEmpty: "no datasets")

@@ -5,7 +5,8 @@ import Terminal
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check that the daemon, its disk and its Python environment are well, and advise.",
-        discussion: HelpText.discussion("The exit code is 1 where something is not well, and 5 where no daemon answers.", examples: "anneal doctor"))
+        discussion: HelpText.discussion(
+            "The exit code is 1 where something is not well, and 5 where no daemon answers.", examples: "anneal doctor"))
 
     @OptionGroup var shared: SharedOptions
 
@@ -25,7 +26,9 @@ struct Doctor: ParsableCommand {
             checks.insert(DoctorCheck(name: "daemon", ok: true, detail: "answers at \(client.endpoint.text), \(health.status)"), at: 0)
             Output.lines(checks.flatMap(Self.lines))
         }
-        guard checks.allSatisfy(\.ok) else { throw CommandFailure(.failed, "\(checks.count { !$0.ok }) of \(checks.count) checks found something wrong") }
+        guard checks.allSatisfy(\.ok) else {
+            throw CommandFailure(.failed, "\(checks.count { !$0.ok }) of \(checks.count) checks found something wrong")
+        }
     }
 
     private static func lines(_ check: DoctorCheck) -> [StyledText] {

@@ -87,9 +87,12 @@ struct EvaluationsShow: ParsableCommand {
         let rows: [[StyledText]] = gate.checks.map { check in
             [
                 check.passed ? StyledText("✓", .green) : StyledText("✗", .red), StyledText(check.metric), StyledText(check.condition),
-                StyledText(check.value.map { NumberText.significant($0) } ?? "–"), StyledText(check.limit.map { NumberText.significant($0) } ?? "–"),
+                StyledText(check.value.map { NumberText.significant($0) } ?? "–"),
+                StyledText(check.limit.map { NumberText.significant($0) } ?? "–"),
             ]
         }
-        Output.table(Table([.init(""), .init("GATE"), .init("CONDITION"), .init("VALUE", .right), .init("LIMIT", .right)], rows: rows), ifEmpty: "no conditions")
+        Output.table(
+            Table([.init(""), .init("GATE"), .init("CONDITION"), .init("VALUE", .right), .init("LIMIT", .right)], rows: rows),
+            ifEmpty: "no conditions")
     }
 }

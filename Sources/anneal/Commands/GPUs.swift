@@ -26,7 +26,8 @@ struct GPUs: ParsableCommand {
             ]
         }
         let columns: [Table.Column] = [
-            .init("#", .right), .init("NAME", elastic: true), .init("STATE"), .init("MEMORY", .right), .init("LOAD", .right), .init("TEMP", .right),
+            .init("#", .right), .init("NAME", elastic: true), .init("STATE"), .init("MEMORY", .right), .init("LOAD", .right),
+            .init("TEMP", .right),
             .init("POWER", .right), .init("JOB", elastic: true), .init("UUID", elastic: true),
         ]
         Output.table(Table(columns, rows: rows), ifEmpty: "no GPUs" + (view.message.map { ": \($0)" } ?? ""))

@@ -39,7 +39,8 @@ struct List: ParsableCommand {
         if shared.json { return Output.json(answer.body) }
         let rows: [[StyledText]] = answer.view.map { experiment in
             [
-                StateText.mark(experiment.state), StyledText(experiment.name), StyledText(experiment.project), StateText.name(experiment.state),
+                StateText.mark(experiment.state), StyledText(experiment.name), StyledText(experiment.project),
+                StateText.name(experiment.state),
                 StyledText(Self.jobCounts(experiment.jobs)), Moment.age(experiment.createdAt),
                 Moment.span(from: experiment.createdAt, to: experiment.finishedAt), StyledText(experiment.id, .dim),
             ]
@@ -70,7 +71,8 @@ struct List: ParsableCommand {
             ]
         }
         let columns: [Table.Column] = [
-            .init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("NEEDS"), .init("CREATED"),
+            .init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("NEEDS"),
+            .init("CREATED"),
             .init("TOOK", .right), .init("ID"),
         ]
         Output.table(Table(columns, rows: rows), ifEmpty: "no jobs")

@@ -8,7 +8,8 @@ struct Metrics: ParsableCommand {
         abstract: "Print the metrics of a job.",
         discussion: HelpText.discussion(
             "Without --key: what there is, with its extremes. With --key: the points of these curves. --csv prints key,attempt,step,time,value.",
-            examples: "anneal metrics toy/sft", "anneal metrics toy/sft --key train/loss --points 20", "anneal metrics toy/sft --csv > curves.csv",
+            examples: "anneal metrics toy/sft", "anneal metrics toy/sft --key train/loss --points 20",
+            "anneal metrics toy/sft --csv > curves.csv",
             "anneal metrics toy/sft --follow --key train/loss"))
 
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
@@ -57,12 +58,17 @@ struct Metrics: ParsableCommand {
 
     private func show(_ curve: CurveView) {
         if csv {
-            for point in curve.points { writeCSV(curve.key, attempt: point.attempt, step: point.step, time: point.time, value: point.value) }
+            for point in curve.points {
+                writeCSV(curve.key, attempt: point.attempt, step: point.step, time: point.time, value: point.value)
+            }
             return
         }
         Output.line(StyledText(curve.key, .bold))
         let rows: [[StyledText]] = curve.points.map { point in
-            [StyledText("\(point.step)"), StyledText(NumberText.significant(point.value.number, digits: 6)), StyledText("\(point.attempt)", .dim)]
+            [
+                StyledText("\(point.step)"), StyledText(NumberText.significant(point.value.number, digits: 6)),
+                StyledText("\(point.attempt)", .dim),
+            ]
         }
         Output.table(Table([.init("STEP", .right), .init("VALUE", .right), .init("ATTEMPT", .right)], rows: rows), ifEmpty: "no points")
     }

@@ -25,7 +25,9 @@ struct Plot: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        guard (BraillePlot.smallest.rows...500).contains(height) else { throw ValidationError("--height must be from \(BraillePlot.smallest.rows) to 500") }
+        guard (BraillePlot.smallest.rows...500).contains(height) else {
+            throw ValidationError("--height must be from \(BraillePlot.smallest.rows) to 500")
+        }
         guard (BraillePlot.smallest.columns...2000).contains(width ?? 80) else {
             throw ValidationError("--width must be from \(BraillePlot.smallest.columns) to 2000")
         }

@@ -5,7 +5,8 @@ import JSON
 struct Priority: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Change the priority of a job that has not started.",
-        discussion: HelpText.discussion("From 0 to 100; the higher goes first; 50 unless the spec says otherwise.", examples: "anneal priority toy/sft 90"))
+        discussion: HelpText.discussion(
+            "From 0 to 100; the higher goes first; 50 unless the spec says otherwise.", examples: "anneal priority toy/sft 90"))
 
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
     var job: String

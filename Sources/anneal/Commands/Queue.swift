@@ -14,8 +14,10 @@ struct Queue: ParsableCommand {
         if shared.json { return Output.json(answer.body) }
         let rows: [[StyledText]] = answer.view.data.enumerated().map { index, entry in
             [
-                StyledText("\(index + 1)"), StyledText("\(entry.experiment)/\(entry.name)"), StateText.name(entry.state), StyledText("\(entry.priority)"),
-                StyledText(ResourceText.brief(entry.resources)), Moment.age(entry.queuedAt), StyledText(entry.message ?? entry.reason ?? "–"),
+                StyledText("\(index + 1)"), StyledText("\(entry.experiment)/\(entry.name)"), StateText.name(entry.state),
+                StyledText("\(entry.priority)"),
+                StyledText(ResourceText.brief(entry.resources)), Moment.age(entry.queuedAt),
+                StyledText(entry.message ?? entry.reason ?? "–"),
             ]
         }
         let columns: [Table.Column] = [

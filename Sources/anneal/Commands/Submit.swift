@@ -10,7 +10,8 @@ struct Submit: ParsableCommand {
             Relative paths in the spec are meant from the folder of its file. With --wait or --watch the command ends with the \
             experiment, and with exit code 1 if it did not succeed.
             """,
-            examples: "anneal submit experiment.yaml --watch", "anneal submit experiment.yaml --set jobs.sft.params.learning_rate=1e-5 --wait",
+            examples: "anneal submit experiment.yaml --watch",
+            "anneal submit experiment.yaml --set jobs.sft.params.learning_rate=1e-5 --wait",
             "generate-spec | anneal submit -"))
 
     @OptionGroup var spec: SpecOptions
@@ -42,7 +43,9 @@ struct Submit: ParsableCommand {
         let experiment = answer.view
         if !wait, !watch {
             if shared.json { return Output.json(answer.body) }
-            Output.line("submitted " + StyledText(experiment.name, .bold) + StyledText(" with \(experiment.jobs.count) jobs  ") + StyledText(experiment.id, .dim))
+            Output.line(
+                "submitted " + StyledText(experiment.name, .bold) + StyledText(" with \(experiment.jobs.count) jobs  ")
+                    + StyledText(experiment.id, .dim))
             Output.line(StyledText("follow it with: anneal watch \(experiment.name)", .dim))
             return
         }
@@ -51,7 +54,8 @@ struct Submit: ParsableCommand {
         let end = try ExperimentEnd(client: client, experimentID: experiment.id).wait()
         if shared.json { Output.json(end.body) } else { try ExperimentSummary(client: client, experiment: end.view).show() }
         guard end.view.state == "succeeded" else {
-            throw CommandFailure(.failed, "the experiment '\(end.view.name)' \(end.view.state == "failed" ? "failed" : "was \(end.view.state)")")
+            throw CommandFailure(
+                .failed, "the experiment '\(end.view.name)' \(end.view.state == "failed" ? "failed" : "was \(end.view.state)")")
         }
     }
 }

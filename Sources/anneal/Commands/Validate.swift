@@ -16,6 +16,8 @@ struct Validate: ParsableCommand {
     /// Prints a plan; a job that could never run makes the spec as bad as a fault in it would.
     static func show(_ answer: APIClient.Answer<PlanView>, json: Bool) throws {
         if json { Output.json(answer.body) } else { Output.lines(PlanText.lines(answer.view, columns: Output.columns)) }
-        guard answer.view.fits else { throw CommandFailure(.usage, json ? "some job can never run on this machine" : "the spec does not fit this machine") }
+        guard answer.view.fits else {
+            throw CommandFailure(.usage, json ? "some job can never run on this machine" : "the spec does not fit this machine")
+        }
     }
 }

@@ -23,6 +23,8 @@ struct Version: ParsableCommand {
             return
         }
         Output.write("anneal \(Self.number)\n")
-        Output.write(health.map { "anneald \($0.version) at \(client.endpoint.text) (\($0.status))\n" } ?? "no daemon answers at \(client.endpoint.text)\n")
+        Output.write(
+            health.map { "anneald \($0.version) at \(client.endpoint.text) (\($0.status))\n" }
+                ?? "no daemon answers at \(client.endpoint.text)\n")
     }
 }

@@ -56,7 +56,8 @@ struct ExperimentWatch {
     /// Throws where the experiment did not succeed.
     private static func check(_ experiment: ExperimentView) throws {
         guard experiment.state != "succeeded" else { return }
-        throw CommandFailure(.failed, "the experiment '\(experiment.name)' \(experiment.state == "failed" ? "failed" : "was \(experiment.state)")")
+        throw CommandFailure(
+            .failed, "the experiment '\(experiment.name)' \(experiment.state == "failed" ? "failed" : "was \(experiment.state)")")
     }
 
     // MARK: What the daemon tells
@@ -71,7 +72,8 @@ struct ExperimentWatch {
 
     private func readEvents(into shared: SharedModel) {
         do {
-            try events.read(onConnection: { isConnected in shared.update { $0.setConnection(isLost: !isConnected) } }, isOver: isOver) { event in
+            try events.read(onConnection: { isConnected in shared.update { $0.setConnection(isLost: !isConnected) } }, isOver: isOver) {
+                event in
                 guard event.name != "end" else { return .goOn }
                 let event = try event.decoded(StreamEvent.self)
                 try shared.update { try $0.apply(event) }

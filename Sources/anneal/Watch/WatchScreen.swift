@@ -22,7 +22,8 @@ struct WatchScreen {
         let experiment = model.experiment
         let took = Moment.span(from: experiment.createdAt, to: experiment.finishedAt)
         let lost = model.isConnectionLost ? StyledText("  daemon unreachable; jobs go on", .yellow) : ""
-        return StateText.mark(experiment.state) + " " + StyledText(experiment.name, .bold) + " " + StateText.name(experiment.state) + "  " + took
+        return StateText.mark(experiment.state) + " " + StyledText(experiment.name, .bold) + " " + StateText.name(experiment.state) + "  "
+            + took
             + StyledText("  \(experiment.id)", .dim) + lost
     }
 
@@ -47,7 +48,9 @@ struct WatchScreen {
         if job.isActive, let progress = job.progress, let total = progress.total, total > 0 {
             line += StyledText(ProgressBar.text(fraction: progress.done / total, width: Self.barWidth), .cyan)
             line += StyledText(" " + ProgressText.brief(progress))
-            if let loss = job.curves["train/loss"]?.points.last { line += StyledText(" · loss ") + StyledText(NumberText.significant(loss.value.number), .bold) }
+            if let loss = job.curves["train/loss"]?.points.last {
+                line += StyledText(" · loss ") + StyledText(NumberText.significant(loss.value.number), .bold)
+            }
             return line
         }
         line += StateText.name(job.state)

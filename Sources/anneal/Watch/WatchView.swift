@@ -48,7 +48,9 @@ struct LiveWatchView: WatchView {
 
 /// Prints a line for each change, with the time of day in UTC at which it happened.
 struct PlainWatchView: WatchView {
-    mutating func begin(_ model: WatchModel) { print("\(model.experiment.name) \(model.experiment.state)  \(model.experiment.id)", at: nil) }
+    mutating func begin(_ model: WatchModel) {
+        print("\(model.experiment.name) \(model.experiment.state)  \(model.experiment.id)", at: nil)
+    }
 
     mutating func show(_ shared: SharedModel) {
         for notice in shared.update({ $0.takeNotices() }) { print(notice.text, at: notice.at) }
