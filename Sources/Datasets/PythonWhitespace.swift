@@ -8,8 +8,9 @@ enum PythonWhitespace {
         case 0xC2: return byte(1) == 0x85 || byte(1) == 0xA0 ? 2 : 0  // U+0085, U+00A0
         case 0xE1: return byte(1) == 0x9A && byte(2) == 0x80 ? 3 : 0  // U+1680
         case 0xE2:
+            // U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F
             switch (byte(1), byte(2)) {
-            case (0x80, 0x80...0x8A), (0x80, 0xA8), (0x80, 0xA9), (0x80, 0xAF), (0x81, 0x9F): return 3  // U+2000–200A, 2028, 2029, 202F, 205F
+            case (0x80, 0x80...0x8A), (0x80, 0xA8), (0x80, 0xA9), (0x80, 0xAF), (0x81, 0x9F): return 3
             default: return 0
             }
         case 0xE3: return byte(1) == 0x80 && byte(2) == 0x80 ? 3 : 0  // U+3000

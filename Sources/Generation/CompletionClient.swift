@@ -6,7 +6,7 @@ import JSON
 @LoopActor
 public final class CompletionClient {
     /// Requests for one completion, the first included.
-    public static let attemptsMax = 5
+    public nonisolated static let attemptsMax = 5
     /// The wait before the second attempt, unless another is given; each further one is twice as long.
     public static let firstDelay: Duration = .milliseconds(500)
     /// The longest wait, also where the server asks for a longer one by Retry-After.

@@ -141,7 +141,7 @@ struct RequestCorpusTests {
         Accepted(
             name: "a chunked body with extensions and trailers",
             request:
-                "PUT / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
+                "PUT / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
             bodies: ["PUT / [] abc0123456789"]),
         Accepted(
             name: "white space around a value",

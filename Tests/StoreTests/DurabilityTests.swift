@@ -29,33 +29,51 @@ private final class Answered: Sendable {
         try transaction.appendEvent("note", at: at(1), payload: ["number": .int(Int64(number))])
     }
 
+    // https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, then frames of 24 bytes and a page.
+    private static let logHeaderBytes = 32
+    private static let frameBytes = 24 + 4096
+
+    /// Opens the database with its log cut to each of these lengths, and returns how many writes each holds.
+    private func writesKept(in fixture: StoreFixture, cuts: some Sequence<Int>) async throws -> [Int] {
+        let database = try Data(contentsOf: URL(fileURLWithPath: fixture.path))
+        let log = try Data(contentsOf: URL(fileURLWithPath: fixture.path + "-wal"))
+        #expect((log.count - Self.logHeaderBytes) % Self.frameBytes == 0)
+        var kept: [Int] = []
+        for cut in cuts where cut <= log.count {
+            let copy = "\(fixture.folder)/cut-\(cut).db"
+            try database.write(to: URL(fileURLWithPath: copy))
+            try log.prefix(cut).write(to: URL(fileURLWithPath: copy + "-wal"))
+            let found = try await Self.contents(of: copy)
+            #expect(found.integrity == "ok", "cut at \(cut)")
+            #expect(found.numbers == Array(0..<found.numbers.count).map { $0 + 1 }, "cut at \(cut)")
+            #expect(found.seqs == found.numbers.map(Int64.init), "cut at \(cut)")
+            kept.append(found.numbers.count)
+        }
+        return kept
+    }
+
     @Test func aLogCutAtAnyFrameHoldsAPrefixOfTheWrites() async throws {
+        try await StoreFixture.withFolder { folder in
+            // Closing moves the schema out of the log.
+            await (try Store.open(path: folder + "/anneal.db")).close()
+            let store = try Store.open(path: folder + "/anneal.db")
+            for number in 1...6 { try await store.write { try Self.store(number, in: $0) } }
+            let boundaries = stride(from: Self.logHeaderBytes, through: 100 * Self.frameBytes, by: Self.frameBytes)
+            let cuts = [0, 20] + boundaries.flatMap { [$0 - 1, $0, $0 + 100] }
+            let kept = try await writesKept(in: StoreFixture(folder: folder, store: store), cuts: cuts)
+            await store.close()
+            #expect(kept == kept.sorted(), "a longer log holds no less")
+            #expect(Set(kept) == Set(0...6))
+        }
+    }
+
+    @Test func aSchemaThatWasOnlyHalfWrittenIsMadeAnew() async throws {
         try await StoreFixture.with { fixture in
-            for number in 1...12 { try await fixture.store.write { try Self.store(number, in: $0) } }
-            let database = try Data(contentsOf: URL(fileURLWithPath: fixture.path))
-            let log = try Data(contentsOf: URL(fileURLWithPath: fixture.path + "-wal"))
-            // https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, frames of 24 bytes and a page.
-            let frame = 24 + 4096
-            #expect((log.count - 32) % frame == 0)
-            let copy = fixture.folder + "/copy"
-            try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
-            var most = 0
-            var cuts: [Int] = []
-            for boundary in stride(from: 32, through: log.count, by: frame) { cuts += [boundary - 1, boundary, boundary + 100] }
-            for cut in [0, 20] + cuts where cut <= log.count {
-                for suffix in ["-wal", "-shm"] where FileManager.default.fileExists(atPath: copy + "/a.db" + suffix) {
-                    try FileManager.default.removeItem(atPath: copy + "/a.db" + suffix)
-                }
-                try database.write(to: URL(fileURLWithPath: copy + "/a.db"))
-                try log.prefix(cut).write(to: URL(fileURLWithPath: copy + "/a.db-wal"))
-                let found = try await Self.contents(of: copy + "/a.db")
-                #expect(found.integrity == "ok", "cut at \(cut)")
-                #expect(found.numbers == Array(0..<found.numbers.count).map { $0 + 1 }, "cut at \(cut)")
-                #expect(found.seqs == found.numbers.map(Int64.init), "cut at \(cut)")
-                #expect(found.numbers.count >= most, "a longer log holds less at \(cut)")
-                most = found.numbers.count
-            }
-            #expect(most == 12)
+            try await fixture.store.write { try Self.store(1, in: $0) }
+            let cuts = stride(from: Self.logHeaderBytes, to: 1000 * Self.frameBytes, by: 10 * Self.frameBytes)
+            let kept = try await writesKept(in: fixture, cuts: cuts)
+            #expect(kept.count > 3)
+            #expect(kept.dropLast().allSatisfy { $0 == 0 })
         }
     }
 

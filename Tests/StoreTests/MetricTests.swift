@@ -51,7 +51,7 @@ import Testing
             #expect(
                 events.first?.payload == [
                     "job_id": "job_1", "attempt_id": "att_1", "attempt": 1,
-                    "points": [["key": "train/loss", "step": 4, "time": "1970-01-01T00:00:00.104Z", "value": 4.0]],
+                    "points": [["key": "train/loss", "step": 4, "time": 0.104, "value": 4.0]],
                 ])
             #expect(events.first?.type == "metric" && events.first?.experimentID == "exp_1")
         }

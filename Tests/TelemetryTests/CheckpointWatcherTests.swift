@@ -23,13 +23,13 @@ import Testing
             let (changes, continuation) = AsyncStream.makeStream(of: CheckpointChange.self)
             let watcher = CheckpointWatcher(directory: folder) { continuation.yield($0) }
             var iterator = changes.makeAsyncIterator()
+            let first = try #require(await iterator.next())
             #expect(
-                await iterator.next()
-                    == CheckpointChange(
-                        added: [
-                            FoundCheckpoint(path: folder + "/step_10", step: 10, metrics: [:]),
-                            FoundCheckpoint(path: folder + "/step_20", step: 20, metrics: ["val_loss": 1.5]),
-                        ], removed: []))
+                first.added == [
+                    FoundCheckpoint(path: folder + "/step_10", step: 10, metrics: [:]),
+                    FoundCheckpoint(path: folder + "/step_20", step: 20, metrics: ["val_loss": 1.5]),
+                ])
+            #expect(first.removed.isEmpty)
             try leave(40, in: folder)
             #expect(await iterator.next()?.added.map(\.step) == [40])
             try FileManager.default.removeItem(atPath: folder + "/step_10")

@@ -36,15 +36,16 @@ import Testing
         #expect(ending.output.contains("error: bad_data: "))
     }
 
-    @Test(arguments: [
-        (["source": [:]] as JSONValue, "/source"), (["source": ["file": "/nowhere/x.jsonl"]], ""),
-        (["source": ["url": "ftp://x"]], "/source/url"),
+    private static let senseless: [(JSONValue, String)] = [
+        (["source": [:]], "/source"), (["source": ["file": "/nowhere/x.jsonl"]], ""), (["source": ["url": "ftp://x"]], "/source/url"),
         (["source": ["file": "/x"], "steps": [["fly": [:]]]], "/steps/0/fly"), (["source": ["file": "/x"], "format": "xml"], "/format"),
         (["source": ["generator": ["name": "times_ten"]]], "/source/generator/count"),
         (["source": ["file": "/x"], "steps": [["split": ["train": 0.9, "validation": 3]]]], "/steps/0/split"),
         (["source": ["file": "/x"], "compat": "seed"], "/steps"),
         (["source": ["generator": ["name": "times_ten", "count": 3]], "steps": [["jcqa_messages": [:]]]], "/steps"),
-    ])
+    ]
+
+    @Test(arguments: senseless)
     func aRequestThatMakesNoSenseIsRefusedWithItsPlace(spec: JSONValue, pointer: String) throws {
         let fixture = try WorkerFixture()
         let ending = try fixture.run(kind: "prepare", spec: spec)
