@@ -81,14 +81,15 @@ let package = Package(
                 "Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser,
                 logging, yams,
             ]),
-        .executableTarget(name: "anneal", dependencies: ["APITypes", "Domain", "HTTPClient", "JSON", "Terminal", argumentParser]),
+        .executableTarget(
+            name: "anneal", dependencies: ["APITypes", "Domain", "EventLoop", "HTTPClient", "JSON", "Terminal", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
             name: "anneal-worker",
             dependencies: ["CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON"]),
 
         // Tests
-        .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON", collections]),
+        .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON"]),
         .testTarget(
             name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "JSON"], exclude: ["reference_seed.py"]),

@@ -3,13 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-int cposix_close_on_exec_from(unsigned int first) { return close_range(first, ~0U, CLOSE_RANGE_CLOEXEC); }
 
 int cposix_try_lock(int descriptor) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -37,12 +34,6 @@ int cposix_set_close_on_exec(int descriptor, bool on) {
     int flags = fcntl(descriptor, F_GETFD);
     if (flags < 0) return -1;
     return fcntl(descriptor, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
-}
-
-int cposix_set_nonblocking(int descriptor, bool on) {
-    int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0) return -1;
-    return fcntl(descriptor, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
 int cposix_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }

@@ -41,8 +41,6 @@ int cposix_wait_signal(int status) { return WTERMSIG(status); }
 bool cposix_wait_dumped_core(int status) { return WCOREDUMP(status); }
 
 int cposix_set_child_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
-int cposix_set_parent_death_signal(int signal_number) { return prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0); }
-int cposix_set_thread_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 // Reads a whole small file of /proc; its length, or -1 with errno.
 static ssize_t read_small_file(const char *path, char *buffer, size_t capacity) {

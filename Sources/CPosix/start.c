@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <spawn.h>
 #include <signal.h>
@@ -92,7 +93,7 @@ _Noreturn static void become_program(const cposix_start_request *request, pipes 
     if (request->working_directory != NULL && chdir(request->working_directory) < 0) {
         report_and_exit(report, CPOSIX_STEP_WORKING_DIRECTORY);
     }
-    if (cposix_close_on_exec_from(3) < 0) report_and_exit(report, CPOSIX_STEP_DESCRIPTORS);
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) report_and_exit(report, CPOSIX_STEP_DESCRIPTORS);
     reset_signals();
     execve(request->path, request->argv, request->envp);
     report_and_exit(report, CPOSIX_STEP_EXEC);

@@ -43,7 +43,9 @@ extension Timestamp: CustomStringConvertible {
     public init?(rfc3339 text: String) {
         let bytes = Array(text.utf8)
         guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z") || bytes.last == UInt8(ascii: "z") else { return nil }
-        func number(_ range: Range<Int>) -> Int64? { Int64(String(decoding: bytes[range], as: UTF8.self)) }
+        func number(_ range: Range<Int>) -> Int64? {
+            bytes[range].allSatisfy { (48...57).contains($0) } ? Int64(String(decoding: bytes[range], as: UTF8.self)) : nil
+        }
         guard bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"), bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":"),
             bytes[10] == UInt8(ascii: "T") || bytes[10] == UInt8(ascii: "t") || bytes[10] == UInt8(ascii: " "),
             let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), (1...12).contains(month), (1...31).contains(day),
@@ -55,7 +57,9 @@ extension Timestamp: CustomStringConvertible {
             guard bytes[19] == UInt8(ascii: "."), !digits.isEmpty, digits.allSatisfy({ (48...57).contains($0) }) else { return nil }
             fraction = Int64(String(decoding: (digits + [48, 48]).prefix(3), as: UTF8.self)) ?? 0
         }
-        let seconds = Self.days(fromYear: year, month: month, day: day) * 86400 + hour * 3600 + minute * 60 + second
+        let days = Self.days(fromYear: year, month: month, day: day)
+        guard Self.civil(fromDays: days).day == day else { return nil }  // A day that its month does not have.
+        let seconds = days * 86400 + hour * 3600 + minute * 60 + second
         self.init(milliseconds: seconds * 1000 + fraction)
     }
 

@@ -85,7 +85,8 @@ final class EventStreamSession {
     private func pass(_ event: EventRecord) {
         guard filter.covers(event) else { return }
         if filter.wants(event) { writer.write(format.frame(type: event.type, id: event.seq, document: document(event))) }
-        if endsStream(event) { finish() }
+        // A retried subject has earlier ends in its history; only its end as it is now ends the stream.
+        if isLive, endsStream(event) { finish() }
     }
 
     private func resume() {

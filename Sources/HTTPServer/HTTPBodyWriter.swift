@@ -13,7 +13,7 @@ public final class HTTPBodyWriter {
     /// Bytes that the announced length leaves.
     private var rest: Int?
 
-    /// Called each time that the client has taken all bytes after some had to wait.
+    /// Called each time that all bytes have gone out after `bufferedBytes` was above zero.
     public var onDrain: (@LoopActor () -> Void)?
 
     init(exchange: HTTPExchange?, framing: HTTPResponseHead.Framing, isSuppressed: Bool) {

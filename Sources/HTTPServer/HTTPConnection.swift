@@ -22,6 +22,8 @@ final class HTTPConnection {
     private let timer: UnsafeMutablePointer<uv_timer_t>
     private let loop: UnsafeMutablePointer<uv_loop_t>
     private var armedUntil: UInt64?
+    /// Whether the timer has fired for the current deadline once already.
+    private var isLastCall = false
 
     /// What has come and cannot be looked at yet.
     var pending: [UInt8] = []
@@ -273,7 +275,15 @@ final class HTTPConnection {
 
     func timerFired() {
         armedUntil = nil
-        guard let stream else { return }
+        guard let stream, let deadline = state.deadline else { return }
+        // libuv runs timers before it reads. What came while the loop was busy must count, so the sockets get one turn more.
+        if deadline <= now, !isLastCall {
+            isLastCall = true
+            armedUntil = now
+            uv_timer_start(timer, HTTPStreamCallbacks.timerFired, 1, 0)
+            return
+        }
+        isLastCall = false
         switch state.timePassed(now: now) {
         case .nothing: rearm()
         case .close: close()

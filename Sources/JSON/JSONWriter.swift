@@ -44,7 +44,12 @@ public struct JSONWriter: Sendable {
 
     private func append(_ number: Double, to output: inout [UInt8]) {
         if number.isFinite {
-            output.append(contentsOf: number.description.utf8)
+            // Python goes over to exponents at 1e16, Swift at 2^53; in between every double is a whole number.
+            if case .python = layout, number.magnitude > 0x1p53, number.magnitude < 1e16 {
+                output.append(contentsOf: "\(Int64(number)).0".utf8)
+            } else {
+                output.append(contentsOf: number.description.utf8)
+            }
             return
         }
         let text = number.isNaN ? "NaN" : number > 0 ? "Infinity" : "-Infinity"

@@ -39,13 +39,19 @@ extension AnnealService {
                 attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value)
             }
             background("storing metrics of \(attempt.id)") { [self] in
-                defer { acknowledge() }
                 let points = batch.points.map {
                     MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value)
                 }
                 let cursor = MetricCursor(path: RunningAttempt.metricFile, inode: batch.inode, offset: batch.offset)
                 let moment = now
-                try await store.write { try $0.appendMetrics(attempt: attempt.id, points: points, cursor: cursor, at: moment) }
+                do {
+                    try await store.write { try $0.appendMetrics(attempt: attempt.id, points: points, cursor: cursor, at: moment) }
+                    acknowledge()
+                } catch {
+                    // The file still has them: they are read again once there is room.
+                    acknowledge.failed()
+                    throw error
+                }
             }
         }
         guard kind == .train else { return }

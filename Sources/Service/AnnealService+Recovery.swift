@@ -39,6 +39,10 @@ extension AnnealService {
             id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "",
             resumedFromStep: record.resumedFromStep)
         attempt.metricCursor = try await store.read { try $0.metricCursor(attempt: record.id, path: RunningAttempt.metricFile) }
+        // What the worker wrote once at its start is behind the cursor and would not be read again.
+        if let total = try await store.read({ try $0.metricPoints(job: job.id, key: "progress/total") }).last {
+            attempt.progress.take(key: "progress/total", step: total.step, seconds: 0, value: total.value)
+        }
         active.attempt = attempt
         active.isDispatched = true
         scheduler.allocate(job.id, Allocation(gpus: record.gpus, cpus: job.resources.cpus, memoryBytes: job.resources.memoryBytes))

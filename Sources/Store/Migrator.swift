@@ -64,7 +64,11 @@ struct Migrator {
         let time = String(now().description.map { $0 == ":" ? "-" : $0 })
         let digits = String(version)
         let path = "\(backupFolder)/\(time)-v\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits).db"
-        try database.execute(sql: "VACUUM INTO ?", arguments: [path])
+        // Under its name only when it is whole: half a copy must not look like one.
+        try database.execute(sql: "VACUUM INTO ?", arguments: [path + ".partial"])
+        guard rename(path + ".partial", path) == 0 else {
+            throw StoreError(.inputOutput, "rename to \(path): \(String(cString: strerror(errno)))")
+        }
         return path
     }
 

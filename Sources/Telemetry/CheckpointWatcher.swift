@@ -113,6 +113,7 @@ public final class CheckpointWatcher {
         bytes.removeLast(bytes.count - fread(&bytes, 1, bytes.count, file))
         // A file that is not JSON still marks a complete checkpoint; it then has no metrics.
         let document = try? JSONParser.parse(bytes, options: .python)
-        return document?["metrics"].flatMap { $0.object == nil ? nil : $0 } ?? [:]
+        guard case .object(let members)? = document?["metrics"] else { return [:] }
+        return .object(members)
     }
 }

@@ -22,6 +22,11 @@ struct Worker {
             return failure.exitCode
         }
         let interruption = Interruption()
+        do {
+            try await interruption.watch()
+        } catch {
+            WorkerLog.line("warning: SIGTERM will end the worker at once: \(error)")
+        }
         let work = Task {
             do {
                 return try await perform(context, interruption)
@@ -29,11 +34,7 @@ struct Worker {
                 return report(WorkerFailure(error), context: context)
             }
         }
-        do {
-            try await interruption.watch { work.cancel() }
-        } catch {
-            WorkerLog.line("warning: SIGTERM will end the worker at once: \(error)")
-        }
+        interruption.cancels(work)
         return await work.value
     }
 

@@ -58,7 +58,7 @@ enum JobTable {
         let rows: [[StyledText]] = jobs.map { job in
             [
                 StateText.mark(job.state), StyledText(job.name), StyledText(job.kind), StateText.name(job.state),
-                StyledText(job.reason ?? ""),
+                StateText.reasonCell(job.reason, of: job.state),
                 StyledText(job.progress.map(ProgressText.brief) ?? ""),
             ]
         }

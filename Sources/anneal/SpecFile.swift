@@ -3,7 +3,7 @@ import Glibc
 /// A spec document as the user names it: a file, or standard input.
 struct SpecFile {
     /// Larger files are no specs; the daemon has a limit of its own below this.
-    static let bytesMax = 64 << 20
+    static let bytesMax = 16 << 20
 
     let bytes: [UInt8]
     /// The name that leads the messages about faults in the document.

@@ -8,6 +8,9 @@ enum StateText {
     /// The state's name in its colour.
     static func name(_ state: String) -> StyledText { StyledText(state, style(state)) }
 
+    /// The reason for a column beside the state; nothing where it only repeats the state.
+    static func reasonCell(_ reason: String?, of state: String) -> StyledText { StyledText(reason == state ? "" : reason ?? "") }
+
     /// The reason in brackets after a state; nothing where it only repeats the state.
     static func reason(_ reason: String?, of state: String) -> StyledText {
         guard let reason, reason != state else { return "" }

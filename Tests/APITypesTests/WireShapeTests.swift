@@ -11,8 +11,8 @@ import Testing
         #expect(
             try JSONValue(encoding: view).text()
                 == #"{"id":"exp_1","name":"toy","project":"default","state":"running","reason":null,"message":null,"description":null,"#
-                + #""tags":{"b":"1","a":"2"},"created_at":"2026-11-20T08:15:30.250Z","finished_at":null,"jobs":[{"id":"job_1","name":"sft","#
-                + #""kind":"train","group":null,"state":"running","reason":null,"#
+                + #""tags":{"b":"1","a":"2"},"created_at":"2026-11-20T08:15:30.250Z","finished_at":null,"#
+                + #""jobs":[{"id":"job_1","name":"sft","kind":"train","group":null,"state":"running","reason":null,"#
                 + #""progress":{"done":3.0,"total":10.0,"rate_per_second":null,"seconds_left":null}}]}"#)
         #expect(try ExperimentView(decoding: JSONValue(encoding: view)) == view)
     }

@@ -29,6 +29,7 @@ struct CLIFixture {
 
     /// The program beside the test bundle that runs now.
     static var program: String {
+        // Without /proc the program is looked for beside the path that the tests were started by.
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         return ((own as NSString).deletingLastPathComponent as NSString).appendingPathComponent("anneal")
     }
@@ -37,6 +38,7 @@ struct CLIFixture {
     static func with(_ script: Script, unixSocket: Bool = false, _ body: (CLIFixture) throws -> Void) throws {
         let folder = NSTemporaryDirectory() + "/anneal-cli-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        // A folder that cannot be removed is left to the system's cleaning of temporary files.
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try script.json.text().write(toFile: folder + "/script.json", atomically: true, encoding: .utf8)
         let socket = folder + "/socket"

@@ -30,6 +30,8 @@ import Testing
         let second =
             try metric(5, step: 20, loss: 0.25) + state(6, job: 2, "succeeded", "running", message: "20 steps")
             + state(7, job: 3, "succeeded", "running") + state(8, job: nil, "succeeded", "running") + "event: end\ndata: {}\n\n"
+        let ended = Sample.experiment(
+            jobs: [Sample.summary(1, "baseline", "evaluate"), Sample.summary(2, "sft", "train"), Sample.summary(3, "after", "evaluate")])
         let comparison = BenchmarkComparison(
             name: "held-out", metric: "accuracy", base: 0.01, candidate: 0.95, difference: 0.94, ciLow: 0.9, ciHigh: 0.97, pValue: 1e-9,
             items: 200,
@@ -40,8 +42,8 @@ import Testing
             gate: GateView(passed: true, checks: []))
         return [
             "GET /v1/experiments?name=toy&limit=1": [try Script.page(started)],
-            "GET /v1/experiments/\(Sample.experimentID)": [try Script.json(started), try Script.json(Sample.experiment())],
-            "GET /v1/experiments/\(Sample.experimentID)?wait=30": [try Script.json(Sample.experiment())],
+            "GET /v1/experiments/\(Sample.experimentID)": [try Script.json(started), try Script.json(ended)],
+            "GET /v1/experiments/\(Sample.experimentID)?wait=30": [try Script.json(ended)],
             "GET /v1/stream": [Script.events(first, cut: true), Script.events(second)],
             "GET /v1/jobs/\(Sample.jobID(1))": [try Script.json(Sample.job(1, "baseline", evaluation: 1))],
             "GET /v1/jobs/\(Sample.jobID(3))": [try Script.json(Sample.job(3, "after", evaluation: 3))],

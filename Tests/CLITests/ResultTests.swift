@@ -55,7 +55,7 @@ import Testing
             let bad = try fixture.run("datasets", "upload", "questions.jsonl", "--name", "other")
             #expect(bad.status == 2)
             #expect(bad.errors == "anneal: The dataset is not valid: 1 bad line\n  questions.jsonl:2: /messages: is missing\n")
-            #expect(try fixture.run("datasets", "show", "questions@2").output.hasPrefix("questions@2\nid        ds_1\n"))
+            #expect(try fixture.run("datasets", "show", "questions@2").output.hasPrefix("questions@2\nid       ds_1\n"))
             #expect(try fixture.run("datasets", "content", "questions").output == "{\"a\":1}\n")
             #expect(try fixture.run("datasets").output.contains("questions@2     2  20 B  messages"))
             #expect(try fixture.run("datasets", "upload", "missing.jsonl").status == 2)
@@ -119,7 +119,7 @@ import Testing
         let view = CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), benchmarks: [row])
         try CLIFixture.with(["GET /v1/evaluations/compare": [try Script.json(view)]]) { fixture in
             let run = try fixture.run("compare", Sample.evaluationID(1), Sample.evaluationID(2))
-            #expect(run.output.contains("held-out   accuracy   0.5       0.75       +0.25  [0.1, 0.4]    0.001     40      12      2\n"))
+            #expect(run.output.contains("held-out   accuracy   0.5       0.75       +0.25  [0.1, 0.4]     0.001     40      12      2\n"))
             #expect(
                 try fixture.requests().last?.target
                     == "/v1/evaluations/compare?base=\(Sample.evaluationID(1))&candidate=\(Sample.evaluationID(2))")

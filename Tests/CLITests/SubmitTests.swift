@@ -35,6 +35,19 @@ import Testing
         }
     }
 
+    @Test func aSpecAtTheLimitIsSentAndOnePastItIsRefused() throws {
+        try CLIFixture.with(["POST /v1/experiments": [Script.json(Sample.experiment("running"), status: 201)]]) { fixture in
+            let limit = 16 << 20
+            try fixture.write(String(repeating: "#", count: limit), to: "limit.yaml")
+            let atLimit = try fixture.run("submit", "limit.yaml")
+            #expect(atLimit.status == 0, "\(atLimit.errors)")
+            try fixture.write(String(repeating: "#", count: limit + 1), to: "past.yaml")
+            let past = try fixture.run("submit", "past.yaml")
+            #expect(past.status == 2)
+            #expect(past.errors == "anneal: past.yaml is larger than 16777216 bytes, too large for a spec\n")
+        }
+    }
+
     @Test func everyFaultOfASpecStandsOnItsOwnLineWithFileAndLine() throws {
         let problem = try Script.problem(
             422, "The spec is not valid", "2 errors",

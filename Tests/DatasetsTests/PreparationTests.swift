@@ -143,6 +143,29 @@ import Testing
         #expect(error.code == .badData)
     }
 
+    @Test func theSearchForAFormatEndsAtItsLimit() throws {
+        let folder = try TemporaryFolder()
+        let good =
+            "{\"jcqa_data\": {\"question\": \"q\", \"choice0\": \"a\", \"choice1\": \"b\", \"choice2\": \"c\", \"choice3\": \"d\", "
+            + "\"choice4\": \"e\", \"answer_index\": 1}}"
+        let others = String(repeating: "{\"x\": 1}\n", count: RecordIntake.detectionRecordsMax - 1)
+        let atLimit = try folder.file("1.jsonl", others + good)
+        #expect(try run(Preparation(source: .files([atLimit])), in: folder).result.outputs.first?.file.rows == 1)
+        let past = try folder.file("2.jsonl", others + "{\"x\": 1}\n" + good)
+        let error = try #require(throws: DatasetError.self) { _ = try run(Preparation(source: .files([past])), in: folder) }
+        #expect(error.message.contains("no record of a known format"))
+    }
+
+    @Test func workEndsWhereItsProgressThrows() throws {
+        struct Stop: Error {}
+        let folder = try TemporaryFolder()
+        let path = try folder.file("in.jsonl", "{\"input\": \"a\", \"output\": \"b\"}\n")
+        #expect(throws: Stop.self) {
+            _ = try Preparation(source: .files([path])).run(folder: folder.path, log: { _ in }, progress: { _, _ in throw Stop() })
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["in.jsonl"])
+    }
+
     @Test func inputAndOutputBecomeMessagesAndOtherMembersStay() throws {
         let folder = try TemporaryFolder()
         let first = try folder.file("1.jsonl", "{\"input\": \"a\", \"output\": \"b\", \"id\": 1.50}\n")

@@ -85,7 +85,8 @@ struct RequestCorpusTests {
         bad("a space before the colon of the coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
         bad("chunked in HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         bad(
-            "an unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417, "unknown_expectation"),
+            "an unknown expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417,
+            "unknown_expectation"),
         // Chunks (RFC 9112 §7.1)
         chunks("no hexadecimal size", "x\r\na\r\n0\r\n\r\n"),
         chunks("a negative size", "-1\r\na\r\n0\r\n\r\n"),

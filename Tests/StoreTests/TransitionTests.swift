@@ -148,6 +148,7 @@ import Testing
             #expect(cancelled.map(\.id) == ["job_0", "job_1", "job_2"])
             #expect(cancelled.allSatisfy { $0.state == .cancelled && $0.reason == .cancelled && $0.message == "by user" })
             #expect(try await fixture.store.read { try $0.experiment("exp_1")?.state } == .running)
+            #expect(try await fixture.store.read { try $0.nonTerminalJobs().map(\.id) } == ["job_3"])
             #expect(
                 try await fixture.store.read { try $0.jobCounts(experiment: "exp_1") } == [.cancelled: 3, .running: 1, .succeeded: 1])
             try await fixture.store.write { try $0.transition(job: "job_3", from: [.running], to: .cancelled, at: at(10)) }

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct EventStreamParserTests {
     private let stream =
-        "\u{FEFF}: hello\nid: 7\nevent: state\ndata: {\"a\":1}\n\nid: 8\rdata\rdata:x\r\r\r\nretry: 250\ndata:  y\r\nfoo: bar\r\n\r\n: ping\n\ndata: lost"
+        "\u{FEFF}: hello\nid: 7\nevent: state\ndata: {\"a\":1}\n\nid: 8\rdata\rdata:x\r\r\r\nretry: 250\ndata:  y\r\n"
+        + "foo: bar\r\n\r\n: ping\n\ndata: lost"
     private let expected = [
         ServerSentEvent(name: "state", data: "{\"a\":1}", id: "7"),
         ServerSentEvent(name: "message", data: "\nx", id: "8"),

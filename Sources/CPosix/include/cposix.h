@@ -30,12 +30,6 @@ bool cposix_wait_dumped_core(int status);
 /// Makes orphaned descendants children of this process instead of init's; 0, or -1 with `errno`.
 int cposix_set_child_subreaper(void);
 
-/// Asks for `signal_number` when the thread that made this process ends; 0, or -1 with `errno`.
-int cposix_set_parent_death_signal(int signal_number);
-
-/// Names the calling thread, at most 15 bytes; 0, or -1 with `errno`.
-int cposix_set_thread_name(const char *name);
-
 /// One line of /proc: what identifies a process and places it in the tree.
 typedef struct {
     pid_t pid;
@@ -59,9 +53,6 @@ int cposix_boot_id(char text[37]);
 
 // MARK: Descriptors
 
-/// Closes every descriptor from `first` on when the next program is executed; 0, or -1 with `errno`.
-int cposix_close_on_exec_from(unsigned int first);
-
 /// Takes an exclusive lock on the whole file without waiting: 1 taken, 0 held through another open file, -1 with `errno`.
 ///
 /// It belongs to the open file description (F_OFD_SETLK of fcntl(2)): it passes to child processes with the descriptor and is given
@@ -79,9 +70,6 @@ int cposix_pipe(int ends[2]);
 
 /// Sets or clears FD_CLOEXEC; 0, or -1 with `errno`.
 int cposix_set_close_on_exec(int descriptor, bool on);
-
-/// Sets or clears O_NONBLOCK; 0, or -1 with `errno`.
-int cposix_set_nonblocking(int descriptor, bool on);
 
 /// accept4(2), which Swift's import of glibc leaves out: a new connection, close-on-exec and non-blocking, or -1 with `errno`.
 int cposix_accept(int listener);

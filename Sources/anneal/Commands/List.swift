@@ -66,7 +66,7 @@ struct List: ParsableCommand {
         let rows: [[StyledText]] = answer.view.map { job in
             [
                 StateText.mark(job.state), StyledText("\(job.experiment)/\(job.name)"), StyledText(job.kind), StateText.name(job.state),
-                StyledText(job.reason ?? "–"), StyledText(ResourceText.brief(job.resources)), Moment.age(job.createdAt),
+                StateText.reasonCell(job.reason, of: job.state), StyledText(ResourceText.brief(job.resources)), Moment.age(job.createdAt),
                 Moment.span(from: job.startedAt, to: job.finishedAt), StyledText(job.id, .dim),
             ]
         }

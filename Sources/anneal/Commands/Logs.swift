@@ -11,7 +11,10 @@ struct Logs: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print what a job's worker wrote.",
         discussion: HelpText.discussion(
-            "With --follow the command ends with the job, or with the attempt that was asked for. It survives restarts of the daemon. --json prints pieces with their places in the log.",
+            """
+            With --follow the command ends with the job, or with the attempt that was asked for. It survives restarts of the daemon. \
+            --json prints pieces with their places in the log.
+            """,
             examples: "anneal logs toy/sft", "anneal logs toy/sft --follow", "anneal logs toy/sft --stream stderr --tail 50 --attempt 1"))
 
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))

@@ -7,7 +7,10 @@ struct Metrics: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print the metrics of a job.",
         discussion: HelpText.discussion(
-            "Without --key: what there is, with its extremes. With --key: the points of these curves. --csv prints key,attempt,step,time,value.",
+            """
+            Without --key: what there is, with its extremes. With --key: the points of these curves. --csv prints \
+            key,attempt,step,time,value.
+            """,
             examples: "anneal metrics toy/sft", "anneal metrics toy/sft --key train/loss --points 20",
             "anneal metrics toy/sft --csv > curves.csv",
             "anneal metrics toy/sft --follow --key train/loss"))

@@ -125,6 +125,9 @@ struct WatchModel {
 
     private mutating func advance(_ id: String, to progress: ProgressView, at moment: String) {
         guard let job = jobs[id] else { return }
+        var progress = progress
+        // A daemon that has just started may not know the whole again yet.
+        progress.total = progress.total ?? job.progress?.total
         jobs[id]?.progress = progress
         // A line for each tenth; where the whole is not known, for each hundred.
         let tenth = Int(progress.total.map { $0 > 0 ? progress.done / $0 * 10 : 0 } ?? progress.done / 100)
