@@ -20,7 +20,7 @@ def test_spec_bytes(daemon):
     text = b"name: x\njobs: {a: {kind: command, command: 'true'}}\n#"
     assert daemon.post("/v1/experiments?dry_run=true", text.ljust(SPEC, b"x")).status == 200
     past = daemon.post("/v1/experiments?dry_run=true", text.ljust(SPEC + 1, b"x"))
-    assert past.status == 413 and past.json["code"] == "too_large"
+    assert past.status == 413 and past.json["code"].endswith("too_large")
 
 
 def test_request_bytes(daemon):

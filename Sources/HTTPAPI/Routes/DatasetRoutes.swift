@@ -38,7 +38,8 @@ enum DatasetRoutes {
         } onEnd: { error in
             if let error {
                 upload.discard()
-                call.fail(ServiceError(.badRequest, "the upload broke off: \(error)"))
+                let isTooLarge = if case .tooLarge = error { true } else { false }
+                call.fail(ServiceError(isTooLarge ? .tooLarge : .badRequest, "the upload was not taken: \(error)"))
                 return
             }
             call.task {
