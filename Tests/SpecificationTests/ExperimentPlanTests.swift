@@ -79,18 +79,18 @@ import Testing
         #expect(sft.workingDirectory == nil && sft.condition == nil)
         #expect(sft.outputs == ["checkpoint.best", "checkpoint.last", "model"])
         #expect(sft.references.contains(Reference(pointer: JSONPointer(["dataset"]), job: "data", output: "train", expected: .dataset)))
-        #expect(sft.inputs == [ExternalInput(pointer: JSONPointer(["model"]), type: .checkpoint, source: .path("/work/models/base"))])
+        #expect(sft.inputs == [ExternalInput(pointer: JSONPointer(["model"]), type: .checkpoint, source: .path("/srv/models/base"))])
         let report = jobs[4]
-        #expect(report.priority == 80 && !report.cache && report.grace == .seconds(5) && report.workingDirectory == "/work")
+        #expect(report.priority == 80 && !report.cache && report.grace == .seconds(5) && report.workingDirectory == "/srv")
         #expect(report.condition?.description == "after.accuracy > 0.5")
         #expect(report.outputs == ["table"] && report.retry.limit == 0)
     }
 
     @Test func bodiesReachTheWorkerWithAbsolutePathsAndNothingElseChanged() throws {
         let jobs = try fixture.plan(whole).jobs
-        #expect(jobs[0].spec["source"]?["file"] == "/work/data.jsonl")
+        #expect(jobs[0].spec["source"]?["file"] == "/srv/data.jsonl")
         #expect(jobs[0].spec["steps"]?[1] == ["jcqa_messages": [:]])
-        #expect(jobs[2].spec["model"] == "/work/models/base")
+        #expect(jobs[2].spec["model"] == "/srv/models/base")
         #expect(jobs[2].spec["dataset"] == "${data.train}")
         #expect(jobs[2].spec["params"]?.object?.count == 6)
         #expect(jobs[4].spec["command"] == ["python3", "report.py", "5", "${after.evaluation}", "$${HOME}"])
@@ -150,7 +150,7 @@ import Testing
         expectProblem(problems, "3 /env/ANNEAL_URL bad_value", "set by Anneal itself")
         expectProblem(problems, "6 /jobs/a/kind bad_value", "did you mean 'train'?")
         expectProblem(problems, "7 /jobs/a/needs/0 unknown_name", "no job 'nobody'")
-        expectProblem(problems, "11 /jobs/b/model missing_file", "/work/nothing")
+        expectProblem(problems, "11 /jobs/b/model missing_file", "/srv/nothing")
         expectProblem(problems, "13 /jobs/b/params/epoch unknown_key", "did you mean 'epochs'?")
         expectProblem(problems, "13 /jobs/b/params/learning_rate wrong_type", "greater than 0", "a string")
         expectProblem(problems, "13 /jobs/b/params/beta1 out_of_range", "less than 1")

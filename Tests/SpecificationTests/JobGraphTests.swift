@@ -188,7 +188,7 @@ import Testing
         let plan = try fixture.plan(text)
         #expect(plan.jobs.count == 5)
         #expect(plan.jobs[4].spec["params"] == ["learning_rate": 2e-5, "lora": ["rank": 4]])
-        #expect(plan.jobs[1].spec["model"] == "/work/models/base" && plan.jobs[2].spec["model"] == "checkpoint:ckpt_1")
+        #expect(plan.jobs[1].spec["model"] == "/srv/models/base" && plan.jobs[2].spec["model"] == "checkpoint:ckpt_1")
         #expect(plan.jobs[4].environment == ["RATE": "2e-05", "NAME": "run-2e-05"])
         #expect(plan.jobs[4].references.map(\.raw) == ["data.dataset"])
     }

@@ -123,7 +123,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("model: gone", "no folder at '/work/gone'"), ("model: broken", "no config.json"), ("model: data.jsonl", "is a file"),
+            ("model: gone", "no folder at '/srv/gone'"), ("model: broken", "no config.json"), ("model: data.jsonl", "is a file"),
             ("model: checkpoint:ckpt_9", "unknown_name"),
             ("model: ''", "must not be empty"), ("model: 5", "wrong_type"), ("model: \"${x.y}/z\"", "one reference alone"),
             ("dataset: nobody", "no dataset 'nobody'"),
@@ -139,9 +139,9 @@ import Testing
         arguments: [
             ("model: checkpoint:ckpt_1", ExternalInput.Source.registered("ckpt_1")), ("dataset: arithmetic", .registered("arithmetic")),
             ("dataset: arithmetic@2", .registered("arithmetic@2")),
-            ("dataset: ds_1", .registered("ds_1")), ("dataset: /work/old/../data.jsonl", .path("/work/data.jsonl")),
-            ("dataset: .//./data.jsonl", .path("/work/data.jsonl")),
-            ("model: /work/models/base/", .path("/work/models/base")),
+            ("dataset: ds_1", .registered("ds_1")), ("dataset: /srv/old/../data.jsonl", .path("/srv/data.jsonl")),
+            ("dataset: .//./data.jsonl", .path("/srv/data.jsonl")),
+            ("model: /srv/models/base/", .path("/srv/models/base")),
         ] as [(String, ExternalInput.Source)])
     func inputsAreFound(_ line: String, _ source: ExternalInput.Source) throws {
         let key = line.prefix { $0 != ":" }

@@ -7,11 +7,11 @@ import Testing
 /// A small world for specs: which files, folders and artifacts exist.
 struct PlanFixture {
     var files: Set<String> = [
-        "/work/data.jsonl", "/work/more.jsonl", "/work/models/base/config.json", "/work/old/evaluation.json", "/work/broken/readme.txt",
+        "/srv/data.jsonl", "/srv/more.jsonl", "/srv/models/base/config.json", "/srv/old/evaluation.json", "/srv/broken/readme.txt",
     ]
-    var folders: Set<String> = ["/work", "/work/models", "/work/models/base", "/work/old", "/work/broken"]
+    var folders: Set<String> = ["/srv", "/srv/models", "/srv/models/base", "/srv/old", "/srv/broken"]
     var artifacts: Set<String> = ["arithmetic", "arithmetic@2", "ds_1", "checkpoint:ckpt_1", "eval_1"]
-    var baseDirectory: String? = "/work"
+    var baseDirectory: String? = "/srv"
 
     var context: PlanContext {
         let (files, folders, artifacts) = (files, folders, artifacts)

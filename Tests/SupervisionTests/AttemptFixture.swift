@@ -109,6 +109,14 @@ struct AttemptFixture: Sendable {
         return (lines.last.flatMap { Int32($0) }, lines.dropLast().joined(separator: "\n"))
     }
 
+    /// Writes a script. A shell does it: a descriptor of this process could be copied by a fork in another test, and the kernel runs no
+    /// file that is open for writing.
+    func writeScript(_ line: String, mode: String) async throws -> String {
+        let path = directory("script")
+        try await shell("echo '\(line)' > '\(path)' && chmod \(mode) '\(path)'")
+        return path
+    }
+
     // MARK: Waiting for what a worker does
 
     /// Makes a FIFO: a worker that writes a line into it says that it has come so far.

@@ -55,10 +55,10 @@ struct ScaleTests {
                 // The first round starts the loop and whatever else stays open by design.
                 try await everyWayToEnd("1")
                 let before = try await descriptorCount()
-                for round in 2..<5 { try await everyWayToEnd("\(round)") }
-                // Fewer where the runtime itself has closed one since; three rounds that each left one would be more.
+                for round in 2...6 { try await everyWayToEnd("\(round)") }
+                // The runtime opens a descriptor or two of its own when it likes; five rounds that each left one would be more.
                 let after = try await descriptorCount()
-                #expect(after <= before)
+                #expect(after < before + 5)
             }
         }
     }

@@ -20,8 +20,7 @@ struct StartFailureTests {
 
     @Test func aFileThatIsNotExecutableIsAStartError() async throws {
         try await AttemptFixture.with { fixture in
-            let program = fixture.directory("script")
-            try fixture.write("#!/bin/sh\n", to: program)
+            let program = try await fixture.writeScript("#!/bin/sh", mode: "600")
             let record = try await fixture.run(fixture.launch("a", [program]))
             #expect(record.startError?.errorNumber == EACCES)
             #expect(record.startError?.message == "the program '\(program)' is not executable")
@@ -30,9 +29,7 @@ struct StartFailureTests {
 
     @Test func aMissingInterpreterIsToldFromAMissingProgram() async throws {
         try await AttemptFixture.with { fixture in
-            let program = fixture.directory("script")
-            try fixture.write("#!/no/such/interpreter\n", to: program)
-            chmod(program, 0o700)
+            let program = try await fixture.writeScript("#!/no/such/interpreter", mode: "700")
             let record = try await fixture.run(fixture.launch("a", [program]))
             #expect(record.startError?.message == "cannot run '\(program)': the interpreter that it names does not exist")
         }
