@@ -69,30 +69,17 @@ struct ExitReserve {
         }
     }
 
-    /// Writes the record into the reserved blocks and gives the file its name: data, then name, then folder reach the disk in this order.
-    func publish(_ record: JSONValue) -> Bool {
+    /// Writes the record into the reserved blocks, or where nothing could be reserved into what room there is, and gives the file its
+    /// name: data, then name, then folder reach the disk in this order. False with errno where that fails.
+    static func publish(_ record: JSONValue, in reserve: ExitReserve?) -> Bool {
+        let file = reserve?.file ?? cposix_open(AT_FDCWD, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         let bytes = JSONWriter().bytes(of: record)
-        guard lseek(file, 0, SEEK_SET) == 0, writeAll(bytes, to: file), ftruncate(file, off_t(bytes.count)) == 0, fsync(file) == 0,
-            rename(Self.name, "exit.json") == 0
+        guard file >= 0, lseek(file, 0, SEEK_SET) == 0, writeAll(bytes, to: file), ftruncate(file, off_t(bytes.count)) == 0,
+            fsync(file) == 0, rename(name, "exit.json") == 0
         else { return false }
-        return syncFolder()
-    }
-
-    /// The way out where nothing could be reserved: the record may fit all the same.
-    static func publishUnreserved(_ record: JSONValue) -> Bool {
-        let file = cposix_open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        guard writeAll(JSONWriter().bytes(of: record), to: file), fsync(file) == 0, rename(name, "exit.json") == 0 else { return false }
-        return syncFolder()
-    }
-
-    private static func syncFolder() -> Bool {
         let folder = cposix_open(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
         guard folder >= 0 else { return false }
         defer { close(folder) }
         return fsync(folder) == 0
     }
-
-    private func syncFolder() -> Bool { Self.syncFolder() }
 }

@@ -59,7 +59,7 @@ enum AnnealShim {
 
     private static func publish(_ record: ExitRecord, in reserve: ExitReserve?, cleanUp: () -> Void) -> ShimExit {
         let document = record.document()
-        let isWritten = reserve?.publish(document) ?? ExitReserve.publishUnreserved(document)
+        let isWritten = ExitReserve.publish(document, in: reserve)
         let errorNumber = errno
         cleanUp()
         guard isWritten else {

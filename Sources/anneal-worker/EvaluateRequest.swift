@@ -16,7 +16,7 @@ struct EvaluateRequest: Sendable {
         var samples: Int
         var grader: Grader
         var settings: SamplingSettings
-        /// The seed of the first sample; each further sample has the next number.
+        /// What the seeds of all items and samples are counted from.
         var seed: Int
         /// Items used, from the first on; `nil` for all.
         var limit: Int?

@@ -16,6 +16,9 @@ final class EvaluationRun {
 
     private static let logIntervalNanoseconds: UInt64 = 10_000_000_000
 
+    /// More than the items of a usual benchmark, so that samples do not share seeds.
+    private static let sampleSeedDistance = 1_000_003
+
     private let request: EvaluateRequest
     private let items: [[BenchmarkItem]]
     private let model: String
@@ -81,11 +84,15 @@ final class EvaluationRun {
         try ledger.sync()
     }
 
+    /// Another seed for each item as well: with one for all, servers draw the same numbers for every item, and the noise of the
+    /// items no longer averages out.
+    private static func seed(_ base: Int, _ place: Place) -> Int { base &+ place.sample &* sampleSeedDistance &+ place.item }
+
     private func completionRequest(_ place: Place) -> CompletionRequest {
         let benchmark = request.benchmarks[place.benchmark]
         return CompletionRequest(
             model: model, messages: items[place.benchmark][place.item].messages, settings: benchmark.settings,
-            seed: benchmark.seed + place.sample,
+            seed: Self.seed(benchmark.seed, place),
             extensions: extensions[place.benchmark])
     }
 
