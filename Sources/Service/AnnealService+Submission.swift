@@ -25,8 +25,16 @@ public struct SubmissionRequest: Sendable {
 extension AnnealService {
     /// Validates a spec and shows what it would do, without doing it.
     public func plan(_ request: SubmissionRequest) async throws -> PlanView {
-        let (_, plan) = try await makePlan(request)
-        return PlanRendering(configuration: configuration, capacity: capacity).view(of: plan)
+        let rendering = PlanRendering(configuration: configuration, capacity: capacity)
+        do {
+            return rendering.view(of: try await makePlan(request).1)
+        } catch let error as ServiceError where error.code == .unresolvedSpec {
+            // The spec may be meant for a machine that has the files; what is missing here is then a warning.
+            guard let (_, plan) = try? await makePlan(request, assumesFiles: true) else { throw error }
+            var view = rendering.view(of: plan)
+            view.warnings += error.errors.map { "\($0.pointer): \($0.detail)" }
+            return view
+        }
     }
 
     /// Accepts a spec: when this returns, the experiment is on disk.
@@ -62,11 +70,13 @@ extension AnnealService {
         return view
     }
 
-    private func makePlan(_ request: SubmissionRequest) async throws -> (SpecDocument, ExperimentPlan) {
+    /// - Parameter assumesFiles: take local paths that do not exist for what their names look like.
+    private func makePlan(_ request: SubmissionRequest, assumesFiles: Bool = false) async throws -> (SpecDocument, ExperimentPlan) {
         let store = store
         return try await planner.run {
             let context = PlanContext(
-                baseDirectory: request.baseDirectory, pathExists: PathProbe.kind(of:), artifactExists: { Self.isRegistered($0, in: store) })
+                baseDirectory: request.baseDirectory, pathExists: assumesFiles ? PathProbe.assumedKind(of:) : PathProbe.kind(of:),
+                artifactExists: { Self.isRegistered($0, in: store) })
             do throws(SpecErrors) {
                 return try Self.plan(request.document, request.format, overrides: request.overrides, context)
             } catch {

@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test func validatePrintsThePlanAndRefusesWhatCannotFit() throws {
+    @Test func validatePrintsThePlanAndWarnsOfWhatCannotFit() throws {
         func plan(fits: Bool) -> PlanView {
             PlanView(
                 name: "toy", project: "default", fits: fits, warnings: ["jobs.a: no timeout"],
@@ -92,9 +92,9 @@ import Testing
             #expect(good.output.contains("sft  train/trl  data   8 GPU · 4 CPU  model    yes\n"))
             #expect(good.output.contains("warning: jobs.a: no timeout\n"))
             let bad = try fixture.run("submit", "toy.yaml", "--dry-run")
-            #expect(bad.status == 2)
+            #expect(bad.status == 0)
             #expect(bad.output.contains("no: asks for 8 GPUs; this machine offers 0"))
-            #expect(bad.errors == "anneal: the spec does not fit this machine\n")
+            #expect(bad.output.hasSuffix("some job can never run on this machine\n"))
         }
     }
 

@@ -45,17 +45,27 @@ def test_broken_yaml_and_json_are_told_with_their_line(daemon):
 
 def test_a_cycle_is_named(daemon):
     answer = daemon.submit({"name": "ring", "jobs": {"a": command("true", needs=["b"]), "b": command("true", needs=["a"])}})
-    assert answer.status == 422
+    assert answer.status == 409 and answer.json["code"] == "unresolved_spec"
     assert "a" in answer.json["detail"] and "b" in answer.json["detail"] and "cycle" in answer.json["detail"]
 
 
 def test_what_can_never_fit_is_refused_at_submission_and_shown_by_a_dry_run(daemon):
     spec = {"name": "big", "jobs": {"a": command("true", resources={"gpus": 8})}}
     answer = daemon.submit(spec)
-    assert answer.status == 422 and answer.json["code"] == "cannot_fit"
+    assert answer.status == 409 and answer.json["code"] == "cannot_fit"
     assert "8 GPUs" in answer.json["detail"]
     plan = daemon.submit(spec, "?dry_run=true")
     assert plan.status == 200 and plan.json["fits"] is False and plan.json["jobs"][0]["fits"] is False
+
+
+def test_a_dry_run_warns_of_files_that_this_machine_lacks_and_the_examples_pass_it(daemon):
+    from conftest import ROOT
+
+    for example in sorted((ROOT / "deploy" / "examples").glob("*.yaml")):
+        plan = daemon.submit(example.read_text(), f"?dry_run=true&base_directory={example.parent}")
+        assert plan.status == 200, plan.body
+        missing = [warning for warning in plan.json["warnings"] if "there is no" in warning]
+        assert bool(missing) == (example.name == "jcqa-sft.yaml"), plan.json["warnings"]
 
 
 def test_a_name_is_unique_while_its_experiment_is_active(daemon):
