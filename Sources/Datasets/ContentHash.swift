@@ -4,6 +4,7 @@ import Crypto
 public enum ContentHash {
     private static let chunkBytes = 1 << 20
 
+    /// The SHA-256 of a text, in hexadecimal.
     public static func sha256(of bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
 
     /// The hash of a file's content, in constant memory.

@@ -26,6 +26,7 @@ public struct DatasetIssueLog: Sendable {
 
     public init() {}
 
+    /// Counts an issue; the first ones are kept.
     public mutating func add(_ issue: DatasetIssue) {
         count += 1
         if first.count < Self.keptMax { first.append(issue) }
@@ -34,6 +35,7 @@ public struct DatasetIssueLog: Sendable {
 
 /// Why a dataset cannot be read or made.
 public struct DatasetError: Error, Sendable, CustomStringConvertible {
+    /// What kind of fault it is.
     public struct Code: Sendable, Hashable {
         private enum Value { case badRequest, badData }
         private let value: Value

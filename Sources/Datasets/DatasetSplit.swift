@@ -7,6 +7,7 @@ public struct DatasetSplit: Sendable, Equatable {
         case count(Int)
     }
 
+    /// One part of a split: its name and its size.
     public struct Part: Sendable, Equatable {
         public var name: String
         public var size: Size

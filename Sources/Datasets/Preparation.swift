@@ -36,6 +36,7 @@ public enum PreparationStep: Sendable, Equatable {
 
 /// Makes one dataset, or the parts of one, from a source.
 public struct Preparation: Sendable {
+    /// Where the records come from.
     public enum Source: Sendable, Equatable {
         /// Files of concatenated JSON, such as JSON Lines, read one after the other.
         case files([String])
@@ -50,6 +51,7 @@ public struct Preparation: Sendable {
         public var file: WrittenFile
     }
 
+    /// What a preparation made.
     public struct Result: Sendable {
         public var outputs: [Output]
         /// Records that were read, broken ones not counted.

@@ -6,6 +6,7 @@ import JSON
 /// Several values on one line and one value over several lines are read alike. After an error reading goes on behind the
 /// next line feed.
 public struct RecordLoader {
+    /// How faults of the text are treated.
     public enum Mode: Sendable {
         /// Every error is reported, a byte order mark is accepted, and the borders of chunks do not show.
         case standard
@@ -14,6 +15,7 @@ public struct RecordLoader {
         case original
     }
 
+    /// What was read and what was left out.
     public struct Summary: Sendable, Equatable {
         public var records = 0
         public var errors = 0

@@ -2,6 +2,7 @@ import JSON
 
 /// Two evaluations, benchmark by benchmark.
 public struct EvaluationComparison: Sendable {
+    /// The comparison of one benchmark.
     public struct Row: Sendable {
         public var benchmark: String
         /// `nil` where the two cannot be paired; `obstacle` says why.

@@ -4,6 +4,7 @@ import JSON
 public struct EvaluationDocument: Sendable, Equatable {
     public static let version: Int64 = 1
 
+    /// The dataset that was asked, by content.
     public struct Dataset: Sendable, Equatable {
         /// `nil` for a file that is not registered.
         public var id: String?
@@ -17,6 +18,7 @@ public struct EvaluationDocument: Sendable, Equatable {
         }
     }
 
+    /// The result of one benchmark.
     public struct Benchmark: Sendable, Equatable {
         public var name: String
         public var dataset: Dataset
@@ -46,6 +48,7 @@ public struct EvaluationDocument: Sendable, Equatable {
             self.itemsPath = itemsPath
         }
 
+        /// The metric of this name; `nil` where it was not measured.
         public func metric(_ name: String) -> MetricValue? { metrics.first { $0.name == name }?.metric }
 
         public static func == (left: Benchmark, right: Benchmark) -> Bool { left.json == right.json }
@@ -67,6 +70,7 @@ public struct EvaluationDocument: Sendable, Equatable {
         self.gate = gate
     }
 
+    /// The benchmark of this name; `nil` where there is none.
     public func benchmark(_ name: String) -> Benchmark? { benchmarks.first { $0.name == name } }
 
     /// The document as JSON.

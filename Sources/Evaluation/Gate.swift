@@ -122,6 +122,7 @@ public struct Gate: Sendable, Equatable {
 
 /// What became of a gate.
 public struct GateOutcome: Sendable, Equatable {
+    /// One condition of a gate and how it came out.
     public struct Check: Sendable, Equatable {
         public var metric: String
         public var condition: String

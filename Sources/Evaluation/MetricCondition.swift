@@ -1,5 +1,6 @@
 /// A condition on a metric, such as `>= baseline + 0.02`.
 public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
+    /// How a metric is compared with its limit.
     public enum Comparison: String, Sendable, CaseIterable {
         case atLeast = ">="
         case above = ">"
@@ -8,6 +9,7 @@ public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
         case equal = "=="
     }
 
+    /// What a metric is compared with: a number, or the baseline and a change of it.
     public enum Limit: Sendable, Equatable {
         case number(Double)
         /// The baseline's value, changed by an operator and a number.

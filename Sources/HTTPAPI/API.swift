@@ -19,6 +19,7 @@ public final class API: HTTPHandler {
         views = JobViewCache(service.hub)
     }
 
+    /// Answers a request: a poll from the cache, any other through its route.
     public func handle(_ exchange: HTTPExchange) {
         let request = exchange.request
         if answerPoll(exchange) { return }
@@ -59,6 +60,7 @@ public final class API: HTTPHandler {
         }
     }
 
+    /// The methods of the routes at a target; `nil` where there is no route.
     public func allowedMethods(at target: String) -> [String]? {
         guard let segments = Self.segments(of: target[...]),
             case .wrongMethod(let allowed) = router.match(method: HTTPMethod(rawValue: ""), segments: segments)

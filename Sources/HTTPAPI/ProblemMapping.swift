@@ -33,7 +33,8 @@ struct Problem {
             errors: error.errors.map { ProblemError(pointer: $0.pointer, detail: $0.detail, line: $0.line, column: $0.column) })
         var headers = headers
         headers.set("Content-Type", "application/problem+json")
-        let body = (try? JSONValue(encoding: view)).map { JSONWriter().bytes(of: $0) } ?? []  // A struct of strings and numbers always encodes.
+        // A struct of strings and numbers always encodes.
+        let body = (try? JSONValue(encoding: view)).map { JSONWriter().bytes(of: $0) } ?? []
         return Answer(status: status, headers: headers, body: body)
     }
 

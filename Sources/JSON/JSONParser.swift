@@ -13,6 +13,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
 ///
 /// Strict RFC 8259 by default. `Options` names each tolerance.
 public struct JSONParser: Sendable {
+    /// What is accepted beyond RFC 8259, and how deep.
     public struct Options: Sendable {
         /// Accept `NaN`, `Infinity` and `-Infinity`, as Python's `json` module reads and writes them.
         public var allowsNonFiniteNumbers = false
@@ -49,6 +50,7 @@ public struct JSONParser: Sendable {
         return try result.get()
     }
 
+    /// Reads one document from text.
     public static func parse(_ text: String, options: Options = Options()) throws(JSONError) -> JSONValue {
         try parse(text.utf8, options: options)
     }

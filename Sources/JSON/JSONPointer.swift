@@ -15,7 +15,9 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The place of a member.
     public static func / (parent: JSONPointer, token: String) -> JSONPointer { JSONPointer(parent.tokens + [token]) }
+    /// The place of an element.
     public static func / (parent: JSONPointer, index: Int) -> JSONPointer { parent / String(index) }
 
     /// The text form; RFC 6901 section 3 escapes `~` and `/`.

@@ -1,5 +1,6 @@
 /// Turns JSON values into text.
 public struct JSONWriter: Sendable {
+    /// How the text is spaced.
     public enum Layout: Sendable {
         /// No white space.
         case compact
@@ -27,6 +28,7 @@ public struct JSONWriter: Sendable {
         return output
     }
 
+    /// Appends the text of `value`, in UTF-8.
     public func append(_ value: JSONValue, to output: inout [UInt8]) { append(value, level: 0, to: &output) }
 
     private func append(_ value: JSONValue, level: Int, to output: inout [UInt8]) {

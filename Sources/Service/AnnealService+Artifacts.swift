@@ -9,6 +9,7 @@ import Store
 extension AnnealService {
     // MARK: Datasets
 
+    /// Datasets, newest first.
     public func datasets(name: String?, page: PageRequest) async throws -> APITypes.Page<DatasetView> {
         APITypes.Page(
             try await store.read { try $0.datasets(name: name, limit: page.limit, after: page.after) }, id: \.id,
@@ -18,6 +19,7 @@ extension AnnealService {
     /// - Parameter reference: an id, a name (its newest version) or `name@version`.
     public func dataset(_ reference: String) async throws -> DatasetView { ArtifactRendering.view(of: try await datasetRecord(reference)) }
 
+    /// The row of a dataset, with the path of its content.
     public func datasetRecord(_ reference: String) async throws -> DatasetRecord {
         guard let record = try await store.read({ try $0.dataset(reference: reference) }) else {
             throw ServiceError.missing("dataset", reference)
@@ -44,6 +46,7 @@ extension AnnealService {
 
     // MARK: Checkpoints
 
+    /// Checkpoints, newest first; those that were deleted too, for the lineage.
     public func checkpoints(job: String?, page: PageRequest) async throws -> APITypes.Page<CheckpointView> {
         let found = try await store.read { reader in
             let page = try reader.checkpoints(CheckpointFilter(jobID: job, includesDeleted: true), limit: page.limit, after: page.after)
@@ -52,6 +55,7 @@ extension AnnealService {
         return APITypes.Page(found.0, id: \.id) { ArtifactRendering.view(of: $0, isBest: found.1.contains($0.id)) }
     }
 
+    /// One checkpoint.
     public func checkpoint(_ id: String) async throws -> CheckpointView {
         let found = try await store.read { reader in
             try reader.checkpoint(id).map { ($0, try reader.job($0.jobID)?.bestCheckpointID == id) }
@@ -99,12 +103,14 @@ extension AnnealService {
 
     // MARK: Evaluations
 
+    /// Evaluations, newest first.
     public func evaluations(job: String?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
         APITypes.Page(
             try await store.read { try $0.evaluations(job: job, experiment: experiment, limit: page.limit, after: page.after) }, id: \.id,
             render: ArtifactRendering.view)
     }
 
+    /// One evaluation.
     public func evaluation(_ id: String) async throws -> EvaluationView { ArtifactRendering.view(of: try await evaluationRecord(id)) }
 
     func evaluationRecord(_ id: String) async throws -> EvaluationRecord {

@@ -5,6 +5,7 @@ import Store
 
 // Self-examination: is what a team needs there, and what to do where it is not.
 extension AnnealService {
+    /// Looks at the database, the programs, Python, the disk and the GPUs.
     public func doctor() async throws -> DoctorView {
         let configuration = configuration
         let machine = try await files.run { Self.machineChecks(configuration) }

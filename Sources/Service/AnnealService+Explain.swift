@@ -5,6 +5,7 @@ import Store
 
 // Explanations: why a job waits, or what it died of.
 extension AnnealService {
+    /// What a job waits for, or what it died of, with the evidence of its attempts.
     public func explain(_ id: String) async throws -> ExplainView {
         let found = try await store.read { reader -> (JobRecord, [JobRecord], [AttemptRecord])? in
             guard let job = try reader.job(id) else { return nil }

@@ -8,6 +8,7 @@ import Store
 extension AnnealService {
     // MARK: Experiments
 
+    /// Experiments, newest first, without their specs.
     public func experiments(state: ExperimentState?, project: String?, name: String?, page: PageRequest) async throws
         -> APITypes.Page<ExperimentView>
     {
@@ -22,6 +23,7 @@ extension AnnealService {
         }
     }
 
+    /// One experiment with its spec and jobs.
     public func experiment(_ id: String) async throws -> ExperimentView {
         let found = try await store.read { reader in try reader.experiment(id).map { ($0, try reader.jobSummaries(experiment: id)) } }
         guard let (record, jobs) = found else { throw ServiceError.missing("experiment", id) }
@@ -30,6 +32,7 @@ extension AnnealService {
 
     // MARK: Jobs
 
+    /// Jobs, newest first.
     public func jobs(state: JobState?, kind: JobKind?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<JobView> {
         let filter = JobFilter(experimentID: experiment, states: state.map { [$0] }, kinds: kind.map { [$0] })
         let found = try await store.read { reader in
@@ -41,6 +44,7 @@ extension AnnealService {
             data: found.0.items.compactMap { views[$0.id] }, hasMore: found.0.hasMore, next: found.0.hasMore ? found.0.items.last?.id : nil)
     }
 
+    /// One job with its attempts and outputs.
     public func job(_ id: String) async throws -> JobView {
         let facts = try await store.read { reader in try reader.job(id).map { try JobFacts(of: $0, in: reader) } }
         guard let facts else { throw ServiceError.missing("job", id) }
@@ -114,6 +118,7 @@ extension AnnealService {
             }, hasMore: hasMore, next: hasMore ? part.last?.0.id : nil)
     }
 
+    /// The GPUs with their readings and holders, and what of CPUs and memory is held.
     public func gpus() async throws -> GPUInventoryView {
         let devices = devices
         let readings = try await files.run { devices.readings() }

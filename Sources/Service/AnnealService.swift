@@ -13,6 +13,7 @@ import Supervision
 /// truth; everything here is rebuilt from them at start. Files named `AnnealService+Topic` hold one use case each.
 @LoopActor
 public final class AnnealService {
+    /// What the daemon is at.
     public enum Phase: Sendable, Equatable {
         /// Attempts of an earlier daemon are looked up; `done` of `total` are.
         case reconciling(done: Int, total: Int)

@@ -9,6 +9,7 @@ import Synchronization
 /// with the slowest reader.
 @LoopActor
 public final class EventHub {
+    /// Names a listener, so that it can be taken away again.
     public struct Token: Sendable, Hashable {
         fileprivate let number: UInt64
     }
@@ -28,6 +29,7 @@ public final class EventHub {
         return Token(number: nextNumber)
     }
 
+    /// Takes a listener away; no event reaches it after this.
     public func cancel(_ token: Token) { listeners[token.number] = nil }
 
     func start(at sequence: Int64) { latestSequence = sequence }

@@ -9,6 +9,7 @@ public final class EventRelay: Sendable {
     public init() {}
 
     /// Called by the store's writer thread. Before a service is connected nothing listens, and nothing writes.
+    /// From now on events go to the hub of `service`.
     @Sendable public func publish(_ events: [EventRecord]) { hub.withLock { $0 }?.publish(events) }
 
     @LoopActor public func connect(_ service: AnnealService) { hub.withLock { $0 = service.hub } }

@@ -26,9 +26,7 @@ enum Folders {
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size) - start)
         var filled = 0
         while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress! + filled, $0.count - filled, off_t(start + filled))
-            }
+            let count = bytes[filled...].withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, off_t(start + filled)) }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure("read", path) }
             if count == 0 { break }

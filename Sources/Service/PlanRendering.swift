@@ -17,7 +17,8 @@ struct PlanRendering {
 
     private func view(of job: JobPlan, in plan: ExperimentPlan) -> PlannedJobView {
         let shortfalls = capacity.shortfalls(of: job.resources)
-        let command = try? WorkerCommand.make(kind: job.kind, spec: job.spec, configuration: configuration)  // No program: shown as empty argv.
+        // A kind without its program is shown with an empty argv.
+        let command = try? WorkerCommand.make(kind: job.kind, spec: job.spec, configuration: configuration)
         return PlannedJobView(
             name: job.name, kind: job.kind.rawValue, engine: job.engine, group: job.group, needs: job.needs.map { plan.jobs[$0].name },
             resources: JobRendering.view(of: job.resources), argv: command?.argv ?? [],

@@ -6,6 +6,7 @@ import Specification
 ///
 /// The codes are closed inside and open outside: callers compare with the static members, new ones break nobody.
 public struct ServiceError: Error, Sendable {
+    /// What went wrong, as a word that clients compare.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         /// The private list that makes the mapping to HTTP exhaustive.
         package enum Wrapped: String, CaseIterable, Sendable {

@@ -95,7 +95,7 @@ final class RawClient: Sendable {
         try await thread.run { [socket] in
             var sent = 0
             while sent < bytes.count {
-                let count = bytes.withUnsafeBytes { Glibc.send(socket, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+                let count = bytes[sent...].withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
                 guard count > 0 else { throw Failure(call: "send", errno: errno) }
                 sent += count
             }

@@ -120,7 +120,12 @@ def test_a_server_that_never_gets_healthy_is_told_with_its_last_words(machine, t
     ended = machine.run(
         {
             "name": "s",
-            "jobs": {"e": {"kind": "evaluate", "model": str(broken), "server": {"engine": "transformers", "startup_timeout": "20s"}, "benchmarks": [{"dataset": str(data)}]}},
+            "jobs": {
+                "e": {
+                    "kind": "evaluate", "model": str(broken), "server": {"engine": "transformers", "startup_timeout": "20s"},
+                    "benchmarks": [{"dataset": str(data)}],
+                }
+            },
         }
     )
     job = ended["jobs"]["e"]

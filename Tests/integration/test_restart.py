@@ -115,7 +115,8 @@ def test_a_database_of_a_newer_version_is_refused(daemon):
 
 
 def test_a_stream_is_resumed_across_a_restart_without_gap_or_repeat(daemon):
-    answer = daemon.submit({"name": "t", "jobs": {"a": shell("for i in 1 2 3 4 5 6 7 8; do echo \"{\\\"step\\\": $i, \\\"x\\\": $i}\" >> $ANNEAL_METRICS; sleep 0.3; done")}})
+    text = 'for i in 1 2 3 4 5 6 7 8; do echo "{\\"step\\": $i, \\"x\\": $i}" >> $ANNEAL_METRICS; sleep 0.3; done'
+    answer = daemon.submit({"name": "t", "jobs": {"a": shell(text)}})
     experiment = answer.json["id"]
     wait_until(lambda: daemon.get(f"/v1/jobs/{answer.json['jobs'][0]['id']}/metrics").json["keys"], "a first metric")
     daemon.restart()
