@@ -72,8 +72,8 @@ public final class API: HTTPHandler {
     private static func segments(of target: Substring) -> [Substring]? {
         var segments: [Substring] = []
         for raw in target.prefix(while: { $0 != "?" }).split(separator: "/", omittingEmptySubsequences: true) {
-            guard let decoded = PercentEncoding.decode(raw) else { return nil }
-            segments.append(decoded)
+            guard let decoded = PercentCoding.decode(ArraySlice(raw.utf8)) else { return nil }
+            segments.append(decoded[...])
         }
         return segments
     }

@@ -1,11 +1,11 @@
 /// Percent-decoding of request targets (RFC 3986 §2.1).
-enum PercentCoding {
+package enum PercentCoding {
     /// Decodes `bytes`; none where a `%` is not followed by two hexadecimal digits or the result is not UTF-8 or holds a NUL.
     ///
     /// - Parameters:
     ///   - keepsSlashes: leaves `%2F` as it is, so that a decoded path has the segments that the sender meant.
     ///   - plusIsSpace: reads `+` as a space, as HTML forms write queries.
-    static func decode(_ bytes: ArraySlice<UInt8>, keepsSlashes: Bool = false, plusIsSpace: Bool = false) -> String? {
+    package static func decode(_ bytes: ArraySlice<UInt8>, keepsSlashes: Bool = false, plusIsSpace: Bool = false) -> String? {
         guard bytes.contains(UInt8(ascii: "%")) || (plusIsSpace && bytes.contains(UInt8(ascii: "+"))) else {
             // Without a code there is nothing but ASCII: llhttp takes no other bytes in a target.
             return bytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
