@@ -5,6 +5,7 @@ import EventLoop
 import Glibc
 import JSON
 import Store
+import Synchronization
 
 /// A dataset on its way in: its bytes go to a temporary file in order, and become a version when they are valid.
 ///
@@ -16,7 +17,8 @@ public final class DatasetUpload {
     private let descriptor: Int32
     /// Bytes accepted and not yet written.
     public private(set) var pendingBytes = 0
-    private var failure: (any Error)?
+    /// The first write that failed. It is set on the writer's thread, so that `finish`, which is in line behind every write, sees it.
+    private nonisolated let failure = Mutex<(any Error)?>(nil)
 
     init(service: AnnealService) throws {
         self.service = service
@@ -32,13 +34,19 @@ public final class DatasetUpload {
         let path = path
         Task { @LoopActor in
             do {
-                try await service.files.run { try Self.write(bytes, to: descriptor, path: path) }
+                try await service.files.run { [self] in record { try Self.write(bytes, to: descriptor, path: path) } }
             } catch {
-                failure = failure ?? error
+                failure.withLock { $0 = $0 ?? error }
             }
             pendingBytes -= bytes.count
             onWritten()
         }
+    }
+
+    /// Runs on the writer's thread; after a failure nothing more is written, so that the file holds no gap.
+    private nonisolated func record(_ write: () throws -> Void) {
+        guard failure.withLock({ $0 == nil }) else { return }
+        do { try write() } catch { failure.withLock { $0 = error } }
     }
 
     private nonisolated static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws {
@@ -58,9 +66,8 @@ public final class DatasetUpload {
         let path = path
         let descriptor = descriptor
         defer { discard() }
-        let failure = failure
-        let facts = try await service.files.run { () throws -> DatasetFacts in
-            if let failure { throw failure }
+        let facts = try await service.files.run { [self] () throws -> DatasetFacts in
+            if let failure = failure.withLock({ $0 }) { throw failure }
             guard fsync(descriptor) == 0 else { throw Folders.failure("flush", path) }
             return try Self.inspect(path, declared: format.flatMap(DatasetFormat.init(rawValue:)))
         }
