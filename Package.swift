@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .executable(name: "anneald", targets: ["anneald"]),
         .executable(name: "anneal", targets: ["anneal"]),
+        .executable(name: "anneal-simulator", targets: ["anneal-simulator"]),
         .executable(name: "anneal-shim", targets: ["anneal-shim"]),
         .executable(name: "anneal-worker", targets: ["anneal-worker"]),
     ],
@@ -46,13 +47,15 @@ let package = Package(
         .target(name: "Domain", dependencies: ["JSON"]),
         .target(name: "Specification", dependencies: ["Domain", "JSON", yams, collections]),
         .target(name: "Scheduling", dependencies: ["Domain"]),
+        .target(name: "SchedulerSimulation", dependencies: ["Domain", "Scheduling"]),
+        .target(name: "Diagnosis", dependencies: ["CResources", "Domain", "JSON"], exclude: ["causes.json"]),
         .target(name: "APITypes", dependencies: ["JSON", collections]),
         .target(name: "Terminal"),
 
         // Storage and hands
         .target(name: "Store", dependencies: ["Domain", "JSON", "CResources", grdb, crypto]),
         .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
-        .target(name: "Devices", dependencies: ["Domain", "CPosix"]),
+        .target(name: "Devices", dependencies: ["Domain", "CPosix", "JSON"]),
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
         .target(name: "Datasets", dependencies: ["Domain", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
@@ -62,7 +65,8 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "APITypes", "Datasets", "Devices", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification", "Store",
+                "APITypes", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification",
+                "Store",
                 "Supervision", "Telemetry",
                 crypto, deque, logging,
             ]),
@@ -78,11 +82,13 @@ let package = Package(
         .executableTarget(
             name: "anneald",
             dependencies: [
-                "Devices", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store", argumentParser,
+                "Devices", "Diagnosis", "Domain", "EventLoop", "HTTPAPI", "HTTPServer", "JSON", "Service", "Specification", "Store",
+                argumentParser,
                 logging, yams,
             ]),
         .executableTarget(
             name: "anneal", dependencies: ["APITypes", "Domain", "EventLoop", "HTTPClient", "JSON", "Terminal", argumentParser]),
+        .executableTarget(name: "anneal-simulator", dependencies: ["Domain", "Scheduling", "SchedulerSimulation", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
             name: "anneal-worker",
@@ -93,15 +99,17 @@ let package = Package(
         .testTarget(
             name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "JSON"], exclude: ["reference_seed.py"]),
-        .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices", "Domain"]),
+        .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "Domain", "JSON"]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "JSON"]),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"]),
         .testTarget(name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "HTTPServer"]),
         .testTarget(name: "HTTPServerTests", dependencies: ["EventLoop", "HTTPServer"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "SchedulerSimulationTests", dependencies: ["Domain", "SchedulerSimulation", "Scheduling"]),
         .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
-        .testTarget(name: "ServiceTests", dependencies: ["Domain", "JSON", "Service", "Supervision"]),
+        .testTarget(name: "ServiceTests", dependencies: ["Diagnosis", "Domain", "JSON", "Service", "Supervision"]),
         .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
         .testTarget(name: "StoreTests", dependencies: ["Domain", "JSON", "Store"]),
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),

@@ -10,6 +10,8 @@ public struct ExplainView: Codable, Sendable, Equatable {
     @Nullable public var reason: String?
     /// In plain sentences.
     public var message: String
+    /// By when it should start if all before it run to their time limits; null where that cannot be told.
+    @Nullable public var expectedAt: String?
     /// What still has to happen before it runs.
     public var waitsFor: [WaitView]
     /// What is known of its end.
@@ -20,6 +22,7 @@ public struct ExplainView: Codable, Sendable, Equatable {
         case state
         case reason
         case message
+        case expectedAt = "expected_at"
         case waitsFor = "waits_for"
         case evidence
     }
@@ -37,7 +40,7 @@ public struct ExplainView: Codable, Sendable, Equatable {
 
 /// One thing that a job waits for.
 public struct WaitView: Codable, Sendable, Equatable {
-    /// `need`, `resources`, `time` or `condition`.
+    /// `need`, `resources`, `time`, `request`, `concurrency`, `quota` or `preemption`.
     public var kind: String
     /// An explanation for people.
     public var message: String
@@ -55,6 +58,8 @@ public struct WaitView: Codable, Sendable, Equatable {
     public var free: Int64?
     /// For `time`: when the wait ends.
     public var until: String?
+    /// Who holds what is missing.
+    public var holders: [HolderView]?
 
     enum CodingKeys: String, CodingKey {
         case kind
@@ -66,6 +71,7 @@ public struct WaitView: Codable, Sendable, Equatable {
         case wanted
         case free
         case until
+        case holders
     }
 
     /// Makes one from its parts.
@@ -109,5 +115,32 @@ public struct EvidenceView: Codable, Sendable, Equatable {
         self.message = message
         self.attemptID = attemptID
         self.data = data
+    }
+}
+
+/// A job that holds what another waits for.
+public struct HolderView: Codable, Sendable, Equatable {
+    /// The job.
+    public var jobID: String
+    /// How much it holds; bytes of memory, else a count.
+    public var amount: Int64
+    /// UUIDs, where it holds GPUs.
+    public var gpus: [String]
+    /// When its time limit ends it.
+    @Nullable public var endsBy: String?
+
+    enum CodingKeys: String, CodingKey {
+        case jobID = "job_id"
+        case amount
+        case gpus
+        case endsBy = "ends_by"
+    }
+
+    /// Makes one from its parts.
+    public init(jobID: String, amount: Int64, gpus: [String], endsBy: String? = nil) {
+        self.jobID = jobID
+        self.amount = amount
+        self.gpus = gpus
+        self.endsBy = endsBy
     }
 }

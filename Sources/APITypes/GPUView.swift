@@ -70,7 +70,21 @@ public struct GPUView: Codable, Sendable, Equatable {
     public var simulated: Bool
     /// `free`; `held` by an attempt; `busy` with a process that is not Anneal's.
     public var state: String
-    /// The job that holds it.
+    /// `healthy`, `drained`, `faulty` or `busy_foreign`.
+    public var health = "healthy"
+    /// Why it may not be given out.
+    @Nullable public var healthReason: String?
+    /// The NUMA node of its slot.
+    @Nullable public var numaNode: Int?
+    /// GPUs of equal number reach each other over NVLink.
+    @Nullable public var nvlinkIsland: Int?
+    /// The GPU that a MIG device is a part of.
+    @Nullable public var parent: String?
+    /// The part of it that is given out, 0 to 1.
+    public var share = 0.0
+    /// Every job that holds it or a part of it.
+    public var holders: [GPUHolderView] = []
+    /// The job that holds it; the first of several.
     @Nullable public var jobID: String?
     /// The attempt that it belongs to.
     @Nullable public var attemptID: String?
@@ -86,6 +100,13 @@ public struct GPUView: Codable, Sendable, Equatable {
         case powerWatts = "power_watts"
         case simulated
         case state
+        case health
+        case healthReason = "health_reason"
+        case numaNode = "numa_node"
+        case nvlinkIsland = "nvlink_island"
+        case parent
+        case share
+        case holders
         case jobID = "job_id"
         case attemptID = "attempt_id"
     }
@@ -108,5 +129,28 @@ public struct GPUView: Codable, Sendable, Equatable {
         self.state = state
         self.jobID = jobID
         self.attemptID = attemptID
+    }
+}
+
+/// A job that holds a GPU or a part of one.
+public struct GPUHolderView: Codable, Sendable, Equatable {
+    /// The job.
+    public var jobID: String
+    /// Its attempt; null for a moment at its start.
+    @Nullable public var attemptID: String?
+    /// 1 for the whole GPU.
+    public var share: Double
+
+    enum CodingKeys: String, CodingKey {
+        case jobID = "job_id"
+        case attemptID = "attempt_id"
+        case share
+    }
+
+    /// Makes one from its parts.
+    public init(jobID: String, attemptID: String?, share: Double) {
+        self.jobID = jobID
+        self.attemptID = attemptID
+        self.share = share
     }
 }

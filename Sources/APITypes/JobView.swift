@@ -28,6 +28,16 @@ public struct JobView: Codable, Sendable, Equatable {
     public var priority: Int
     /// What it asks of the machine.
     public var resources: ResourcesView
+    /// The project of its experiment.
+    public var project = "default"
+    /// True where jobs of higher priority may take its place.
+    public var preemptible = false
+    /// True while a user, or its spec, keeps it from starting.
+    public var held = false
+    /// The group of which only so many jobs run at a time.
+    @Nullable public var concurrencyGroup: String?
+    /// After which an attempt is stopped.
+    @Nullable public var timeoutSeconds: Double?
     /// Identifiers of the jobs that must succeed before.
     public var needs: [String]
     /// By name: `{type, id, path, …}`.
@@ -63,6 +73,11 @@ public struct JobView: Codable, Sendable, Equatable {
         case message
         case priority
         case resources
+        case project
+        case preemptible
+        case held
+        case concurrencyGroup = "concurrency_group"
+        case timeoutSeconds = "timeout_seconds"
         case needs
         case outputs
         case summary
@@ -111,15 +126,33 @@ public struct JobView: Codable, Sendable, Equatable {
 
 /// What a job asks of the machine.
 public struct ResourcesView: Codable, Sendable, Equatable {
-    /// Whole GPUs.
+    /// Whole GPUs, at least so many.
     public var gpus: Int
+    /// The most whole GPUs that it can use.
+    public var gpusMax: Int
+    /// A part of one GPU; 0 where it asks for whole ones.
+    public var gpuShare = 0.0
+    /// What each GPU must have; 0 for any.
+    public var gpuMemoryBytes: Int64 = 0
+    /// What each GPU's product name must contain.
+    @Nullable public var model: String?
     /// CPU cores.
     public var cpus: Int
     /// 0 where the job names none.
     public var memoryBytes: Int64
+    /// Units of the machine's named counters.
+    public var counters: OrderedMap<Int> = [:]
+    /// Further ways to run, in the order of preference.
+    public var anyOf: [ResourcesView] = []
 
     enum CodingKeys: String, CodingKey {
         case gpus
+        case gpusMax = "gpus_max"
+        case gpuShare = "gpu_share"
+        case gpuMemoryBytes = "gpu_memory_bytes"
+        case model
+        case counters
+        case anyOf = "any_of"
         case cpus
         case memoryBytes = "memory_bytes"
     }
@@ -127,6 +160,7 @@ public struct ResourcesView: Codable, Sendable, Equatable {
     /// Makes one from its parts.
     public init(gpus: Int, cpus: Int, memoryBytes: Int64) {
         self.gpus = gpus
+        gpusMax = gpus
         self.cpus = cpus
         self.memoryBytes = memoryBytes
     }
@@ -150,6 +184,10 @@ public struct AttemptView: Codable, Sendable, Equatable {
     @Nullable public var message: String?
     /// UUIDs of the GPUs it holds or held.
     public var gpus: [String]
+    /// The part of its one GPU; 0 where its GPUs are whole.
+    public var gpuShare = 0.0
+    /// What tells of the cause of its end.
+    public var evidence: [EvidenceView] = []
     /// The checkpoint step from which it went on.
     @Nullable public var resumedFromStep: Int?
     /// When it started.
@@ -166,6 +204,8 @@ public struct AttemptView: Codable, Sendable, Equatable {
         case cause
         case message
         case gpus
+        case gpuShare = "gpu_share"
+        case evidence
         case resumedFromStep = "resumed_from_step"
         case startedAt = "started_at"
         case finishedAt = "finished_at"

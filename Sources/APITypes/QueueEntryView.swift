@@ -16,6 +16,12 @@ public struct QueueEntryView: Codable, Sendable, Equatable {
     @Nullable public var message: String?
     /// What it asks of the machine.
     public var resources: ResourcesView
+    /// The project of its experiment.
+    public var project = "default"
+    /// Jobs that stand before it; null where it is not in line, as one whose needs have not ended.
+    @Nullable public var position: Int?
+    /// By when it should start if all before it run to their time limits; null where that cannot be told.
+    @Nullable public var expectedAt: String?
     /// When it last became ready to run.
     @Nullable public var queuedAt: String?
 
@@ -28,6 +34,9 @@ public struct QueueEntryView: Codable, Sendable, Equatable {
         case reason
         case message
         case resources
+        case project
+        case position
+        case expectedAt = "expected_at"
         case queuedAt = "queued_at"
     }
 

@@ -7,8 +7,13 @@ static const unsigned char migration_0001[] = {
 #embed "../../migrations/0001_create_tables.sql" suffix(,)
     0};
 
+static const unsigned char migration_0002[] = {
+#embed "../../migrations/0002_queue.sql" suffix(,)
+    0};
+
 static const struct cresources_migration migrations[] = {
     {1, "create_tables", migration_0001, sizeof migration_0001 - 1},
+    {2, "queue", migration_0002, sizeof migration_0002 - 1},
 };
 
 const struct cresources_migration *const cresources_migrations = migrations;
@@ -20,3 +25,10 @@ static const unsigned char openapi[] = {
 
 const unsigned char *const cresources_openapi = openapi;
 const size_t cresources_openapi_length = sizeof openapi - 1;
+
+static const unsigned char causes[] = {
+#embed "../Diagnosis/causes.json" suffix(,)
+    0};
+
+const unsigned char *const cresources_causes = causes;
+const size_t cresources_causes_length = sizeof causes - 1;

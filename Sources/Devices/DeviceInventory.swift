@@ -1,3 +1,5 @@
+import Domain
+
 /// The GPUs of this machine.
 ///
 /// What there is, is read once, at the start. `readings` may be called from any thread, and blocks while the driver answers (usually
@@ -19,7 +21,7 @@ public final class DeviceInventory: Sendable {
         case .none:
             (source, message, found, nvml) = ("none", "GPUs are turned off", [], nil)
         case .simulated(let count):
-            let devices = (0..<count).map(GPUDevice.simulated)
+            let devices = SimulatedGPUs.read((0..<count).map(GPUDevice.simulated))
             (source, message, found, nvml) = ("simulated", "\(count) simulated GPUs; no such devices exist", devices, nil)
         case .auto:
             switch try NVML.load() {
@@ -39,7 +41,16 @@ public final class DeviceInventory: Sendable {
 
     /// The GPUs in index order, with what can be read of each right now.
     public func readings() -> [GPUDevice] {
-        guard let nvml else { return found }
+        guard let nvml else { return source == "simulated" ? SimulatedGPUs.read(found) : found }
         return found.map(nvml.read)
+    }
+
+    /// True where `readings` can name the processes on a GPU.
+    public var listsProcesses: Bool { nvml != nil || source == "simulated" && SimulatedGPUs.path != nil }
+
+    /// Calls `onFault` on another thread for each fault that the driver reports, until the watch is stopped. `nil` where it reports none.
+    public func watchFaults(_ onFault: @escaping @Sendable (GPUFault) -> Void) -> DeviceWatch? {
+        guard let nvml, let events = nvml.eventSet(for: Set(found.map { $0.parent ?? $0.uuid }).sorted()) else { return nil }
+        return DeviceWatch(nvml, events, onFault: onFault)
     }
 }

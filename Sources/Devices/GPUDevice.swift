@@ -1,3 +1,5 @@
+import Domain
+
 /// A GPU, with what could be read of it. A reading that the driver refuses is `nil`, never zero.
 public struct GPUDevice: Sendable, Hashable {
     /// A process that computes on a GPU.
@@ -29,13 +31,37 @@ public struct GPUDevice: Sendable, Hashable {
     public var powerMilliwatts: Int?
     /// An empty list, and not unused memory, is what makes a GPU idle.
     public var processes: [Process]?
+    /// The NUMA node of its PCI slot.
+    public var numaNode: Int?
+    /// GPUs of equal number reach each other over NVLink.
+    public var nvlinkIsland: Int?
+    /// The UUID of the GPU that a MIG device is a part of.
+    public var parent: String?
+    /// True where the driver lists it and cannot reach it any more.
+    public var isLost = false
+    /// True where memory rows that failed could not be replaced by spare ones.
+    public var hasRemappingFailure = false
+    /// Memory errors that could not be corrected, since the driver was loaded.
+    public var uncorrectedErrors: Int?
+    /// The driver's error code of a fault; only simulated GPUs keep one, others report it once to `watchFaults`.
+    public var xid: Int?
 
+    /// A GPU without readings.
     public init(index: Int, uuid: String, name: String, memoryBytes: Int64, isSimulated: Bool) {
         self.index = index
         self.uuid = uuid
         self.name = name
         self.memoryBytes = memoryBytes
         self.isSimulated = isSimulated
+    }
+
+    /// The GPU as the scheduler sees it.
+    public var slot: GPUSlot {
+        var slot = GPUSlot(uuid: uuid, model: name, memoryBytes: memoryBytes)
+        slot.numaNode = numaNode
+        slot.nvlinkIsland = nvlinkIsland
+        slot.parent = parent
+        return slot
     }
 
     /// The nth GPU of a simulated machine.

@@ -20,7 +20,7 @@ final class NVML: Sendable {
         var reason: String
     }
 
-    private typealias Handle = OpaquePointer
+    typealias Handle = OpaquePointer
     private typealias PlainCall = @convention(c) () -> Int32
     private typealias CountCall = @convention(c) (UnsafeMutablePointer<UInt32>) -> Int32
     private typealias HandleCall = @convention(c) (UInt32, UnsafeMutablePointer<Handle?>) -> Int32
@@ -32,7 +32,7 @@ final class NVML: Sendable {
     private typealias ProcessesCall = @convention(c) (Handle, UnsafeMutablePointer<UInt32>, UnsafeMutableRawPointer?) -> Int32
     private typealias ErrorTextCall = @convention(c) (Int32) -> UnsafePointer<CChar>?
 
-    private static let success: Int32 = 0
+    static let success: Int32 = 0
     private static let noDriver: Int32 = 9  // NVML_ERROR_DRIVER_NOT_LOADED
     private static let insufficientSize: Int32 = 7  // NVML_ERROR_INSUFFICIENT_SIZE
     private static let textBytes = 96  // NVML_DEVICE_UUID_V2_BUFFER_SIZE and NVML_DEVICE_NAME_V2_BUFFER_SIZE
@@ -66,24 +66,51 @@ final class NVML: Sendable {
     func devices() throws -> [GPUDevice] {
         var count: UInt32 = 0
         try check(required("nvmlDeviceGetCount_v2", as: CountCall.self)(&count), "nvmlDeviceGetCount_v2")
-        return try (0..<Int(count)).map { index in
+        let found = try (0..<Int(count)).map { index -> (GPUDevice, Handle) in
             let handle = try handle(index)
             let uuid = try requiredText("nvmlDeviceGetUUID", of: handle)
             let name = text("nvmlDeviceGetName", of: handle) ?? "NVIDIA GPU"
-            return GPUDevice(index: index, uuid: uuid, name: name, memoryBytes: memory(handle)?.total ?? 0, isSimulated: false)
+            var device = GPUDevice(index: index, uuid: uuid, name: name, memoryBytes: memory(handle)?.total ?? 0, isSimulated: false)
+            device.numaNode = numaNode(handle)
+            return (device, handle)
         }
+        let islands = nvlinkIslands(found.map(\.1))
+        var devices: [GPUDevice] = []
+        for (position, (device, handle)) in found.enumerated() {
+            var device = device
+            device.nvlinkIsland = islands[position]
+            let parts = migDevices(of: handle)
+            // With MIG on, only the parts can compute.
+            for part in parts.isEmpty ? [nil] : parts.map(Optional.some) {
+                var entry = device
+                if let part {
+                    entry.uuid = try requiredText("nvmlDeviceGetUUID", of: part)
+                    entry.name = text("nvmlDeviceGetName", of: part) ?? device.name
+                    entry.memoryBytes = memory(part)?.total ?? 0
+                    entry.parent = device.uuid
+                }
+                entry.index = devices.count
+                devices.append(entry)
+            }
+        }
+        return devices
     }
 
     /// `device` with what can be read of it now.
     func read(_ device: GPUDevice) -> GPUDevice {
-        // A GPU that has fallen off the bus keeps its place in the list, without readings.
-        guard let handle = try? handle(device.index), text("nvmlDeviceGetUUID", of: handle) == device.uuid else { return device }
         var device = device
+        // A GPU that has fallen off the bus keeps its place in the list, without readings.
+        guard let handle = handle(uuid: device.uuid) else {
+            device.isLost = true
+            return device
+        }
         device.memoryUsedBytes = memory(handle)?.used
         device.utilization = utilization(handle)
         device.temperature = temperature(handle)
         device.powerMilliwatts = number("nvmlDeviceGetPowerUsage", of: handle)
         device.processes = processes(handle)
+        device.uncorrectedErrors = uncorrectedErrors(handle)
+        device.hasRemappingFailure = hasRemappingFailure(handle)
         return device
     }
 
@@ -152,7 +179,7 @@ final class NVML: Sendable {
 
     // MARK: Calls
 
-    private func structure<Value>(
+    func structure<Value>(
         _ name: String, of handle: Handle, byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) -> Value
     ) -> Value? {
         guard let call = function(name, as: StructureCall.self) else { return nil }
@@ -188,7 +215,7 @@ final class NVML: Sendable {
     }
 
     /// `nil` where this driver's library does not have the function.
-    private func function<Function>(_ name: String, as type: Function.Type) -> Function? {
+    func function<Function>(_ name: String, as type: Function.Type) -> Function? {
         // The type is that of nvml.h: a C function pointer, which is a plain address.
         dlsym(library, name).map { unsafeBitCast($0, to: type) }
     }

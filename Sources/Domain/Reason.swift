@@ -17,6 +17,26 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let crashed = Reason("crashed")
     /// A signal that Anneal did not send ended the worker.
     public static let killed = Reason("killed")
+    /// A module or shared library that the worker needs is not installed.
+    public static let importError = Reason("import_error")
+    /// A GPU had no memory left.
+    public static let cudaOOM = Reason("cuda_oom")
+    /// The kernel, or a memory limit, ended the worker for want of main memory.
+    public static let hostOOM = Reason("host_oom")
+    /// The loss was no finite number for too many steps.
+    public static let nanLoss = Reason("nan_loss")
+    /// The steps stopped, without an end.
+    public static let stalled = Reason("stalled")
+    /// Collective communication between GPUs failed or timed out.
+    public static let ncclError = Reason("nccl_error")
+    /// The driver or the hardware reported a fault of a GPU.
+    public static let gpuFault = Reason("gpu_fault")
+    /// A remote host could not be reached, or broke off.
+    public static let network = Reason("network")
+    /// The worker wrote more log than it may.
+    public static let logLimit = Reason("log_limit")
+    /// It failed, and nothing tells why.
+    public static let unknown = Reason("unknown")
     public static let timeout = Reason("timeout")
     public static let cancelled = Reason("cancelled")
     public static let paused = Reason("paused")
@@ -41,6 +61,14 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let needFailed = Reason("need_failed")
     public static let conditionFalse = Reason("condition_false")
     public static let insufficientResources = Reason("insufficient_resources")
+    /// A user holds it back, or its spec does.
+    public static let held = Reason("held")
+    /// Its concurrency group is full.
+    public static let concurrencyLimit = Reason("concurrency_limit")
+    /// Its project has reached its quota.
+    public static let quotaExceeded = Reason("quota_exceeded")
+    /// A newer job of its concurrency group replaced it.
+    public static let superseded = Reason("superseded")
     public static let retryDelay = Reason("retry_delay")
     public static let userRequest = Reason("user_request")
 }

@@ -162,6 +162,12 @@ final class Call {
         }
     }
 
+    /// True where the request announces a body.
+    var hasBody: Bool {
+        request.headers["content-type"] != nil || request.headers["transfer-encoding"] != nil
+            || request.headers["content-length"] ?? "0" != "0"
+    }
+
     /// The media type without its parameters, in lower case.
     nonisolated static func essence(_ mediaType: String) -> String {
         let head = mediaType.split(separator: ";", maxSplits: 1).first ?? ""

@@ -23,6 +23,8 @@ public enum RouteTable {
         Route(.post, "/v1/jobs/{job_id}/retry", "retryJob", access: .write, task: JobRoutes.retry),
         Route(.post, "/v1/jobs/{job_id}/pause", "pauseJob", access: .write, task: JobRoutes.pause),
         Route(.post, "/v1/jobs/{job_id}/resume", "resumeJob", access: .write, task: JobRoutes.resume),
+        Route(.post, "/v1/jobs/{job_id}/hold", "holdJob", access: .write, task: JobRoutes.hold),
+        Route(.post, "/v1/jobs/{job_id}/release", "releaseJob", access: .write, task: JobRoutes.release),
         Route(.get, "/v1/jobs/{job_id}/explain", "explainJob", task: JobRoutes.explain),
         Route(
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
@@ -30,6 +32,11 @@ public enum RouteTable {
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "after"], direct: StreamRoutes.get),
         Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),
+        Route(.post, "/v1/gpus/{gpu}/drain", "drainGPU", access: .write, task: MachineRoutes.drain),
+        Route(.post, "/v1/gpus/{gpu}/undrain", "undrainGPU", access: .write, task: MachineRoutes.undrain),
+        Route(.get, "/v1/projects", "listProjects", task: ProjectRoutes.list),
+        Route(.get, "/v1/projects/{project}", "getProject", task: ProjectRoutes.get),
+        Route(.patch, "/v1/projects/{project}", "updateProject", access: .write, task: ProjectRoutes.update),
         Route(.get, "/v1/queue", "getQueue", query: page, task: MachineRoutes.queue),
         Route(.get, "/v1/doctor", "getDoctor", task: MachineRoutes.doctor),
 

@@ -1,5 +1,9 @@
 import Domain
 import EventLoop
+import Glibc
+import Scheduling
+import Store
+import Supervision
 
 /// A job that has not ended, as the loop remembers it. What it weighs in memory is paid for every job that waits, so its
 /// spec stays in the database.
@@ -7,30 +11,106 @@ import EventLoop
 final class ActiveJob {
     let id: String
     let experimentID: String
+    let project: String
     let resources: ResourceRequest
+    let terms: SchedulingTerms
+    let timeout: Duration?
     var priority: Int
+    /// True while a user, or the spec, keeps the job in the queue.
+    var isHeld: Bool
+    /// When the job first came into the queue; a job that was preempted or is retried keeps its place by it.
+    var queuedAt: Timestamp?
+    /// Failed attempts in a row without progress.
+    var failures: Int
+    /// GPUs on which an attempt of this job has met a fault.
+    var avoidedGPUs: Set<String> = []
     /// Needs that have not ended.
     var pendingNeeds: Set<String>
     /// Jobs that need this one.
     var dependents: [String] = []
-    /// What a user asked of a job whose attempt is being started or runs.
+    /// What was asked of a job whose attempt is being started or runs.
     var stopRequest: StopRequest?
     /// The attempt that is being started or runs.
     var attempt: RunningAttempt?
     /// True from the moment the scheduler chose the job until its attempt has ended.
     var isDispatched = false
 
-    init(id: String, experimentID: String, resources: ResourceRequest, priority: Int, pendingNeeds: Set<String>) {
-        self.id = id
-        self.experimentID = experimentID
-        self.resources = resources
-        self.priority = priority
+    init(_ record: JobRecord, project: String, pendingNeeds: Set<String>) {
+        id = record.id
+        experimentID = record.experimentID
+        self.project = project
+        resources = record.resources
+        terms = record.terms
+        timeout = record.timeout
+        priority = record.priority
+        isHeld = record.isHeld
+        queuedAt = record.queuedAt
+        failures = record.failures
         self.pendingNeeds = pendingNeeds
+    }
+
+    /// The job as the scheduler sees it while it waits.
+    func queued(notBefore: Timestamp?, now: Timestamp) -> QueuedJob {
+        var entry = QueuedJob(id: id, priority: priority, enqueuedAt: queuedAt ?? now, request: resources, notBefore: notBefore)
+        entry.project = project
+        entry.timeLimit = timeout
+        entry.isPreemptible = terms.isPreemptible
+        entry.concurrency = terms.concurrency
+        entry.isHeld = isHeld
+        entry.avoidedGPUs = avoidedGPUs
+        return entry
+    }
+
+    /// The job as the scheduler sees it while it holds `allocation`, for one that an earlier daemon started.
+    func running(_ allocation: Allocation, since start: Timestamp, lastSavedAt: Timestamp?) -> RunningJob {
+        RunningJob(
+            allocation: allocation, project: project, priority: priority, startedAt: start, endsBy: timeout.map { start + $0 },
+            isPreemptible: terms.isPreemptible, concurrency: terms.concurrency, lastSavedAt: lastSavedAt, isStopping: stopRequest != nil)
     }
 }
 
 /// Why an attempt is asked to end. The raw value travels to the shim and comes back in the exit record.
 enum StopRequest: String, Sendable {
     case cancelled
+    /// A newer job of its concurrency group replaces it.
+    case superseded
     case paused
+    /// A job of higher priority needs its GPUs.
+    case preempted
+    case stalled
+    case nanLoss = "nan_loss"
+    case diskFull = "disk_full"
+
+    /// A later request replaces an earlier one only where it says more about what becomes of the job.
+    private var rank: Int {
+        switch self {
+        case .cancelled, .superseded: 3
+        case .paused: 2
+        case .nanLoss, .diskFull: 1
+        case .preempted, .stalled: 0
+        }
+    }
+
+    func outranks(_ other: StopRequest?) -> Bool { other.map { rank > $0.rank } ?? true }
+
+    /// The stop ladder that takes the place of the job's own: a stalled worker is asked for its stacks, not to save.
+    var ladder: StopLadder? {
+        switch self {
+        case .stalled: StopLadder(terminateSignal: SIGABRT, terminateGrace: .seconds(10))
+        default: nil
+        }
+    }
+
+    /// The reason and the words of a job that is on its way to this end.
+    var stopping: (Reason, String) {
+        switch self {
+        case .cancelled: (.cancelled, "being cancelled")
+        case .superseded: (.superseded, "being replaced by a newer job of its concurrency group")
+        case .paused: (.paused, "being paused")
+        case .preempted: (.preempted, "makes room for a job of higher priority")
+        case .stalled: (.stalled, "made no progress for too long")
+        case .nanLoss: (.nanLoss, "the loss is no finite number any more")
+        case .diskFull: (.diskFull, "paused before the disk is full")
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import Diagnosis
 import Domain
 import EventLoop
 import JSON
@@ -8,10 +9,10 @@ import Telemetry
 // What happens while an attempt lives, and what its end means.
 extension AnnealService {
     /// Takes what the supervisor tells of an attempt.
-    func attemptEvent(_ event: AttemptEvent, job: ActiveJob, attempt: RunningAttempt) {
+    func attemptEvent(_ event: AttemptEvent, job: ActiveJob, attempt: RunningAttempt, record: JobRecord) {
         switch event {
         case .started: background("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
-        case .ended(let exit): background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, exit) }
+        case .ended(let exit): background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, record, exit) }
         case .unsupervised(let worker):
             log.warning(
                 "a worker lives without its supervisor; it is left alone and its resources stay held",
@@ -38,6 +39,7 @@ extension AnnealService {
             for point in batch.points {
                 attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value)
             }
+            watch(batch.points, of: attempt, job: job)
             background("storing metrics of \(attempt.id)") { [self] in
                 let points = batch.points.map {
                     MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value)
@@ -61,19 +63,21 @@ extension AnnealService {
         }
     }
 
-    private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ exit: ExitRecord) async throws {
+    private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord) async throws {
         await attempt.metrics?.drain()
         if let change = await attempt.checkpoints?.finish() { try await apply(change, job: job, attempt: attempt) }
-        guard let record = try await store.read({ try $0.job(job.id) }) else { return }
-        let (report, fault) = await readReport(attempt)
-        let tail = try await files.run { try Self.errorTail(attempt.directory + "/stderr.log") }
+        let closing = try await files.run { try ClosingFiles.read(attempt.directory, isFailure: exit.exitCode != 0) }
+        let hasCheckpoint = (attempt.lastCheckpointStep ?? attempt.resumedFromStep) != nil
+        let diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)
         let context = AttemptOutcome.Context(
-            report: report, reportFault: fault, errorTail: tail, retry: record.retry, failures: record.failures,
-            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1))
-        var outcome = AttemptOutcome.judge(exit, context)
+            retry: record.retry, failures: job.failures,
+            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1), canResume: hasCheckpoint,
+            microBatchDivisor: record.microBatchDivisor,
+            microBatchSize: record.kind == .train ? record.spec["params"]?["micro_batch_size"]?.int ?? 1 : nil)
+        var outcome = AttemptOutcome.judge(diagnosis, context)
         var outputs = RegisteredOutputs()
         do {
-            outputs = try await register(report, job: record, attempt: attempt, succeeded: outcome.disposition == .succeed)
+            outputs = try await register(closing.report, job: record, attempt: attempt, succeeded: outcome.disposition == .succeed)
         } catch let error as ServiceError {
             if outcome.disposition == .succeed {
                 outcome = AttemptOutcome(
@@ -81,7 +85,25 @@ extension AnnealService {
                 )
             }
         }
-        try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: report.summary)
+        try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: closing.report.summary)
+    }
+
+    private func evidence(of attempt: RunningAttempt, _ exit: ExitRecord, _ closing: ClosingFiles) -> AttemptEvidence {
+        var evidence = AttemptEvidence()
+        evidence.exitCode = exit.exitCode
+        evidence.signal = exit.signal
+        evidence.stopReason = exit.stopReason
+        evidence.startError = exit.startError?.message
+        evidence.oomKills = exit.oomKills
+        evidence.stderrTail = closing.stderrTail
+        evidence.stdoutTail = closing.stdoutTail
+        evidence.reportedReason = closing.report.failure?.reason
+        evidence.reportedMessage = closing.report.failure?.message
+        evidence.reportFault = closing.fault
+        evidence.missedGate = closing.report.gateMessage
+        evidence.gpuFaults = attempt.gpuFaults
+        evidence.finding = attempt.finding
+        return evidence
     }
 
     /// An attempt without a supervisor and without an exit record.
@@ -107,6 +129,8 @@ extension AnnealService {
                 attempt: attempt.id, from: [.starting, .running, .stopping], to: outcome.attemptState, cause: outcome.reason,
                 message: outcome.message,
                 end: end, at: moment)
+            if !outcome.evidence.isEmpty { try writer.setEvidence(attempt: attempt.id, Evidence.document(outcome.evidence)) }
+            if let divisor = outcome.microBatchDivisor { try writer.setMicroBatchDivisor(job: job.id, divisor) }
             if case .retry(let delay, let failures) = outcome.disposition {
                 try writer.setFailures(job: job.id, failures)
                 try writer.setNotBefore(job: job.id, moment + delay)
@@ -115,42 +139,25 @@ extension AnnealService {
                 job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message,
                 at: moment)
         }
+        if case .retry(_, let failures) = outcome.disposition { job.failures = failures }
         attemptsByToken[attempt.tokenHash] = nil
         job.attempt = nil
         job.stopRequest = nil
         job.isDispatched = false
-        scheduler.release(job.id)
+        let faulty = Set(attempt.gpuFaults.map(\.uuid))
+        if outcome.reason == .gpuFault { job.avoidedGPUs.formUnion(faulty.isEmpty ? Set(attempt.allocation.gpus) : faulty) }
+        scheduler.release(job.id, at: moment)
+        proveEmpty(attempt.allocation.gpus)
         log.info(
             "attempt ended",
             metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
         switch next {
         case .ended(let state): finished(job.id, as: state)
-        case .again(let delay): enqueue(job, notBefore: moment + delay)
+        case .again(let delay): enqueue(job, notBefore: delay == .zero ? nil : moment + delay)
+        case .givenWay: enqueue(job, notBefore: nil)
         case .paused: break
         }
         schedule()
-    }
-
-    /// The last lines of a log that say something.
-    private nonisolated static func errorTail(_ path: String) throws -> String {
-        guard let bytes = try Folders.tail(of: path, limit: ServiceLimits.errorTailBytesMax) else { return "" }
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
-        return lines.suffix(3).joined(separator: " | ")
-    }
-
-    private func readReport(_ attempt: RunningAttempt) async -> (WorkerReport, String?) {
-        let path = attempt.directory + "/outputs.json"
-        do {
-            guard let bytes = try await files.run({ try Folders.tail(of: path, limit: ServiceLimits.reportBytesMax + 1) }) else {
-                return (.none, nil)
-            }
-            guard bytes.count <= ServiceLimits.reportBytesMax else {
-                return (.none, "outputs.json is larger than \(ServiceLimits.reportBytesMax) bytes")
-            }
-            return (try WorkerReport.parse(bytes), nil)
-        } catch {
-            return (.none, (error as? ServiceError)?.detail ?? "\(error)")
-        }
     }
 }
 
@@ -159,6 +166,8 @@ private enum NextState {
     case ended(JobState)
     case again(Duration)
     case paused
+    /// Paused, and in the queue again.
+    case givenWay
 
     init(_ outcome: AttemptOutcome) {
         self =
@@ -168,6 +177,7 @@ private enum NextState {
             case .cancel: .ended(.cancelled)
             case .lose: .ended(.lost)
             case .pause: .paused
+            case .giveWay: .givenWay
             case .retry(let delay, _): .again(delay)
             }
     }
@@ -176,7 +186,7 @@ private enum NextState {
         switch self {
         case .ended(let state): state
         case .again: .queued
-        case .paused: .paused
+        case .paused, .givenWay: .paused
         }
     }
 }

@@ -9,7 +9,7 @@ extension AnnealService {
         guard !record.state.isTerminal else {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
-        try await cancelLive([jobID])
+        try await cancelLive([jobID], as: .cancelled)
     }
 
     /// Cancels every job of an experiment that has not ended.
@@ -21,35 +21,51 @@ extension AnnealService {
             }
             return try reader.jobs(experiment: experimentID)
         }
-        try await cancelLive(jobs.filter { !$0.state.isTerminal }.map(\.id))
+        try await cancelLive(jobs.filter { !$0.state.isTerminal }.map(\.id), as: .cancelled)
     }
 
-    private func cancelLive(_ ids: [String]) async throws {
+    /// Cancels the jobs of a concurrency group that came before `records`, where these ask for it.
+    func supersedeOlder(than records: [JobRecord], project: String) {
+        let groups = Set(records.compactMap(\.terms.concurrency).filter(\.cancelsInProgress).map(\.name))
+        guard !groups.isEmpty else { return }
+        let newer = Set(records.map(\.id))
+        let older = jobs.values.filter { job in
+            job.project == project && !newer.contains(job.id) && job.terms.concurrency.map { groups.contains($0.name) } == true
+        }
+        let ids = older.map(\.id).sorted()
+        if !ids.isEmpty { background("replacing \(ids.count) jobs") { [self] in try await cancelLive(ids, as: .superseded) } }
+    }
+
+    private func cancelLive(_ ids: [String], as request: StopRequest) async throws {
         // The jobs are withdrawn first, so that none of them starts while the others are being cancelled.
         for id in ids where jobs[id]?.isDispatched == false { scheduler.remove(id) }
         let moment = now
         let ended = try await store.write { writer in
             try ids.filter { id in
                 try writer.transition(
-                    job: id, from: [.waiting, .queued, .paused], to: .cancelled, reason: .userRequest, message: "cancelled by request",
+                    job: id, from: [.waiting, .queued, .paused], to: .cancelled,
+                    reason: request == .superseded ? .superseded : .userRequest,
+                    message: request == .superseded ? "replaced by a newer job of its concurrency group" : "cancelled by request",
                     at: moment) != nil
             }
         }
-        for id in ids where !ended.contains(id) { try await stop(id, .cancelled) }
+        for id in ids where !ended.contains(id) { try await stop(id, request) }
         for id in ended { finished(id, as: .cancelled) }
     }
 
     /// Pauses a job: it keeps its progress and gives its resources back.
     public func pause(jobID: String) async throws {
         guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
-        if record.state == .paused { return }
+        if record.state == .paused, record.reason != .preempted { return }
         guard !record.state.isTerminal else {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
         if jobs[jobID]?.isDispatched == false { scheduler.remove(jobID) }
         let moment = now
         let changed = try await store.write { writer in
-            try writer.transition(
+            // A preempted job is paused already; from now on it waits for the user.
+            try writer.transition(job: jobID, from: [.paused], to: .queued, at: moment)
+            return try writer.transition(
                 job: jobID, from: [.waiting, .queued], to: .paused, reason: .userRequest, message: "paused by request", at: moment)
         }
         if changed == nil { try await stop(jobID, .paused) }
@@ -69,7 +85,7 @@ extension AnnealService {
                 message: "resumed by request", at: moment)
         }
         guard changed != nil else { throw ServiceError(.conflict, "the job '\(record.name)' is no longer paused") }
-        if !waits { enqueue(job, notBefore: nil) } else if job.pendingNeeds.isEmpty { advance(jobID) }
+        if !waits { enqueue(job, notBefore: nil) } else if job.pendingNeeds.isEmpty { advance(ids: [jobID]) }
     }
 
     /// Changes the priority of a job that has not ended; the queue is in the new order at once.
@@ -81,6 +97,27 @@ extension AnnealService {
         try await store.write { try $0.setPriority(job: jobID, priority) }
         jobs[jobID]?.priority = priority
         scheduler.reprioritise(jobID, to: priority)
+        schedule()
+    }
+
+    /// Keeps a job that has not started from starting until `release`.
+    public func hold(jobID: String) async throws { try await setHeld(jobID, true) }
+
+    /// Lets a held job go on.
+    public func release(jobID: String) async throws { try await setHeld(jobID, false) }
+
+    private func setHeld(_ jobID: String, _ isHeld: Bool) async throws {
+        guard let record = try await store.read({ try $0.job(jobID) }) else { throw ServiceError.missing("job", jobID) }
+        guard !record.state.isTerminal, !record.state.holdsResources else {
+            throw ServiceError(.conflict, "only a job that waits can be held or released; '\(record.name)' is \(record.state.rawValue)")
+        }
+        let reason: Reason? = isHeld ? .held : record.reason == .held ? nil : record.reason
+        try await store.write { writer in
+            try writer.setHeld(job: jobID, isHeld)
+            if record.state == .queued { try writer.setReason(job: jobID, reason, message: isHeld ? "held by request" : nil) }
+        }
+        jobs[jobID]?.isHeld = isHeld
+        scheduler.setHeld(jobID, isHeld)
         schedule()
     }
 
@@ -116,7 +153,8 @@ extension AnnealService {
             return (try all.filter { reopened.contains($0.id) }.compactMap { try writer.reopen(job: $0.id, at: moment) }, needs)
         }
         let unfinished = Set(records.map(\.id)).union(jobs.keys)
-        admit(records, needs: needs.mapValues { $0.filter(unfinished.contains) })
+        let project = try await store.read { try $0.experiment(experimentID)?.project } ?? "default"
+        admit(records, project: project, needs: needs.mapValues { $0.filter(unfinished.contains) })
     }
 
     /// `chosen` and the skipped jobs that depend on them, directly or not.
@@ -135,17 +173,16 @@ extension AnnealService {
     }
 
     /// Asks the attempt of a dispatched job to end.
-    private func stop(_ jobID: String, _ request: StopRequest) async throws {
-        guard let job = jobs[jobID] else { return }
-        // A cancellation outranks a pause that is under way.
-        guard job.stopRequest != .cancelled else { return }
+    func stop(_ jobID: String, _ request: StopRequest) async throws {
+        guard let job = jobs[jobID], job.isDispatched, request.outranks(job.stopRequest) else { return }
         job.stopRequest = request
+        scheduler.noteStopping(jobID)
         let moment = now
-        let (reason, message): (Reason, String) = request == .cancelled ? (.cancelled, "being cancelled") : (.paused, "being paused")
+        let (reason, message) = request.stopping
         _ = try await store.write { writer in
             try writer.transition(job: jobID, from: [.starting, .running], to: .stopping, reason: reason, message: message, at: moment)
         }
         // Without a handle the attempt is still being started; whoever starts it looks at `stopRequest` afterwards.
-        try await job.attempt?.handle?.stop(reason: request.rawValue)
+        try await job.attempt?.handle?.stop(reason: request.rawValue, ladder: request.ladder)
     }
 }

@@ -2,19 +2,20 @@ import Domain
 import EventLoop
 import Glibc
 import JSON
+import Scheduling
 import Store
 import Supervision
 
 // From a scheduler's decision to a running worker.
 extension AnnealService {
     /// Starts an attempt of a job on the resources that the scheduler gave it.
-    func dispatch(_ job: ActiveJob, gpus: [String]) {
+    func dispatch(_ job: ActiveJob, _ allocation: Allocation) {
         background("starting job \(job.id)") { [self] in
             do {
-                try await start(job, gpus: gpus)
+                try await start(job, allocation)
             } catch {
                 log.error("a job could not be started", metadata: ["job": "\(job.id)", "error": "\(error)"])
-                scheduler.release(job.id)
+                scheduler.release(job.id, at: now)
                 job.isDispatched = false
                 try await fail(job.id, reason: .startFailed, message: (error as? ServiceError)?.detail ?? "\(error)")
                 schedule()
@@ -22,34 +23,40 @@ extension AnnealService {
         }
     }
 
-    private func start(_ job: ActiveJob, gpus: [String]) async throws {
-        let facts = try await store.read { reader -> (JobRecord, JobRecord?, String)? in
-            guard let record = try reader.job(job.id), record.state == .queued,
+    private func start(_ job: ActiveJob, _ allocation: Allocation) async throws {
+        guard try await areEmpty(allocation.gpus, for: job) else { return postpone(job) }
+        let facts = try await store.read { reader -> StartFacts? in
+            guard let record = try reader.job(job.id), Self.startable.contains(record.state),
                 let experiment = try reader.experimentName(record.experimentID)
             else { return nil }
             let twin = record.cacheEnabled ? try record.cacheKey.flatMap { try reader.succeededJob(cacheKey: $0) } : nil
-            return (record, twin, experiment)
+            return StartFacts(record: record, twin: twin, experiment: experiment)
         }
-        guard let (record, twin, experiment) = facts else { return withdraw(job) }
-        if let twin { return try await useTwin(job, twin) }
+        guard let facts else { return withdraw(job) }
+        let record = facts.record
+        if let twin = facts.twin, record.state == .queued { return try await useTwin(job, twin) }
         let resolved = try await resolve(record)
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
         let token = TokenHash.makeToken()
-        let attempt = try await openAttempt(record, gpus: gpus, token: token)
+        let attempt = try await openAttempt(record, allocation, token: token)
         guard let attempt else { return withdraw(job) }
         job.attempt = attempt
         attemptsByToken[attempt.tokenHash] = attempt.id
+        arm(attempt, record)
         let launch = AttemptLaunch(
             directory: attempt.directory, argv: command.argv,
-            environment: environment(of: record, resolved, attempt, gpus: gpus, token: token, command: command, experiment: experiment),
+            environment: environment(of: record, resolved, attempt, token: token, command: command, experiment: facts.experiment),
             workingDirectory: record.workingDirectory ?? configuration.outputDirectory(jobID: record.id), timeLimit: record.timeout,
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
-            jobDocument: jobDocument(of: record, resolved, attempt, gpus: gpus, experiment: experiment))
+            memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
+            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment))
         do {
-            let handle = try await supervisor.start(launch) { [weak self] event in self?.attemptEvent(event, job: job, attempt: attempt) }
+            let handle = try await supervisor.start(launch) { [weak self] event in
+                self?.attemptEvent(event, job: job, attempt: attempt, record: record)
+            }
             follow(attempt, job: job, kind: record.kind)
             attempt.handle = handle
-            if let request = job.stopRequest { try await handle.stop(reason: request.rawValue) }
+            if let request = job.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         } catch {
             let message = "the supervisor could not be started: \(error)"
             try await close(
@@ -57,23 +64,32 @@ extension AnnealService {
         }
     }
 
+    /// The states from which an attempt may be started: a preempted job waits as paused.
+    private nonisolated static let startable: Set<JobState> = [.queued, .paused]
+
     /// Gives back the resources of a job that was cancelled or paused between the decision and its start.
     private func withdraw(_ job: ActiveJob) {
-        scheduler.release(job.id)
+        scheduler.release(job.id, at: now)
         job.isDispatched = false
         schedule()
+    }
+
+    /// Puts a job back whose GPUs turned out to be in use by somebody else; they have been marked by now.
+    private func postpone(_ job: ActiveJob) {
+        scheduler.release(job.id, at: now)
+        enqueue(job, notBefore: nil)
     }
 
     private func useTwin(_ job: ActiveJob, _ twin: JobRecord) async throws {
         let moment = now
         try await store.write { try Self.finishFromCache(job.id, twin: twin, in: $0, at: moment) }
-        scheduler.release(job.id)
+        scheduler.release(job.id, at: now)
         finished(job.id, as: .succeeded)
         schedule()
     }
 
-    /// Writes the attempt down before its process exists; `nil` where the job is no longer queued.
-    private func openAttempt(_ record: JobRecord, gpus: [String], token: String) async throws -> RunningAttempt? {
+    /// Writes the attempt down before its process exists; `nil` where the job may no longer start.
+    private func openAttempt(_ record: JobRecord, _ allocation: Allocation, token: String) async throws -> RunningAttempt? {
         let id = identifiers.next(.attempt)
         let directory = configuration.attemptDirectory(id)
         let checkpoints = configuration.checkpointDirectory(jobID: record.id)
@@ -82,27 +98,34 @@ extension AnnealService {
         let resumed = try await files.run { () throws -> Int? in
             try Folders.create(checkpoints)
             try Folders.create(outputs)
-            return try isTraining ? CheckpointFolders.steps(in: checkpoints).max() : nil
+            return isTraining ? try CheckpointFolders.steps(in: checkpoints).max() : nil
         }
         let moment = now
         let tokenHash = TokenHash.of(token)
         let number = try await store.write { writer -> Int? in
-            let number = try writer.attempts(job: record.id).count + 1
+            let number = try writer.attemptCount(job: record.id) + 1
+            try writer.transition(job: record.id, from: [.paused], to: .queued, at: moment)
             guard try writer.transition(job: record.id, from: [.queued], to: .starting, at: moment) != nil
             else { return nil }
-            try writer.insert(
-                attempt: AttemptRecord(
-                    id: id, jobID: record.id, number: number, gpus: gpus, cpus: record.resources.cpus,
-                    memoryBytes: record.resources.memoryBytes,
-                    directory: directory, tokenHash: tokenHash, resumedFromStep: resumed, createdAt: moment))
+            var attempt = AttemptRecord(
+                id: id, jobID: record.id, number: number, gpus: allocation.gpus, cpus: allocation.cpus,
+                memoryBytes: allocation.memoryBytes, directory: directory, tokenHash: tokenHash, resumedFromStep: resumed, createdAt: moment
+            )
+            attempt.gpuShare = allocation.gpuShare
+            attempt.counters = allocation.counters
+            try writer.insert(attempt: attempt)
             return number
         }
-        return number.map { RunningAttempt(id: id, number: $0, directory: directory, tokenHash: tokenHash, resumedFromStep: resumed) }
+        return number.map {
+            RunningAttempt(
+                id: id, number: $0, directory: directory, tokenHash: tokenHash, allocation: allocation, resumedFromStep: resumed,
+                createdAt: moment)
+        }
     }
 
     /// The variables of the worker contract, below those that the spec gives.
     private func environment(
-        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, gpus: [String], token: String, command: WorkerCommand,
+        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, token: String, command: WorkerCommand,
         experiment: String
     ) -> [(String, String)] {
         var environment: [(String, String)] = Self.inherited.compactMap { name in
@@ -116,8 +139,12 @@ extension AnnealService {
             ("ANNEAL_EXPERIMENT", experiment), ("ANNEAL_CHECKPOINT_DIR", configuration.checkpointDirectory(jobID: record.id)),
             ("ANNEAL_OUTPUT_DIR", configuration.outputDirectory(jobID: record.id)),
             ("ANNEAL_METRICS", attempt.directory + "/metrics.jsonl"), ("ANNEAL_OUTPUTS", attempt.directory + "/outputs.json"),
-            ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token), ("CUDA_VISIBLE_DEVICES", gpus.joined(separator: ",")),
+            ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token),
+            ("CUDA_VISIBLE_DEVICES", attempt.allocation.gpus.joined(separator: ",")),
         ]
+        // An unmodified Python program then prints the stacks of all its threads when it is stopped for a stall.
+        environment.append(("PYTHONFAULTHANDLER", "1"))
+        if let bytes = shareBytes(of: attempt.allocation) { environment.append(("ANNEAL_GPU_MEMORY_BYTES", String(bytes))) }
         if let python = configuration.pythonPath { environment.append(("ANNEAL_PYTHON", python)) }
         // The last of equal names wins, as in a shell; the contract's own variables stand last.
         var merged: [String: String] = [:]
@@ -132,14 +159,29 @@ extension AnnealService {
     ]
 
     private func jobDocument(
-        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, gpus: [String], experiment: String
+        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String
     ) -> JSONValue {
         let inputs = JSONObject(resolved.inputs.map { ($0.pointer.description, $0.document) }, uniquingKeysWith: { _, last in last })
         return [
             "version": 1, "job_id": .string(record.id), "experiment_id": .string(record.experimentID), "experiment": .string(experiment),
             "name": .string(record.name), "kind": .string(record.kind.rawValue), "engine": record.engine.map(JSONValue.string) ?? .null,
             "attempt": .int(Int64(attempt.number)), "spec": resolved.spec, "inputs": .object(inputs),
-            "gpus": .array(gpus.map(JSONValue.string)),
+            "gpus": .array(attempt.allocation.gpus.map(JSONValue.string)),
+            "gpu_memory_bytes": shareBytes(of: attempt.allocation).map(JSONValue.int) ?? .null,
+            "micro_batch_divisor": .int(Int64(record.microBatchDivisor)),
         ]
     }
+
+    /// The memory that a share of a GPU may use; `nil` for whole GPUs.
+    private func shareBytes(of allocation: Allocation) -> Int64? {
+        guard allocation.gpuShare > 0, let slot = capacity.slots.first(where: { $0.uuid == allocation.gpus.first }) else { return nil }
+        return slot.memoryBytes / 1000 * Int64(allocation.gpuShare)
+    }
+}
+
+/// What the start of a job needs to know of the database.
+private struct StartFacts: Sendable {
+    var record: JobRecord
+    var twin: JobRecord?
+    var experiment: String
 }

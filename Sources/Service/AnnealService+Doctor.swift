@@ -16,7 +16,8 @@ extension AnnealService {
         let gpus = DoctorCheck(
             name: "gpus", ok: true,
             detail: "\(capacity.gpus.count) from \(devices.source)" + (devices.message.isEmpty ? "" : ": \(devices.message)"))
-        return DoctorView(checks: [check] + machine + [gpus])
+        let groups = DoctorCheck(name: "control_groups", ok: true, detail: controlGroups.status)
+        return DoctorView(checks: [check] + machine + [gpus, groups])
     }
 
     private nonisolated static func machineChecks(_ configuration: ServiceConfiguration) -> [DoctorCheck] {

@@ -1,6 +1,7 @@
 import APITypes
 import Domain
 import JSON
+import Scheduling
 import Store
 
 // Explanations: why a job waits, or what it died of.
@@ -13,6 +14,7 @@ extension AnnealService {
         }
         guard let (job, needs, attempts) = found else { throw ServiceError.missing("job", id) }
         var waits: [WaitView] = []
+        let wait = scheduler.explain(id, now: now)
         switch job.state {
         case .waiting:
             waits = needs.filter { !$0.state.isTerminal }.map { need in
@@ -21,40 +23,66 @@ extension AnnealService {
                     state: need.state.rawValue)
             }
         case .queued:
-            waits = resourceWaits(id)
+            waits = resourceWaits(wait)
         case .paused:
-            waits = [WaitView(kind: "request", message: "paused; POST /v1/jobs/\(id)/resume lets it go on")]
+            waits =
+                job.reason == .preempted
+                ? resourceWaits(wait) : [WaitView(kind: "request", message: "paused; POST /v1/jobs/\(id)/resume lets it go on")]
         default: break
         }
-        return ExplainView(
+        var view = ExplainView(
             jobID: id, state: job.state.rawValue, reason: job.reason?.rawValue, message: Self.sentence(job, waits), waitsFor: waits,
-            evidence: attempts.map(Self.evidence))
+            evidence: attempts.flatMap { [Self.evidence($0)] + JobRendering.evidence(of: $0) })
+        view.expectedAt = wait?.expectedAt?.description
+        return view
     }
 
-    private func resourceWaits(_ id: String) -> [WaitView] {
-        guard let wait = scheduler.explain(id, now: now) else { return [] }
+    private func resourceWaits(_ wait: WaitExplanation?) -> [WaitView] {
+        guard let wait else { return [] }
         switch wait.cause {
         case .delayed(let until): return [WaitView(kind: "time", message: wait.message, until: until.description)]
+        case .held: return [WaitView(kind: "request", message: wait.message)]
+        case .concurrency(_, let holders):
+            return [Self.wait("concurrency", wait.message, holders: holders.map { HolderView(jobID: $0, amount: 1, gpus: []) })]
+        case .quota: return [WaitView(kind: "quota", message: wait.message)]
+        case .preempting(let victims):
+            return [Self.wait("preemption", wait.message, holders: victims.map { HolderView(jobID: $0, amount: 1, gpus: []) })]
         case .resources(let shortfalls), .behind(_, let shortfalls), .cannotFit(let shortfalls):
+            if shortfalls.isEmpty { return [WaitView(kind: "resources", message: wait.message)] }
             return shortfalls.map { shortfall in
-                WaitView(
-                    kind: "resources", message: wait.message, jobID: shortfall.holders.first?.job, resource: shortfall.resource.rawValue,
-                    wanted: shortfall.asked, free: shortfall.free)
+                var view = WaitView(
+                    kind: "resources", message: wait.message, jobID: shortfall.holders.first?.job,
+                    resource: shortfall.name ?? shortfall.resource.rawValue, wanted: shortfall.asked, free: shortfall.free)
+                view.holders = shortfall.holders.map {
+                    HolderView(jobID: $0.job, amount: $0.amount, gpus: $0.gpus, endsBy: $0.endsBy?.description)
+                }
+                return view
             }
         case .ready: return []
         }
     }
 
+    private static func wait(_ kind: String, _ message: String, holders: [HolderView]) -> WaitView {
+        var view = WaitView(kind: kind, message: message, jobID: holders.first?.jobID)
+        view.holders = holders
+        return view
+    }
+
     private static func sentence(_ job: JobRecord, _ waits: [WaitView]) -> String {
         switch job.state {
         case .waiting, .queued, .paused:
-            waits.isEmpty ? "it will be looked at next" : "it waits: " + waits.map(\.message).joined(separator: "; ")
+            waits.isEmpty ? "it will be looked at next" : "it waits: " + Self.unique(waits.map(\.message)).joined(separator: "; ")
         case .starting, .running, .stopping:
             "it is \(job.state.rawValue)" + (job.message.map { ": \($0)" } ?? "")
         case .succeeded: job.message.map { "it succeeded: \($0)" } ?? "it succeeded"
         case .failed, .cancelled, .skipped, .lost:
             "it is \(job.state.rawValue) (\(job.reason?.rawValue ?? "unknown"))" + (job.message.map { ": \($0)" } ?? "")
         }
+    }
+
+    private static func unique(_ texts: [String]) -> [String] {
+        var seen: Set<String> = []
+        return texts.filter { seen.insert($0).inserted }
     }
 
     private static func evidence(_ attempt: AttemptRecord) -> EvidenceView {

@@ -53,7 +53,7 @@ extension AnnealService {
 
     private func view(of facts: JobFacts) -> JobView {
         JobRendering.view(
-            of: facts.record, experiment: facts.experiment, needs: facts.needs, attempts: facts.attempts,
+            of: facts.record, experiment: facts.experiment, project: facts.project, needs: facts.needs, attempts: facts.attempts,
             progress: progress(facts.record.id))
     }
 
@@ -98,54 +98,74 @@ extension AnnealService {
 
     /// Jobs that wait for resources or for needs, in the order in which they will be looked at.
     public func queue(page: PageRequest) async throws -> APITypes.Page<QueueEntryView> {
-        let order = scheduler.queuedJobs.map(\.id)
-        let found = try await store.read { reader -> [(JobRecord, String)] in
-            let waiting = try reader.nonTerminalJobs().filter { !$0.state.holdsResources }
-            return try waiting.map { ($0, try reader.experimentName($0.experimentID) ?? "") }
-        }
+        let order = scheduler.queuedJobs(now: now).map(\.id)
         let rank = Dictionary(zip(order, 0...), uniquingKeysWith: { first, _ in first })
-        let sorted = found.sorted { (rank[$0.0.id] ?? .max, $0.0.id) < (rank[$1.0.id] ?? .max, $1.0.id) }
-        let start = page.after.flatMap { after in sorted.firstIndex { $0.0.id == after } }.map { $0 + 1 } ?? 0
-        let part = sorted.dropFirst(start).prefix(page.limit)
+        let waiting = jobs.values.filter { !$0.isDispatched }.map { (id: $0.id, rank: rank[$0.id] ?? .max) }
+        let sorted = waiting.sorted { ($0.rank, $0.id) < ($1.rank, $1.id) }
+        let start = page.after.flatMap { after in sorted.firstIndex { $0.id == after } }.map { $0 + 1 } ?? 0
+        let part = sorted.dropFirst(start).prefix(page.limit).map(\.id)
         let hasMore = start + part.count < sorted.count
+        let found = try await store.read { reader -> [(JobRecord, String)] in
+            try part.compactMap { id in try reader.job(id).map { ($0, try reader.experimentName($0.experimentID) ?? "") } }
+        }
+        let waits = scheduler.explain(Set(part), now: now)
         return APITypes.Page(
-            data: part.map { record, experiment in
-                let wait = scheduler.explain(record.id, now: now)
-                return QueueEntryView(
+            data: found.map { record, experiment in
+                let wait = waits[record.id]
+                var view = QueueEntryView(
                     jobID: record.id, name: record.name, experiment: experiment, state: record.state.rawValue, priority: record.priority,
                     reason: wait?.reason.rawValue ?? record.reason?.rawValue, message: wait?.message ?? record.message,
                     resources: JobRendering.view(of: record.resources), queuedAt: record.queuedAt?.description)
-            }, hasMore: hasMore, next: hasMore ? part.last?.0.id : nil)
+                view.project = jobs[record.id]?.project ?? "default"
+                view.position = rank[record.id]
+                view.expectedAt = wait?.expectedAt?.description
+                return view
+            }, hasMore: hasMore, next: hasMore ? part.last : nil)
     }
 
     /// The GPUs with their readings and holders, and what of CPUs and memory is held.
     public func gpus() async throws -> GPUInventoryView {
         let devices = devices
-        let readings = try await files.run { devices.readings() }
+        let readings = try await gpuThread.run { devices.readings() }
         let holders = gpuHolders
+        let slots = Dictionary(capacity.slots.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
         return GPUInventoryView(
             source: devices.source, message: devices.message,
             data: readings.map { device in
-                let holder = holders[device.uuid]
-                return GPUView(
+                let held = holders[device.uuid] ?? []
+                let condition = gpuConditions[device.uuid]
+                var view = GPUView(
                     index: device.index, uuid: device.uuid, name: device.name, memoryBytes: device.memoryBytes,
                     memoryUsedBytes: device.memoryUsedBytes,
                     utilization: device.utilization.map(Double.init), temperature: device.temperature.map(Double.init),
                     powerWatts: device.powerMilliwatts.map { Double($0) / 1000 },
-                    simulated: device.isSimulated, state: holder == nil ? "free" : "held", jobID: holder,
-                    attemptID: holder.flatMap { jobs[$0]?.attempt?.id })
+                    simulated: device.isSimulated, state: !held.isEmpty ? "held" : condition?.foreign == nil ? "free" : "busy",
+                    jobID: held.first?.jobID, attemptID: held.first?.attemptID)
+                view.health = condition?.health ?? "healthy"
+                view.healthReason = condition?.reason
+                view.numaNode = slots[device.uuid]?.numaNode
+                view.nvlinkIsland = slots[device.uuid]?.nvlinkIsland
+                view.parent = slots[device.uuid]?.parent
+                view.share = held.reduce(0) { $0 + $1.share }
+                view.holders = held
+                return view
             }, cpus: CapacityView(total: Int64(capacity.cpus), held: Int64(heldCPUs)),
-            memoryBytes: CapacityView(total: capacity.memoryBytes, held: scheduler.allocations.values.reduce(0) { $0 + $1.memoryBytes }))
+            memoryBytes: CapacityView(
+                total: capacity.memoryBytes, held: scheduler.running.values.reduce(0) { $0 + $1.allocation.memoryBytes }))
     }
 
-    /// The job that holds each GPU that is held.
-    var gpuHolders: [String: String] {
-        var holders: [String: String] = [:]
-        for (job, allocation) in scheduler.allocations { for gpu in allocation.gpus { holders[gpu] = job } }
+    /// The jobs that hold each GPU that is held.
+    var gpuHolders: [String: [GPUHolderView]] {
+        var holders: [String: [GPUHolderView]] = [:]
+        for (job, run) in scheduler.running.sorted(by: { $0.key < $1.key }) {
+            let share = run.allocation.gpuShare > 0 ? Double(run.allocation.gpuShare) / 1000 : 1
+            let holder = GPUHolderView(jobID: job, attemptID: jobs[job]?.attempt?.id, share: share)
+            for gpu in run.allocation.gpus { holders[gpu, default: []].append(holder) }
+        }
         return holders
     }
 
-    var heldCPUs: Int { scheduler.allocations.values.reduce(0) { $0 + $1.cpus } }
+    var heldCPUs: Int { scheduler.running.values.reduce(0) { $0 + $1.allocation.cpus } }
 
     public var health: HealthView {
         let (status, message, done, total) =
@@ -164,12 +184,14 @@ extension AnnealService {
 struct JobFacts: Sendable {
     var record: JobRecord
     var experiment: String
+    var project: String
     var needs: [String]
     var attempts: [AttemptRecord]
 
     init(of record: JobRecord, in reader: ReadTransaction) throws {
         self.record = record
         experiment = try reader.experimentName(record.experimentID) ?? ""
+        project = try reader.projectName(ofExperiment: record.experimentID) ?? "default"
         needs = try reader.needs(job: record.id)
         attempts = try reader.attempts(job: record.id)
     }

@@ -7,19 +7,23 @@ import Store
 
 // From admission to the queue: a job waits for its needs, is looked up in the cache, and queues for resources.
 extension AnnealService {
+    /// Jobs that enter the queue in one transaction; more would hold up other writers for long.
+    private static let jobsPerAdvance = 500
+
     /// Takes jobs that have not ended into memory and lets those that need nothing go on.
     ///
     /// - Parameter needs: for each job the needs that have not ended.
-    func admit(_ records: [JobRecord], needs: [String: [String]]) {
-        remember(records, needs: needs)
+    func admit(_ records: [JobRecord], project: String, needs: [String: [String]]) {
+        remember(records, projects: [:], project: project, needs: needs)
+        supersedeOlder(than: records, project: project)
         resumeWaiting(records)
     }
 
-    func remember(_ records: [JobRecord], needs: [String: [String]]) {
+    /// - Parameter projects: the project of each experiment; those that are missing are of `project`.
+    func remember(_ records: [JobRecord], projects: [String: String], project: String = "default", needs: [String: [String]]) {
         for record in records {
-            jobs[record.id] = ActiveJob(
-                id: record.id, experimentID: record.experimentID, resources: record.resources, priority: record.priority,
-                pendingNeeds: Set(needs[record.id, default: []]))
+            let project = projects[record.experimentID] ?? project
+            jobs[record.id] = ActiveJob(record, project: project, pendingNeeds: Set(needs[record.id, default: []]))
         }
         for record in records {
             for need in needs[record.id, default: []] { jobs[need]?.dependents.append(record.id) }
@@ -27,68 +31,85 @@ extension AnnealService {
     }
 
     func resumeWaiting(_ records: [JobRecord]) {
+        var ready: [JobRecord] = []
         for record in records {
             guard let job = jobs[record.id] else { continue }
-            if record.state == .waiting, job.pendingNeeds.isEmpty { advance(record.id) }
-            if record.state == .queued { enqueue(job, notBefore: record.notBefore) }
+            switch record.state {
+            case .waiting where job.pendingNeeds.isEmpty: ready.append(record)
+            case .queued: scheduler.enqueue(job.queued(notBefore: record.notBefore, now: now))
+            // It gave way to another job and waits for room, not for a user.
+            case .paused where record.reason == .preempted: scheduler.enqueue(job.queued(notBefore: nil, now: now))
+            default: break
+            }
+        }
+        schedule()
+        for start in stride(from: 0, to: ready.count, by: Self.jobsPerAdvance) {
+            advance(Array(ready[start..<min(ready.count, start + Self.jobsPerAdvance)]))
         }
     }
 
     /// Forgets a job that has ended and lets those that waited for it go on.
     func finished(_ jobID: String, as state: JobState) {
         guard let job = jobs.removeValue(forKey: jobID) else { return }
+        var ready: [String] = []
         for dependentID in job.dependents {
             guard let dependent = jobs[dependentID], dependent.pendingNeeds.remove(jobID) != nil else { continue }
-            if dependent.pendingNeeds.isEmpty { advance(dependentID) }
+            if dependent.pendingNeeds.isEmpty { ready.append(dependentID) }
+        }
+        if !ready.isEmpty { advance(ids: ready) }
+    }
+
+    /// Moves jobs whose needs have all ended on.
+    func advance(ids: [String]) {
+        background("advancing \(ids.count) jobs") { [self] in
+            try await advanceAll(try await store.read { reader in try ids.compactMap { try reader.job($0) } })
         }
     }
 
-    /// Moves a job whose needs have all ended: to the queue, to `skipped`, or straight to `succeeded` from the cache.
-    func advance(_ jobID: String) {
-        background("advancing job \(jobID)") { [self] in
+    /// The same for jobs that were just read or written.
+    private func advance(_ records: [JobRecord]) {
+        background("advancing \(records.count) jobs") { [self] in try await advanceAll(records) }
+    }
+
+    /// Moves jobs to the queue, to `skipped`, or straight to `succeeded` from the cache; all of them in one transaction, so that they are
+    /// in the queue together before the first of them starts.
+    private func advanceAll(_ records: [JobRecord]) async throws {
+        let waiting = records.filter { $0.state == .waiting }
+        let needs = try await store.read { reader in
+            var needs: [String: [JobRecord]] = [:]
+            for record in waiting {
+                let ids = try reader.needs(job: record.id)
+                if !ids.isEmpty { needs[record.id] = try ids.compactMap { try reader.job($0) } }
+            }
+            return needs
+        }
+        var steps: [QueueStep] = []
+        for record in waiting {
             do {
-                try await tryAdvance(jobID)
+                let facts = AdvanceFacts(record: record, needs: needs[record.id] ?? [])
+                if let (reason, message) = try facts.reasonToSkip() {
+                    steps.append(.skip(record.id, reason, message))
+                } else {
+                    steps.append(.enqueue(record, try await resolve(record, needs: facts.needs)))
+                }
             } catch let error as ServiceError {
-                try await fail(jobID, reason: .badReference, message: error.detail)
+                try await fail(record.id, reason: .badReference, message: error.detail)
             }
         }
+        try await carryOut(steps)
     }
 
-    private func tryAdvance(_ jobID: String) async throws {
-        let facts = try await store.read { reader -> AdvanceFacts? in
-            guard let record = try reader.job(jobID), record.state == .waiting else { return nil }
-            return AdvanceFacts(record: record, needs: try reader.needs(job: jobID).compactMap { try reader.job($0) })
-        }
-        guard let facts else { return }
-        if let (reason, message) = try facts.reasonToSkip() {
-            let moment = now
-            let changed = try await store.write {
-                try $0.transition(job: jobID, from: [.waiting], to: .skipped, reason: reason, message: message, at: moment)
-            }
-            if changed != nil { finished(jobID, as: .skipped) }
-            return
-        }
-        let resolved = try await resolve(facts.record)
-        let twin = facts.record.cacheEnabled ? try await store.read { try $0.succeededJob(cacheKey: resolved.cacheKey) } : nil
-        try await enterQueue(facts.record, resolved, twin: twin)
-    }
-
-    private func enterQueue(_ record: JobRecord, _ resolved: ResolvedJob, twin: JobRecord?) async throws {
+    private func carryOut(_ steps: [QueueStep]) async throws {
         let moment = now
-        let entered = try await store.write { writer -> JobState? in
-            guard try writer.transition(job: record.id, from: [.waiting], to: .queued, at: moment) != nil
-            else { return nil }
-            try writer.insert(jobInputs: resolved.inputs.map { $0.record(of: record.id) })
-            try writer.setCacheKey(job: record.id, resolved.cacheKey)
-            guard let twin else { return .queued }
-            try Self.finishFromCache(record.id, twin: twin, in: writer, at: moment)
-            return .succeeded
+        let states = try await store.write { writer in try steps.map { try $0.perform(in: writer, at: moment) } }
+        for (step, state) in zip(steps, states) {
+            switch state {
+            case .queued: jobs[step.jobID].map { enterScheduler($0, notBefore: nil) }
+            case .succeeded, .skipped: finished(step.jobID, as: state ?? .skipped)
+            default: break
+            }
         }
-        switch entered {
-        case .queued: jobs[record.id].map { enqueue($0, notBefore: nil) }
-        case .succeeded: finished(record.id, as: .succeeded)
-        default: break
-        }
+        schedule()
     }
 
     /// Ends a queued job with the outputs of an equal one.
@@ -103,7 +124,7 @@ extension AnnealService {
     func fail(_ jobID: String, reason: Reason, message: String) async throws {
         let moment = now
         let changed = try await store.write { writer in
-            try writer.transition(job: jobID, from: [.waiting], to: .queued, at: moment)
+            try writer.transition(job: jobID, from: [.waiting, .paused], to: .queued, at: moment)
             return try writer.transition(job: jobID, from: [.queued, .starting], to: .failed, reason: reason, message: message, at: moment)
         }
         guard changed != nil else { return }
@@ -112,24 +133,65 @@ extension AnnealService {
     }
 
     func enqueue(_ job: ActiveJob, notBefore: Timestamp?) {
+        enterScheduler(job, notBefore: notBefore)
+        schedule()
+    }
+
+    private func enterScheduler(_ job: ActiveJob, notBefore: Timestamp?) {
         job.isDispatched = false
         job.attempt = nil
-        scheduler.enqueue(
-            QueuedJob(id: job.id, priority: job.priority, enqueuedAt: now, request: job.resources, notBefore: notBefore))
-        schedule()
+        job.queuedAt = job.queuedAt ?? now
+        scheduler.enqueue(job.queued(notBefore: notBefore, now: now))
     }
 
     /// Lets the scheduler decide and carries out what it decides.
     func schedule() {
         guard phase == .ready else { return }
-        for case .start(let jobID, let gpus) in scheduler.decide(now: now) {
-            guard let job = jobs[jobID] else { scheduler.release(jobID); continue }
-            job.isDispatched = true
-            dispatch(job, gpus: gpus)
+        for decision in scheduler.decide(now: now) {
+            switch decision {
+            case .start(let jobID, let allocation):
+                guard let job = jobs[jobID] else { scheduler.release(jobID, at: now); continue }
+                job.isDispatched = true
+                dispatch(job, allocation)
+            case .preempt(let victim, let winner):
+                background("making room for \(winner)") { [self] in try await stop(victim, .preempted) }
+            }
         }
         schedulingTimer?.cancel()
         schedulingTimer = scheduler.nextWake(after: now).map { wake in
             LoopTimer(after: max(.milliseconds(1), wake - now)) { [weak self] in self?.schedule() }
+        }
+    }
+}
+
+/// What becomes of a job whose needs have ended.
+private enum QueueStep: Sendable {
+    case skip(String, Reason, String)
+    case enqueue(JobRecord, ResolvedJob)
+
+    var jobID: String {
+        switch self {
+        case .skip(let id, _, _): id
+        case .enqueue(let record, _): record.id
+        }
+    }
+
+    /// Returns the state that the job is in now; `nil` where it had left `waiting` meanwhile.
+    func perform(in writer: WriteTransaction, at moment: Timestamp) throws -> JobState? {
+        switch self {
+        case .skip(let id, let reason, let message):
+            return try writer.transition(job: id, from: [.waiting], to: .skipped, reason: reason, message: message, at: moment)?.state
+        case .enqueue(let record, let resolved):
+            let twin = record.cacheEnabled ? try writer.succeededJob(cacheKey: resolved.cacheKey) : nil
+            let reason: Reason? = record.isHeld ? .held : nil
+            guard try writer.transition(job: record.id, from: [.waiting], to: .queued, reason: reason, at: moment) != nil else {
+                return nil
+            }
+            try writer.insert(jobInputs: resolved.inputs.map { $0.record(of: record.id) })
+            try writer.setCacheKey(job: record.id, resolved.cacheKey)
+            guard let twin else { return .queued }
+            try AnnealService.finishFromCache(record.id, twin: twin, in: writer, at: moment)
+            return .succeeded
         }
     }
 }

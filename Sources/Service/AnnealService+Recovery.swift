@@ -10,45 +10,70 @@ extension AnnealService {
     /// before this has ended, so no GPU is given out while its holder has not been looked at.
     public func recover() async throws {
         let facts = try await store.read { reader in
-            let jobs = try reader.nonTerminalJobs()
-            let needs = try Dictionary(jobs.map { ($0.id, try reader.needs(job: $0.id)) }, uniquingKeysWith: { first, _ in first })
-            return RecoveryFacts(jobs: jobs, needs: needs, attempts: try reader.liveAttempts(), lastEvent: try reader.lastEventSeq())
+            let attempts = try reader.liveAttempts()
+            let cursors = try Dictionary(
+                attempts.map { ($0.id, try reader.metricCursor(attempt: $0.id, path: RunningAttempt.metricFile)) },
+                uniquingKeysWith: { first, _ in first })
+            // What a worker wrote once at its start is behind the cursor and would not be read again.
+            let totals = try Dictionary(
+                attempts.map { ($0.id, try reader.metricPoints(job: $0.jobID, key: "progress/total").last) },
+                uniquingKeysWith: { first, _ in first })
+            return RecoveryFacts(
+                jobs: try reader.nonTerminalJobs(), needs: try reader.needsOfNonTerminalJobs(),
+                projects: try reader.projectsOfNonTerminalJobs(), attempts: attempts, cursors: cursors, totals: totals,
+                lastEvent: try reader.lastEventSeq())
         }
         hub.start(at: facts.lastEvent)
+        try await recoverQueueTerms()
         let unfinished = Set(facts.jobs.map(\.id))
         // Jobs that are to be advanced or queued wait until every live attempt has its resources back.
         let idle = facts.jobs.filter { !$0.state.holdsResources }
         let held = facts.jobs.filter(\.state.holdsResources)
-        remember(facts.jobs, needs: facts.needs.mapValues { $0.filter(unfinished.contains) })
+        remember(facts.jobs, projects: facts.projects, needs: facts.needs.mapValues { $0.filter(unfinished.contains) })
         phase = .reconciling(done: 0, total: facts.attempts.count)
         let records = Dictionary(held.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        for (index, attempt) in facts.attempts.enumerated() {
-            try await reattach(attempt, record: records[attempt.jobID])
+        // First the ledger, whole, then the looks at the folders, which go on side by side.
+        let found = facts.attempts.compactMap { attempt in
+            records[attempt.jobID].flatMap {
+                takeUp(attempt, of: $0, cursor: facts.cursors[attempt.id] ?? nil, total: facts.totals[attempt.id] ?? nil)
+            }
+        }
+        let looks = found.map { attempt in Task { @LoopActor in try await self.reattach(attempt) } }
+        for (index, look) in looks.enumerated() {
+            try await look.value
             phase = .reconciling(done: index + 1, total: facts.attempts.count)
         }
         try await requeueStartless(held, attempts: facts.attempts)
         phase = .ready
         resumeWaiting(idle)
         schedule()
+        startWatching()
         log.info("ready", metadata: ["jobs": "\(facts.jobs.count)", "attempts": "\(facts.attempts.count)"])
     }
 
-    private func reattach(_ record: AttemptRecord, record job: JobRecord?) async throws {
-        guard let job, let active = jobs[job.id] else { return }
+    /// Puts an attempt that an earlier daemon started back into memory and into the ledger of who holds what.
+    private func takeUp(_ record: AttemptRecord, of job: JobRecord, cursor: MetricCursor?, total: CurvePoint?) -> FoundAttempt? {
+        guard let active = jobs[job.id] else { return nil }
+        var allocation = Allocation(gpus: record.gpus, cpus: record.cpus, memoryBytes: record.memoryBytes)
+        allocation.gpuShare = record.gpuShare
+        allocation.counters = record.counters
         let attempt = RunningAttempt(
-            id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "",
-            resumedFromStep: record.resumedFromStep)
-        attempt.metricCursor = try await store.read { try $0.metricCursor(attempt: record.id, path: RunningAttempt.metricFile) }
-        // What the worker wrote once at its start is behind the cursor and would not be read again.
-        if let total = try await store.read({ try $0.metricPoints(job: job.id, key: "progress/total") }).last {
-            attempt.progress.take(key: "progress/total", step: total.step, seconds: 0, value: total.value)
-        }
+            id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "", allocation: allocation,
+            resumedFromStep: record.resumedFromStep, createdAt: record.createdAt)
+        attempt.metricCursor = cursor
+        if let total { attempt.progress.take(key: "progress/total", step: total.step, seconds: 0, value: total.value) }
+        arm(attempt, job)
         active.attempt = attempt
         active.isDispatched = true
-        scheduler.allocate(job.id, Allocation(gpus: record.gpus, cpus: job.resources.cpus, memoryBytes: job.resources.memoryBytes))
-        if job.state == .stopping { active.stopRequest = job.reason == .cancelled ? .cancelled : .paused }
-        let result = await supervisor.reattach(directory: record.directory) { [weak self] event in
-            self?.attemptEvent(event, job: active, attempt: attempt)
+        if job.state == .stopping { active.stopRequest = StopRequest(stopping: job.reason) }
+        scheduler.allocate(job.id, active.running(allocation, since: record.startedAt ?? record.createdAt, lastSavedAt: nil))
+        return FoundAttempt(job: active, attempt: attempt, record: job)
+    }
+
+    private func reattach(_ found: FoundAttempt) async throws {
+        let (active, attempt, job) = (found.job, found.attempt, found.record)
+        let result = await supervisor.reattach(directory: attempt.directory) { [weak self] event in
+            self?.attemptEvent(event, job: active, attempt: attempt, record: job)
         }
         switch result {
         case .running(let handle):
@@ -56,26 +81,26 @@ extension AnnealService {
             attempt.handle = handle
             follow(attempt, job: active, kind: job.kind)
             // A stop that was written down but may never have reached the shim is sent again; the shim's ladder starts once.
-            if let request = active.stopRequest { try await handle.stop(reason: request.rawValue) }
+            if let request = active.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         case .ended(let exit):
             follow(attempt, job: active, kind: job.kind)
-            attemptEvent(.ended(exit), job: active, attempt: attempt)
+            attemptEvent(.ended(exit), job: active, attempt: attempt, record: job)
         case .unsupervised(let worker):
             follow(attempt, job: active, kind: job.kind)
-            attemptEvent(.unsupervised(worker), job: active, attempt: attempt)
+            attemptEvent(.unsupervised(worker), job: active, attempt: attempt, record: job)
         case .neverStarted:
             try await reopenStart(active, attempt)
         case .lost(let evidence):
             follow(attempt, job: active, kind: job.kind)
-            attemptEvent(.lost(evidence: evidence), job: active, attempt: attempt)
+            attemptEvent(.lost(evidence: evidence), job: active, attempt: attempt, record: job)
         }
     }
 
     /// An attempt that was written down but whose worker certainly never ran: the job goes back to the queue.
     private func reopenStart(_ job: ActiveJob, _ attempt: RunningAttempt) async throws {
         let moment = now
-        let cancelled = job.stopRequest == .cancelled
-        let paused = job.stopRequest == .paused
+        let cancelled = job.stopRequest == .cancelled || job.stopRequest == .superseded
+        let paused = job.stopRequest == .paused || job.stopRequest == .diskFull
         let state: JobState = cancelled ? .cancelled : paused ? .paused : .queued
         try await store.write { writer in
             try writer.transition(
@@ -83,7 +108,7 @@ extension AnnealService {
                 message: "the daemon ended before the worker was started", at: moment)
             try writer.transition(job: job.id, from: [.starting, .running, .stopping], to: state, at: moment)
         }
-        scheduler.release(job.id)
+        scheduler.release(job.id, at: moment)
         job.attempt = nil
         job.stopRequest = nil
         if state == .queued { enqueue(job, notBefore: nil) } else { job.isDispatched = false }
@@ -106,12 +131,41 @@ extension AnnealService {
     public func stopScheduling() {
         phase = .stopping
         schedulingTimer?.cancel()
+        sweepTimer?.cancel()
+        watchTimer?.cancel()
+        deviceWatch?.stop()
+        saveUsage()
     }
 }
 
 private struct RecoveryFacts: Sendable {
     var jobs: [JobRecord]
     var needs: [String: [String]]
+    /// The project of each experiment.
+    var projects: [String: String]
     var attempts: [AttemptRecord]
+    var cursors: [String: MetricCursor?]
+    var totals: [String: CurvePoint?]
     var lastEvent: Int64
+}
+
+/// An attempt of an earlier daemon on its way back.
+@LoopActor
+private final class FoundAttempt {
+    let job: ActiveJob
+    let attempt: RunningAttempt
+    let record: JobRecord
+
+    init(job: ActiveJob, attempt: RunningAttempt, record: JobRecord) {
+        self.job = job
+        self.attempt = attempt
+        self.record = record
+    }
+}
+
+extension StopRequest {
+    /// The request behind a job that was found stopping.
+    init(stopping reason: Reason?) {
+        self = [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull].first { $0.stopping.0 == reason } ?? .paused
+    }
 }

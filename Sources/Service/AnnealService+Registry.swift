@@ -104,6 +104,8 @@ extension AnnealService {
             let record = try await checkpointRecord(
                 path: found.path, step: found.step, metrics: found.metrics, job: job.id, attempt: attempt.id)
             try await store.write { try $0.insert(checkpoint: record) }
+            attempt.lastCheckpointBytes = record.bytes
+            scheduler.noteSaved(job.id, at: now)
         }
         let moment = now
         for path in change.removed {

@@ -7,18 +7,16 @@ import Store
 // From references to artifacts: what a job consumes, with content hashes.
 extension AnnealService {
     /// Replaces the references of a job whose needs have ended, and hashes what it consumes.
-    func resolve(_ record: JobRecord) async throws -> ResolvedJob {
-        let producers = try await store.read { reader in
-            Dictionary(
-                try reader.needs(job: record.id).compactMap { try reader.job($0) }.map { ($0.name, $0) },
-                uniquingKeysWith: { first, _ in first })
-        }
+    ///
+    /// - Parameter needs: the jobs that it needs; `nil` where they have not been read yet.
+    func resolve(_ record: JobRecord, needs: [JobRecord]? = nil) async throws -> ResolvedJob {
         var body = record.spec.object ?? [:]
         body["env"] = record.environment
         var references: [Reference] = []
         _ = JobPlan.resolve(spec: .object(body)) {
             references.append($0); return ""
         }
+        let producers = references.isEmpty ? [:] : try await producers(for: record, known: needs)
         var inputs = try references.map { try Self.input(for: $0, producers: producers) }
         let paths = Dictionary(inputs.map { ($0.reference ?? "", $0.path) }, uniquingKeysWith: { first, _ in first })
         var resolved = JobPlan.resolve(spec: .object(body)) { paths[$0.raw] ?? "" }
@@ -37,6 +35,13 @@ extension AnnealService {
             workingDirectory: record.workingDirectory, inputs: Dictionary(named, uniquingKeysWith: { first, _ in first }),
             references: Dictionary(referred, uniquingKeysWith: { first, _ in first }))
         return ResolvedJob(spec: resolved, inputs: inputs, cacheKey: SHA256.hash(data: canonical).hexadecimal)
+    }
+
+    /// The jobs that this one needs, by name.
+    private func producers(for record: JobRecord, known: [JobRecord]?) async throws -> [String: JobRecord] {
+        var needs = known ?? []
+        if known == nil { needs = try await store.read { reader in try reader.needs(job: record.id).compactMap { try reader.job($0) } } }
+        return Dictionary(needs.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// What a `${job.output}` stands for, now that the job has ended.

@@ -66,7 +66,7 @@ extension AnnealService {
         }
         log.info(
             "experiment accepted", metadata: ["experiment": "\(experiment.id)", "name": "\(experiment.name)", "jobs": "\(records.count)"])
-        admit(records, needs: needs)
+        admit(records, project: plan.project, needs: needs)
         return view
     }
 
@@ -144,6 +144,8 @@ extension AnnealService {
                 id: id, experimentID: experiment.id, position: position, name: job.name, kind: job.kind,
                 reason: job.needs.isEmpty ? nil : .needsPending, priority: job.priority, resources: job.resources, retry: job.retry,
                 cacheEnabled: job.cache, environment: Self.document(job.environment), spec: job.spec, createdAt: moment)
+            record.terms = job.terms
+            record.isHeld = job.terms.isHeld
             record.engine = job.engine
             record.group = job.group
             record.matrix = job.matrix.map(JSONValue.object)

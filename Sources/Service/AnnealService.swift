@@ -1,4 +1,5 @@
 import Devices
+import Diagnosis
 import Domain
 import EventLoop
 import JSON
@@ -43,18 +44,38 @@ public final class AnnealService {
     var jobs: [String: ActiveJob] = [:]
     var attemptsByToken: [String: String] = [:]
     var schedulingTimer: LoopTimer?
+    /// Asks the driver, which at times takes long to answer.
+    let gpuThread = BlockingThread(name: "gpus")
+    /// GPUs of which something is to be said, by UUID.
+    var gpuConditions: [String: GPUCondition] = [:]
+    var sweepTimer: LoopTimer?
+    var isSweeping = false
+    var deviceWatch: DeviceWatch?
+    var watchTimer: LoopTimer?
+    var watchTicks = 0
+    var isWatching = false
+    /// The projects' usage as it was last written down.
+    var savedUsage: [String: Double] = [:]
+    /// How the memory of attempts is held to what they asked for.
+    nonisolated let controlGroups: ControlGroupTree
+    /// What log lines tell of the cause of a failure.
+    nonisolated let causePatterns: CausePatterns
 
     public init(
-        configuration: ServiceConfiguration, store: Store, devices: DeviceInventory, capacity: HostCapacity, log: Logger
+        configuration: ServiceConfiguration, store: Store, devices: DeviceInventory, capacity: HostCapacity,
+        causePatterns: CausePatterns = .builtIn, log: Logger
     ) {
         self.configuration = configuration
         self.store = store
         self.devices = devices
         self.capacity = capacity
+        self.causePatterns = causePatterns
         self.log = log
         hub = EventHub()
         hasher = ContentHasher(store: store)
-        supervisor = Supervisor(shimPath: configuration.shimPath, attemptsDirectory: configuration.attemptsDirectory)
+        controlGroups = ControlGroupTree.prepare()
+        supervisor = Supervisor(
+            shimPath: configuration.shimPath, attemptsDirectory: configuration.attemptsDirectory, controlGroups: controlGroups.placement)
         scheduler = SchedulerState(capacity: capacity)
         startedAt = Timestamp(milliseconds: SystemTime.now())
     }

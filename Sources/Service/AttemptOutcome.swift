@@ -1,14 +1,18 @@
+import Diagnosis
 import Domain
 import JSON
 import Supervision
 
-/// What the end of an attempt means for it and for its job. Pure: facts in, verdict out.
+/// What the end of an attempt means for it and for its job. Pure: a diagnosis and the job's terms in, verdict out.
 struct AttemptOutcome: Sendable, Equatable {
     enum Disposition: Sendable, Equatable {
         case succeed
         case fail
         case cancel
+        /// The job waits for a user to resume it.
         case pause
+        /// The job gave way to another; it goes on by itself when there is room.
+        case giveWay
         /// Another attempt follows, from the last checkpoint where there is one.
         case retry(after: Duration, failures: Int)
         case lose
@@ -19,51 +23,52 @@ struct AttemptOutcome: Sendable, Equatable {
     var reason: Reason
     /// What happened, in words; `nil` for a success, which needs none.
     var message: String?
+    var evidence: [Evidence] = []
+    /// What the micro-batch of the next attempt is divided by.
+    var microBatchDivisor: Int?
 
-    /// The facts beside the exit record.
+    /// The facts beside the diagnosis.
     struct Context: Sendable {
-        var report: WorkerReport
-        /// Why `outputs.json` could not be read, if it could not.
-        var reportFault: String?
-        /// The last lines of the worker's standard error.
-        var errorTail: String
         var retry: RetryPolicy
         /// Failed attempts before this one since the job last made progress.
         var failures: Int
         /// True where the attempt left a newer checkpoint than it started from.
         var madeProgress: Bool
+        /// True where the job has a checkpoint to go on from.
+        var canResume: Bool
+        /// What the attempt's micro-batch was divided by.
+        var microBatchDivisor = 1
+        /// The micro-batch of the spec; `nil` where the engine has none that could be halved.
+        var microBatchSize: Int?
     }
 
     /// Interrupted attempts without progress that are followed by another even where the spec allows no retries.
     private static let fruitlessInterruptionsMax = 3
 
-    /// Judges an attempt whose exit is known.
-    static func judge(_ exit: ExitRecord, _ context: Context) -> AttemptOutcome {
-        if let error = exit.startError {
-            return failure(.startFailed, "the worker could not be started: \(error.message)", context)
-        }
-        switch exit.stopReason {
-        case "cancelled":
-            return AttemptOutcome(
-                attemptState: .cancelled, disposition: .cancel, reason: .cancelled, message: "cancelled by request; \(describe(exit))")
-        case "paused" where exit.exitCode != 0:
-            return AttemptOutcome(
-                attemptState: .paused, disposition: .pause, reason: .userRequest, message: "paused by request; \(describe(exit))")
-        case "timeout":
-            return failure(.timeout, "ran longer than its time limit and was stopped; \(describe(exit))", context)
-        default: break
-        }
-        if let signal = exit.signal {
-            return failure(.killed, "signal \(signal) ended the worker, and Anneal did not send it" + tail(context), context)
-        }
-        switch exit.exitCode {
-        case 0: return success(context)
-        case 64: return failure(context.report.failure?.reason ?? .badConfig, message(exit, context), context)
-        case 65: return failure(context.report.failure?.reason ?? .badData, message(exit, context), context)
-        case 75: return interruption(exit, context)
+    /// Judges an attempt whose end has been diagnosed.
+    static func judge(_ diagnosis: Diagnosis, _ context: Context) -> AttemptOutcome {
+        var outcome = verdict(diagnosis, context)
+        outcome.evidence = diagnosis.evidence
+        return outcome
+    }
+
+    private static func verdict(_ diagnosis: Diagnosis, _ context: Context) -> AttemptOutcome {
+        let message = diagnosis.message
+        switch diagnosis.cause {
+        case .succeeded:
+            return AttemptOutcome(attemptState: .succeeded, disposition: .succeed, reason: .succeeded)
+        case .cancelled, .superseded:
+            return AttemptOutcome(attemptState: .cancelled, disposition: .cancel, reason: diagnosis.cause, message: message)
+        case .paused:
+            return AttemptOutcome(attemptState: .paused, disposition: .pause, reason: .userRequest, message: message)
+        case .preempted:
+            return AttemptOutcome(attemptState: .paused, disposition: .giveWay, reason: .preempted, message: message)
+        case .interrupted:
+            return interruption(message, context)
+        case .cudaOOM where context.retry.onOutOfMemory == .halveMicroBatch && context.retry.rules[.cudaOOM] == nil:
+            return halving(message, context)
         default:
-            if context.report.gatePassed == false { return failure(.gateFailed, gateMessage(context.report), context) }
-            return failure(context.report.failure?.reason ?? .crashed, message(exit, context), context)
+            return failure(diagnosis.cause, message, context)
         }
     }
 
@@ -73,53 +78,38 @@ struct AttemptOutcome: Sendable, Equatable {
         return AttemptOutcome(attemptState: .lost, disposition: .lose, reason: reason, message: evidence)
     }
 
-    private static func success(_ context: Context) -> AttemptOutcome {
-        if let fault = context.reportFault { return failure(.crashed, "the worker ended well, but \(fault)", context) }
-        return AttemptOutcome(attemptState: .succeeded, disposition: .succeed, reason: .succeeded, message: nil)
-    }
-
-    private static func interruption(_ exit: ExitRecord, _ context: Context) -> AttemptOutcome {
+    private static func interruption(_ message: String, _ context: Context) -> AttemptOutcome {
         let failures = context.madeProgress ? 0 : context.failures + 1
-        let text = "the worker saved its progress and asked to be resumed"
-        guard failures <= max(context.retry.limit, fruitlessInterruptionsMax) else {
+        guard failures <= max(context.retry.limit ?? 0, fruitlessInterruptionsMax) else {
             return AttemptOutcome(
-                attemptState: .failed, disposition: .fail, reason: .interrupted, message: "\(text), \(failures) times without progress")
+                attemptState: .failed, disposition: .fail, reason: .interrupted, message: "\(message), \(failures) times without progress")
         }
-        let delay: Duration = failures == 0 ? .zero : context.retry.delay(afterFailures: failures)
+        let delay: Duration = failures == 0 ? .zero : context.retry.delay(for: .interrupted, afterFailures: failures)
         return AttemptOutcome(
-            attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: .interrupted, message: text)
+            attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: .interrupted, message: message)
     }
 
     private static func failure(_ reason: Reason, _ message: String, _ context: Context) -> AttemptOutcome {
         let failures = context.madeProgress ? 1 : context.failures + 1
-        guard !RetryPolicy.permanent.contains(reason), failures <= context.retry.limit else {
+        guard failures <= context.retry.limit(for: reason, canResume: context.canResume) else {
             return AttemptOutcome(attemptState: .failed, disposition: .fail, reason: reason, message: message)
         }
-        let delay = context.retry.delay(afterFailures: failures)
+        let delay = context.retry.delay(for: reason, afterFailures: failures)
         return AttemptOutcome(
             attemptState: .failed, disposition: .retry(after: delay, failures: failures), reason: reason, message: message)
     }
 
-    // MARK: Words
-
-    private static func message(_ exit: ExitRecord, _ context: Context) -> String {
-        if let failure = context.report.failure { return failure.message }
-        return describe(exit) + tail(context)
-    }
-
-    private static func tail(_ context: Context) -> String { context.errorTail.isEmpty ? "" : ": \(context.errorTail)" }
-
-    private static func describe(_ exit: ExitRecord) -> String {
-        if let signal = exit.signal { return "the worker was ended by signal \(signal)" }
-        return "the worker exited with code \(exit.exitCode.map(String.init) ?? "unknown")"
-    }
-
-    private static func gateMessage(_ report: WorkerReport) -> String {
-        let missed = (report.gate?["checks"]?.array ?? []).filter { $0["passed"]?.bool == false }.map { check in
-            let metric = check["metric"]?.string ?? "?"
-            let value = check["value"]?.double.map { String($0) } ?? "?"
-            return "\(metric) is \(value), asked for \(check["condition"]?.string ?? "?")"
+    /// The same optimizer steps with half the memory: half the micro-batch, twice the accumulation.
+    private static func halving(_ message: String, _ context: Context) -> AttemptOutcome {
+        let divisor = context.microBatchDivisor * 2
+        guard let size = context.microBatchSize, size % divisor == 0 else {
+            let why = context.microBatchSize == nil ? "its kind has no micro-batch" : "its micro-batch cannot be halved any further"
+            return AttemptOutcome(attemptState: .failed, disposition: .fail, reason: .cudaOOM, message: "\(message); \(why)")
         }
-        return "the gate was missed: " + missed.joined(separator: "; ")
+        var outcome = AttemptOutcome(
+            attemptState: .failed, disposition: .retry(after: context.retry.delay(for: .cudaOOM, afterFailures: 1), failures: 0),
+            reason: .cudaOOM, message: "\(message); the next attempt takes a micro-batch of \(size / divisor)")
+        outcome.microBatchDivisor = divisor
+        return outcome
     }
 }

@@ -78,6 +78,13 @@ enum Folders {
         guard fsync(output) == 0, rename(temporary, target) == 0 else { throw failure("finish", temporary) }
     }
 
+    /// Bytes that may still be written below a folder.
+    static func freeBytes(_ path: String) throws -> Int64 {
+        var information = statvfs()
+        guard statvfs(path, &information) == 0 else { throw failure("look at the disk of", path) }
+        return Int64(information.f_bavail) * Int64(information.f_frsize)
+    }
+
     static func failure(_ verb: String, _ path: String) -> ServiceError {
         let code = errno
         let text = "cannot \(verb) \(path): \(String(cString: strerror(code)))"

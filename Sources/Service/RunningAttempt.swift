@@ -1,5 +1,7 @@
+import Diagnosis
 import Domain
 import EventLoop
+import Scheduling
 import Store
 import Supervision
 import Telemetry
@@ -14,8 +16,10 @@ final class RunningAttempt {
     let number: Int
     let directory: String
     let tokenHash: String
+    let allocation: Allocation
     /// The step of the checkpoint it started from; `nil` where it started anew.
     let resumedFromStep: Int?
+    let createdAt: Timestamp
     var handle: AttemptHandle?
     /// How far the metrics file had been read by an earlier daemon.
     var metricCursor: MetricCursor?
@@ -24,12 +28,26 @@ final class RunningAttempt {
     var progress = ProgressMeter()
     /// The newest checkpoint step seen.
     var lastCheckpointStep: Int?
+    /// Bytes of the newest checkpoint, as a forecast of the next.
+    var lastCheckpointBytes: Int64 = 0
+    /// Looks for steps that stopped; `nil` where the job does not ask for it.
+    var stall: StallWatch?
+    /// Looks for a loss that is no number; `nil` where the job does not ask for it.
+    var divergence: DivergenceWatch?
+    /// What a watch saw before it stopped the attempt, in words.
+    var finding: String?
+    /// What the driver told of the attempt's GPUs while it ran.
+    var gpuFaults: [GPUFault] = []
 
-    init(id: String, number: Int, directory: String, tokenHash: String, resumedFromStep: Int?) {
+    init(
+        id: String, number: Int, directory: String, tokenHash: String, allocation: Allocation, resumedFromStep: Int?, createdAt: Timestamp
+    ) {
         self.id = id
         self.number = number
         self.directory = directory
         self.tokenHash = tokenHash
+        self.allocation = allocation
         self.resumedFromStep = resumedFromStep
+        self.createdAt = createdAt
     }
 }

@@ -63,6 +63,14 @@ struct WorkerReport: Sendable {
         return ([failure["message"]?.string ?? "the worker gave no message"] + details).joined(separator: "; ")
     }
 
-    /// The gate's verdict, where there is a gate.
-    var gatePassed: Bool? { gate?["passed"]?.bool }
+    /// Which conditions of the gate were missed, in words; `nil` where there is no gate or it was passed.
+    var gateMessage: String? {
+        guard gate?["passed"]?.bool == false else { return nil }
+        let missed = (gate?["checks"]?.array ?? []).filter { $0["passed"]?.bool == false }.map { check in
+            let metric = check["metric"]?.string ?? "?"
+            let value = check["value"]?.double.map { String($0) } ?? "?"
+            return "\(metric) is \(value), asked for \(check["condition"]?.string ?? "?")"
+        }
+        return "the gate was missed: " + missed.joined(separator: "; ")
+    }
 }

@@ -38,6 +38,7 @@ public struct JobPlan: Sendable {
     public var condition: Condition?
     public var priority: Int
     public var resources: ResourceRequest
+    public var terms: SchedulingTerms
     public var timeout: Duration?
     public var retry: RetryPolicy
     public var cache: Bool

@@ -37,28 +37,15 @@ struct JobDraft {
     }
 
     private static let tables: [JobKind: [ParameterSchema]] = Dictionary(
-        uniqueKeysWithValues: JobKind.allCases.map { ($0, ParameterSchema.common + ParameterSchema.table(kind: $0)) })
+        uniqueKeysWithValues: JobKind.allCases.map { ($0, keys(of: $0)) })
+
+    /// The keys of a kind; a kind may give a common key a wider meaning of its own.
+    private static func keys(of kind: JobKind) -> [ParameterSchema] {
+        let own = ParameterSchema.table(kind: kind)
+        return ParameterSchema.common.filter { common in !own.contains { $0.name == common.name } } + own
+    }
 
     private static func table(_ kind: JobKind?) -> [ParameterSchema] { kind.flatMap { tables[$0] } ?? ParameterSchema.common }
-
-    var resources: ResourceRequest {
-        let asked = body["resources"]
-        return ResourceRequest(
-            gpus: asked?["gpus"]?.int ?? 0, cpus: asked?["cpus"]?.int ?? 1, memoryBytes: asked?["memory"].flatMap(Quantity.bytes) ?? 0)
-    }
-
-    var retry: RetryPolicy {
-        var policy = RetryPolicy(limit: kind == .train ? 3 : 0)
-        switch body["retry"] {
-        case .object(let members)?:
-            policy.limit = members["limit"]?.int ?? policy.limit
-            policy.delay = members["delay"].flatMap(Quantity.duration) ?? policy.delay
-            policy.backoff = members["backoff"]?.double ?? policy.backoff
-        case let value?: policy.limit = value.int ?? policy.limit
-        case nil: break
-        }
-        return policy
-    }
 
     var engine: String {
         switch kind {
@@ -74,7 +61,8 @@ struct JobDraft {
         let workdir = body["workdir"]?.string ?? (kind == .command ? check.world.context.baseDirectory : nil)
         return JobPlan(
             name: name, kind: kind, engine: engine, group: group, matrix: combination, needs: [], condition: nil,
-            priority: body["priority"]?.int ?? 50, resources: resources, timeout: body["timeout"].flatMap(Quantity.duration), retry: retry,
+            priority: body["priority"]?.int ?? 50, resources: resources, terms: terms, timeout: body["timeout"].flatMap(Quantity.duration),
+            retry: retry,
             cache: body["cache"]?.bool ?? true, environment: environment, workingDirectory: workdir,
             grace: body["grace"].flatMap(Quantity.duration) ?? (kind == .train ? .seconds(300) : .seconds(30)),
             spec: .object(body), references: [], inputs: check.externals, outputs: outputs.map(\.name))

@@ -8,6 +8,8 @@ struct KindRules {
     let check: SchemaCheck
 
     func check(_ kind: JobKind) {
+        checkResources()
+        checkStall()
         switch kind {
         case .command: checkCommand()
         case .prepare: checkPrepare()

@@ -27,14 +27,25 @@ extension ParameterSchema {
         ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables; they go before those of the experiment."),
         ParameterSchema("workdir", .path(.directory, nil), "The folder the worker runs in."),
         ParameterSchema("priority", .integer(0...100), default: 50, "Jobs of a higher priority start first."),
-        ParameterSchema("resources", .object(resources), "What the job holds while it runs."),
+        ParameterSchema("resources", .resources(resources), "What the job holds while it runs."),
         ParameterSchema("timeout", .duration(.milliseconds(1)...SpecLimits.timeoutMax), "The longest time one attempt may run."),
         ParameterSchema(
             "retry", .either([.integer(0...SpecLimits.retriesMax), .object(retry)]),
-            "Further attempts after a failure that a retry can mend; without it 3 for train, else 0."),
+            "Further attempts after a failure that a retry can mend; without it as many as help against the failure's cause."),
         ParameterSchema(
             "grace", .duration(.zero...SpecLimits.graceMax),
             "How long the worker may take to end after it was asked to; without it 5m for train, else 30s."),
+        ParameterSchema("preemptible", .boolean, default: false, "Lets jobs of higher priority take its place; it is resumed later."),
+        ParameterSchema(
+            "concurrency", .either(concurrencyTypes),
+            "A group of which only so many jobs run at a time, across the experiments of the project."),
+        ParameterSchema("hold", .boolean, default: false, "Keeps the job in the queue until it is released."),
+        ParameterSchema(
+            "stall", .either([.boolean, .duration(.seconds(1)...SpecLimits.graceMax), .object(stall)]),
+            "When steps that stopped are taken for a stall; on for train, off for other kinds."),
+        ParameterSchema(
+            "nan_steps", .either([.boolean, .integer(1...1_000_000)]),
+            "Steps in a row with a loss that is no number after which an attempt is stopped; without it 5 for train, else none."),
         ParameterSchema("cache", .boolean, default: true, "Takes over the outputs of an equal job that has succeeded."),
     ]
 
@@ -42,16 +53,64 @@ extension ParameterSchema {
         JobKind.allCases.filter(JobKind.supported.contains).map(\.rawValue),
         later: JobKind.allCases.filter { !JobKind.supported.contains($0) }.map(\.rawValue))
 
-    static let resources: [ParameterSchema] = [
-        ParameterSchema("gpus", .integer(0...1024), default: 0, "Whole GPUs."),
+    /// What one way to run asks for.
+    static let demands: [ParameterSchema] = [
+        ParameterSchema("gpus", .gpuCount, default: 0, "Whole GPUs, a range such as \"1-8\", or a part of one such as 0.5."),
+        ParameterSchema("gpu_memory", .memory, default: 0, "The least memory that each GPU must have."),
+        ParameterSchema("model", .text(bytesMax: 100), "What each GPU's product name must contain, such as H200."),
         ParameterSchema("cpus", .integer(1...65_536), default: 1, "CPU cores."),
         ParameterSchema("memory", .memory, default: 0, "Main memory; 0 accounts for none."),
+        ParameterSchema("counters", .map(keys: .job, .integer(0...1_000_000)), "Units of the machine's named counters, such as licences."),
+    ]
+
+    static let resources =
+        demands + [
+            ParameterSchema(
+                "any_of", .list(.resources(demands), count: 1...SpecLimits.alternativesMax),
+                "Ways to run, the preferred one first; each takes what it leaves out from the keys beside it.")
+        ]
+
+    /// A group's name, or a mapping.
+    static let concurrencyTypes: [ValueType] = [.name(.experiment), .object(concurrency)]
+
+    private static let concurrency: [ParameterSchema] = [
+        ParameterSchema(required: "group", .name(.experiment), "The group's name."),
+        ParameterSchema("limit", .integer(1...10_000), default: 1, "Jobs of the group that may run at a time."),
+        ParameterSchema("cancel_in_progress", .boolean, default: false, "Cancels the jobs of the group that came before this one."),
+    ]
+
+    private static let stall: [ParameterSchema] = [
+        ParameterSchema("least", .duration(.seconds(1)...SpecLimits.graceMax), default: "2m", "The shortest silence that counts."),
+        ParameterSchema(
+            "most", .duration(.seconds(1)...SpecLimits.graceMax), default: "30m",
+            "The longest silence that is waited for, also before the first step."),
+    ]
+
+    private static let rule: [ParameterSchema] = [
+        ParameterSchema(required: "limit", .integer(0...SpecLimits.retriesMax), "Further attempts after this cause."),
+        ParameterSchema("delay", .duration(.zero...SpecLimits.graceMax), "The wait before the first of them."),
+    ]
+
+    /// The causes of failures that a spec can make rules for.
+    static let causes: [Reason] = [
+        .badConfig, .badData, .importError, .cudaOOM, .hostOOM, .nanLoss, .stalled, .ncclError, .gpuFault, .diskFull, .network, .timeout,
+        .killed, .crashed, .unknown, .serverFailed, .startFailed, .logLimit, .gateFailed,
     ]
 
     static let retry: [ParameterSchema] = [
         ParameterSchema("limit", .integer(0...SpecLimits.retriesMax), "Further attempts after the first."),
         ParameterSchema("delay", .duration(.zero...SpecLimits.graceMax), default: "1s", "The wait before the first retry."),
         ParameterSchema("backoff", .number(.atLeast(1, upTo: 100)), default: 2, "The factor by which each further wait grows."),
+        ParameterSchema(
+            "on",
+            .object(
+                causes.map {
+                    ParameterSchema(
+                        $0.rawValue, .either([.integer(0...SpecLimits.retriesMax), .object(rule)]), "Attempts after this cause.")
+                }), "Rules for single causes; they outrank 'limit'."),
+        ParameterSchema(
+            "on_oom", .choice(RetryPolicy.OutOfMemoryAction.allCases.map(\.rawValue)), default: "fail",
+            "What follows when GPU memory runs out; halve_micro_batch keeps the global batch."),
     ]
 
     static let commandTable: [ParameterSchema] = [

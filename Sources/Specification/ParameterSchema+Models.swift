@@ -100,7 +100,9 @@ extension ParameterSchema {
         ParameterSchema(
             required: "server", .object(serverTable), "What answers: an 'engine' that is started, or the 'url' of one that runs."),
         ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
-        ParameterSchema("concurrency", .integer(1...4096), default: 16, "Requests at the same time."),
+        ParameterSchema(
+            "concurrency", .either([.integer(1...4096)] + concurrencyTypes), default: 16,
+            "Requests at the same time, as a number; or a concurrency group, as for every job."),
         ParameterSchema(
             "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
         ParameterSchema("compare_to", .evaluation, "The baseline."),

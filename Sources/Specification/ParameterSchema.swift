@@ -62,6 +62,10 @@ public indirect enum ValueType: Sendable {
     case httpURL
     case list(ValueType, count: ClosedRange<Int>)
     case object([ParameterSchema])
+    /// What a job asks of the machine: known keys, and further ones with whole numbers, which are counters.
+    case resources([ParameterSchema])
+    /// A number of GPUs, a range of numbers as text, or a part of one GPU.
+    case gpuCount
     /// A mapping with free keys.
     case map(keys: NameRule, ValueType)
     /// A list of mappings with one key each, which names a step.
@@ -142,7 +146,8 @@ extension ValueType: CustomStringConvertible {
         case .evaluation: "an evaluation: a path, eval_<id> or ${job.evaluation}"
         case .httpURL: "an http:// or https:// URL"
         case .list(let element, _): "a list, each element \(element)"
-        case .object: "a mapping"
+        case .object, .resources: "a mapping"
+        case .gpuCount: "a number of GPUs up to 1024, a range such as \"1-8\", or a part of one such as 0.5"
         case .map: "a mapping"
         case .steps(let steps): "a list of steps (\(steps.map(\.name).joined(separator: ", ")))"
         case .nullable(let inner): "\(inner), or null"
@@ -160,7 +165,8 @@ extension ValueType: CustomStringConvertible {
         switch (self, value) {
         case (.nullable(let inner), _): value.isNull || inner.fitsSort(of: value)
         case (.either(let types), _): types.contains { $0.fitsSort(of: value) }
-        case (.boolean, .bool), (.list, .array), (.steps, .array), (.object, .object), (.map, .object): true
+        case (.boolean, .bool), (.list, .array), (.steps, .array), (.object, .object), (.map, .object), (.resources, .object): true
+        case (.gpuCount, .int), (.gpuCount, .bigInteger), (.gpuCount, .double), (.gpuCount, .string): true
         case (.integer, .int), (.integer, .bigInteger): true
         case (.integer, .double(let number)): number.rounded() == number
         case (.number, .int), (.number, .double), (.number, .bigInteger): true

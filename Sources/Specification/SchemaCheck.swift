@@ -44,6 +44,8 @@ struct SchemaCheck {
         case .list(let element, let count): checkList(&value, of: element, count: count, at: path)
         case .steps(let steps): checkSteps(&value, steps, at: path)
         case .object(let table): checkObject(&value, table, at: path)
+        case .resources(let table): checkResources(&value, table, at: path)
+        case .gpuCount: if GPUCount(value) == nil { fail(.outOfRange, path, "must be \(type), not \(value)") }
         case .map(let rule, let member): checkMap(&value, rule, member, at: path)
         case .text, .name, .choice, .path, .model, .dataset, .evaluation, .httpURL: checkText(&value, as: type, at: path)
         }

@@ -32,6 +32,8 @@ public enum SpecLimits {
     public static let conditionDepthMax = 64
     /// Further attempts that `retry` may ask for.
     public static let retriesMax = 100
+    /// Ways to run that `any_of` may list.
+    public static let alternativesMax = 16
     /// `--set` overrides of one submission.
     public static let overridesMax = 1000
     /// Errors reported for one document; the number of those left out is told.

@@ -16,6 +16,11 @@ extension ReadTransaction {
         try rows("SELECT \(AttemptRecord.columns) FROM attempt WHERE job_id = ? ORDER BY number", [job]) { try AttemptRecord(&$0) }
     }
 
+    /// How many attempts a job has had.
+    public func attemptCount(job: String) throws -> Int {
+        try row("SELECT count(*) FROM attempt WHERE job_id = ?", [job]) { $0.integer() } ?? 0
+    }
+
     /// Every attempt that has not ended, oldest first.
     public func liveAttempts() throws -> [AttemptRecord] {
         try rows("SELECT \(AttemptRecord.columns) FROM attempt WHERE finished_at_ms IS NULL ORDER BY id") { try AttemptRecord(&$0) }

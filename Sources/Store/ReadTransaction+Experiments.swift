@@ -24,6 +24,11 @@ extension ReadTransaction {
     /// The name of an experiment, without the cost of its spec.
     public func experimentName(_ id: String) throws -> String? { try row("SELECT name FROM experiment WHERE id = ?", [id]) { $0.text() } }
 
+    /// The project of an experiment, without the cost of its spec.
+    public func projectName(ofExperiment id: String) throws -> String? {
+        try row("SELECT project FROM experiment WHERE id = ?", [id]) { $0.text() }
+    }
+
     /// The newest experiment of this name in a project, or the one that is active.
     public func experiment(named name: String, project: String, activeOnly: Bool = false) throws -> ExperimentRecord? {
         let restriction = activeOnly ? " AND finished_at_ms IS NULL" : ""

@@ -70,6 +70,23 @@ extension ReadTransaction {
         try rows("SELECT need_id FROM job_need JOIN job ON job.id = need_id WHERE job_id = ? ORDER BY position", [job]) { $0.text() }
     }
 
+    /// The needs of every job that has not ended, by job.
+    public func needsOfNonTerminalJobs() throws -> [String: [String]] {
+        let sql = """
+            SELECT job_need.job_id, job_need.need_id FROM job JOIN job_need ON job_need.job_id = job.id
+            WHERE job.finished_at_ms IS NULL ORDER BY job_need.job_id, job_need.need_id
+            """
+        var needs: [String: [String]] = [:]
+        for (job, need) in try rows(sql, [], { ($0.text(), $0.text()) }) { needs[job, default: []].append(need) }
+        return needs
+    }
+
+    /// The project of each experiment that has jobs that have not ended, by the experiment's identifier.
+    public func projectsOfNonTerminalJobs() throws -> [String: String] {
+        let sql = "SELECT id, project FROM experiment WHERE finished_at_ms IS NULL"
+        return Dictionary(try rows(sql, [], { ($0.text(), $0.text()) }), uniquingKeysWith: { first, _ in first })
+    }
+
     /// The jobs that need this one, in the order of the document.
     public func dependents(job: String) throws -> [String] {
         try rows("SELECT job_id FROM job_need JOIN job ON job.id = job_id WHERE need_id = ? ORDER BY position", [job]) { $0.text() }

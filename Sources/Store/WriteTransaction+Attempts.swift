@@ -50,6 +50,11 @@ extension WriteTransaction {
         return attempt
     }
 
+    /// Keeps what tells of the cause of an attempt's end; an array.
+    public func setEvidence(attempt id: String, _ evidence: JSONValue) throws {
+        try execute("UPDATE attempt SET evidence = ? WHERE id = ?", evidence.text(), id)
+    }
+
     func appendState(of attempt: AttemptRecord, previous: AttemptState?, at: Timestamp) throws {
         try appendEvent(
             "state", experiment: try experimentID(ofJob: attempt.jobID), job: attempt.jobID, attempt: attempt.id, at: at,

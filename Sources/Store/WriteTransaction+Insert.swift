@@ -24,16 +24,18 @@ extension WriteTransaction {
         try execute(
             """
             INSERT INTO job (\(JobRecord.columns))
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             job.id, job.experimentID, job.position, job.name, job.kind.rawValue, job.engine, job.group, job.matrix?.text(),
             job.state.rawValue,
             job.reason?.rawValue, job.message, job.priority, job.resources.gpus, job.resources.cpus, job.resources.memoryBytes,
-            job.timeout?.milliseconds, job.grace?.milliseconds, job.retry.limit, job.retry.delay.milliseconds, job.retry.backoff,
+            job.timeout?.milliseconds, job.grace?.milliseconds, job.retry.limit ?? 0, job.retry.delay.milliseconds, job.retry.backoff,
             job.cacheEnabled ? 1 : 0, job.environment.text(), job.workingDirectory, job.spec.text(), job.condition,
             job.notBefore?.milliseconds,
             job.failures, job.cacheKey, job.cachedFrom, job.outputs?.text(), job.summary?.text(), job.createdAt.milliseconds,
-            job.queuedAt?.milliseconds, job.startedAt?.milliseconds, job.finishedAt?.milliseconds)
+            job.queuedAt?.milliseconds, job.startedAt?.milliseconds, job.finishedAt?.milliseconds,
+            JobPolicyDocument.make(resources: job.resources, terms: job.terms, retry: job.retry).text(), job.isHeld ? 1 : 0,
+            job.microBatchDivisor)
         try appendState(of: job, previous: nil, at: job.createdAt)
     }
 
@@ -54,12 +56,12 @@ extension WriteTransaction {
     /// Inserts an attempt with its `state` event. A job that has a live attempt is a conflict.
     public func insert(attempt: AttemptRecord) throws {
         try execute(
-            "INSERT INTO attempt (\(AttemptRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempt (\(AttemptRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             attempt.id, attempt.jobID, attempt.number, attempt.state.rawValue, attempt.exitCode, attempt.signal, attempt.cause?.rawValue,
             attempt.message, JSONValue.array(attempt.gpus.map(JSONValue.string)).text(), attempt.cpus, attempt.memoryBytes,
             attempt.directory,
             attempt.tokenHash, attempt.resumedFromStep, attempt.createdAt.milliseconds, attempt.startedAt?.milliseconds,
-            attempt.finishedAt?.milliseconds, attempt.resourceUsage?.text())
+            attempt.finishedAt?.milliseconds, attempt.resourceUsage?.text(), attempt.allocationDocument?.text(), attempt.evidence?.text())
         try appendState(of: attempt, previous: nil, at: attempt.createdAt)
     }
 

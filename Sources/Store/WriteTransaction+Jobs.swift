@@ -29,6 +29,14 @@ extension WriteTransaction {
         try update("UPDATE job SET priority = ? WHERE id = ?", priority, id: job)
     }
 
+    /// Keeps a job from starting, or lets it start again.
+    public func setHeld(job: String, _ isHeld: Bool) throws { try update("UPDATE job SET held = ? WHERE id = ?", isHeld ? 1 : 0, id: job) }
+
+    /// Sets what the micro-batch of the next attempt is divided by; at least 1.
+    public func setMicroBatchDivisor(job: String, _ divisor: Int) throws {
+        try update("UPDATE job SET micro_batch_divisor = ? WHERE id = ?", divisor, id: job)
+    }
+
     /// Explains a job anew without changing its state, such as which resource it waits for. Appends no event.
     public func setReason(job: String, _ reason: Reason?, message: String?) throws {
         try update("UPDATE job SET reason = ?, message = ? WHERE id = ?", reason?.rawValue, message, id: job)

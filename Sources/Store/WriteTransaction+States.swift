@@ -33,7 +33,8 @@ extension WriteTransaction {
         guard try move(job: id, from: JobState.retryable, to: to, reason: reason, message: message, at: at) != nil else { return nil }
         try execute(
             """
-            UPDATE job SET failures = 0, not_before_ms = NULL, cached_from = NULL, outputs = NULL, summary = NULL, started_at_ms = NULL
+            UPDATE job SET failures = 0, not_before_ms = NULL, cached_from = NULL, outputs = NULL, summary = NULL, started_at_ms = NULL,
+                micro_batch_divisor = 1
             WHERE id = ?
             """, id)
         guard let job = try job(id) else { return nil }

@@ -51,3 +51,9 @@ public struct WorkerStatus: Sendable, Equatable {
     /// Until the time limit.
     public var timeLeft: Duration?
 }
+
+/// What a worker's tree has used of the machine so far.
+public struct WorkerUsage: Sendable, Hashable {
+    /// Of all processes that live, those that they have waited for included.
+    public var cpuSeconds: Double
+}

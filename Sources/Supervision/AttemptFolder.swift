@@ -13,7 +13,10 @@ struct AttemptFolder: Sendable {
 
     func path(of name: String) -> String { path + "/" + name }
 
-    /// Makes the folder with spec.json and job.json in it, all of it on disk when this returns.
+    /// Makes the folder with spec.json and job.json in it.
+    ///
+    /// Nothing of it is forced to disk. A power failure ends the worker too, and what it can take from the disk here is told apart after it:
+    /// the boot id in the database's next start is another one, and a folder without a whole spec.json is one whose worker never ran.
     func create(_ launch: AttemptLaunch, bootID: String) throws {
         guard launch.argv.first?.isEmpty == false else {
             throw SupervisionError(.refused, message: "an attempt needs a program to run")
@@ -28,14 +31,10 @@ struct AttemptFolder: Sendable {
         try write(launch.jobDocument, to: "job.json")
         // Last, because its presence says that the folder is in use.
         try write(launch.specification(bootID: bootID), to: "spec.json")
-        try Self.sync(folder: path)
     }
 
     private func makeFolder() throws {
-        guard mkdir(path, 0o700) != 0 else {
-            // The name of the new folder must be on disk too.
-            return try Self.sync(folder: path + "/..")
-        }
+        guard mkdir(path, 0o700) != 0 else { return }
         let errorNumber = errno
         guard errorNumber == EEXIST else { throw SupervisionError.system(.folder, "make the folder '\(path)'", errorNumber: errorNumber) }
         guard chmod(path, 0o700) == 0 else { throw SupervisionError.system(.folder, "protect the folder '\(path)'") }
@@ -53,16 +52,9 @@ struct AttemptFolder: Sendable {
             guard count > 0 else { throw SupervisionError.system(.folder, "write \(name) in '\(path)'") }
             offset += count
         }
-        guard fsync(file) == 0, rename(path(of: name + ".tmp"), path(of: name)) == 0 else {
+        guard rename(path(of: name + ".tmp"), path(of: name)) == 0 else {
             throw SupervisionError.system(.folder, "write \(name) in '\(path)'")
         }
-    }
-
-    private static func sync(folder: String) throws {
-        let descriptor = cposix_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-        guard descriptor >= 0 else { throw SupervisionError.system(.folder, "open the folder '\(folder)'") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw SupervisionError.system(.folder, "write the folder '\(folder)' to disk") }
     }
 
     /// Opens and takes the attempt's lock; the descriptor is the caller's. `nil` where another holds it.

@@ -105,6 +105,15 @@ public final class AttemptHandle {
             stopPhase: reply["stop_phase"]?.string ?? "none", timeLeft: reply["time_left_ms"]?.int.map { .milliseconds(Int64($0)) })
     }
 
+    /// Writes what the worker's processes are at, with their stacks as far as they can be had, to stacks.txt in the attempt's folder.
+    public func dump() async throws { _ = try await perform(["version": 1, "command": "dump"]) }
+
+    /// What the worker's tree has used so far; `nil` where the attempt is over.
+    public func usage() async throws -> WorkerUsage? {
+        guard let reply = try await perform(["version": 1, "command": "usage"]), let milliseconds = reply["cpu_ms"]?.int else { return nil }
+        return WorkerUsage(cpuSeconds: Double(milliseconds) / 1000)
+    }
+
     /// Stops to watch, and leaves shim and worker alone: a later `reattach` takes up from here. No event comes after it.
     public func detach() {
         isDetached = true
@@ -185,7 +194,7 @@ public final class AttemptHandle {
     }
 
     /// Reaps the shim where it is a child of this process and has ended; no other child is touched.
-    static func reap(_ pidfd: Int32) -> ShimEnd {
+    nonisolated static func reap(_ pidfd: Int32) -> ShimEnd {
         var exitCode: Int32 = -1
         var signal: Int32 = -1
         switch cposix_pidfd_reap(pidfd, &exitCode, &signal) {

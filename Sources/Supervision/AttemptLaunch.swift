@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 
 /// The steps by which a worker is asked to end: checkpoint signal, grace, SIGTERM, grace, SIGKILL.
@@ -7,12 +8,19 @@ import JSON
 public struct StopLadder: Sendable, Hashable {
     /// A signal that asks the worker to save; `nil` skips this step.
     public var checkpointSignal: Int32?
+    /// What asks the worker's process group to end; SIGTERM but where its stacks are wanted.
+    public var terminateSignal: Int32
     /// From the checkpoint signal to SIGTERM.
     public var checkpointGrace: Duration
     /// From SIGTERM to SIGKILL.
     public var terminateGrace: Duration
 
-    public init(checkpointSignal: Int32? = nil, checkpointGrace: Duration = .zero, terminateGrace: Duration = .seconds(30)) {
+    /// Makes a ladder; without arguments the usual one.
+    public init(
+        checkpointSignal: Int32? = nil, checkpointGrace: Duration = .zero, terminateSignal: Int32 = SIGTERM,
+        terminateGrace: Duration = .seconds(30)
+    ) {
+        self.terminateSignal = terminateSignal
         self.checkpointSignal = checkpointSignal
         self.checkpointGrace = checkpointGrace
         self.terminateGrace = terminateGrace
@@ -24,7 +32,8 @@ public struct StopLadder: Sendable, Hashable {
     var document: JSONValue {
         [
             "checkpoint_signal": checkpointSignal.map { .int(Int64($0)) } ?? .null,
-            "checkpoint_grace_ms": .int(checkpointGrace.wholeMilliseconds), "terminate_grace_ms": .int(terminateGrace.wholeMilliseconds),
+            "checkpoint_grace_ms": .int(checkpointGrace.wholeMilliseconds),
+            "terminate_signal": .int(Int64(terminateSignal)), "terminate_grace_ms": .int(terminateGrace.wholeMilliseconds),
         ]
     }
 }
@@ -55,14 +64,17 @@ public struct AttemptLaunch: Sendable {
     /// Bytes that each of stdout.log and stderr.log may reach before the stop ladder begins with reason `log_limit`; `nil`: no limit.
     public var logBytesMax: Int64?
     public var controlGroup: ControlGroupPlacement
+    /// Bytes of main memory that the worker's tree may use, where a control group can hold it to that; `nil`: no limit.
+    public var memoryBytesMax: Int64?
     /// Written to job.json.
     public var jobDocument: JSONValue
 
     public init(
         directory: String, argv: [String], environment: [(String, String)], workingDirectory: String, timeLimit: Duration? = nil,
         ladder: StopLadder = StopLadder(), stragglerGrace: Duration = .seconds(2), logBytesMax: Int64? = nil,
-        controlGroup: ControlGroupPlacement = .belowOwn, jobDocument: JSONValue
+        controlGroup: ControlGroupPlacement = .belowOwn, memoryBytesMax: Int64? = nil, jobDocument: JSONValue
     ) {
+        self.memoryBytesMax = memoryBytesMax
         self.directory = directory
         self.argv = argv
         self.environment = environment
@@ -84,7 +96,7 @@ public struct AttemptLaunch: Sendable {
             "working_directory": .string(workingDirectory),
             "time_limit_ms": timeLimit.map { .int($0.wholeMilliseconds) } ?? .null, "ladder": ladder.document,
             "straggler_grace_ms": .int(stragglerGrace.wholeMilliseconds), "log_bytes_max": logBytesMax.map(JSONValue.int) ?? .null,
-            "control_group": controlGroupDocument,
+            "control_group": controlGroupDocument, "memory_bytes_max": memoryBytesMax.map(JSONValue.int) ?? .null,
         ]
     }
 

@@ -15,25 +15,37 @@ struct ShimProcess: Sendable {
     static func spawn(shimPath: String, folder: AttemptFolder, lock: Int32) throws -> ShimProcess {
         let null = try open("/dev/null", O_RDWR)
         defer { close(null) }
-        let log = try open(folder.path(of: "shim.log"), O_WRONLY | O_CREAT | O_APPEND)
+        let log = try openLog(folder)
         defer { close(log) }
         var ends: [Int32] = [-1, -1]
         guard cposix_pipe(&ends) == 0 else { throw SupervisionError.system(.spawn, "make a pipe") }
         defer { close(ends[1]) }
 
-        var pid: pid_t = 0
-        let arguments = [shimPath, folder.path, "--lock-fd", "3", "--ready-fd", "4"]
-        let result = withCStrings(arguments) { argv in
-            withCStrings([]) { environment in
-                cposix_spawn_session(shimPath, argv, environment, [null, null, log, lock, ends[1]], 5, &pid)
-            }
-        }
-        guard result == 0 else {
+        let pid: pid_t
+        do {
+            pid = try spawnProgram(
+                shimPath, arguments: [folder.path, "--lock-fd", "3", "--ready-fd", "4"], descriptors: [null, null, log, lock, ends[1]])
+        } catch {
             close(ends[0])
-            throw SupervisionError.system(.spawn, "start the supervisor '\(shimPath)'", errorNumber: result)
+            throw error
         }
         let pidfd = cposix_pidfd_open(pid)
         return ShimProcess(pid: pid, pidfd: pidfd >= 0 ? pidfd : nil, readiness: ends[0])
+    }
+
+    /// The log of the shim itself, which is not the worker's.
+    static func openLog(_ folder: AttemptFolder) throws -> Int32 { try open(folder.path(of: "shim.log"), O_WRONLY | O_CREAT | O_APPEND) }
+
+    /// Starts the shim's program in a session of its own, without environment, and with these descriptors from 0 on.
+    static func spawnProgram(_ path: String, arguments: [String], descriptors: [Int32]) throws -> pid_t {
+        var pid: pid_t = 0
+        let result = withCStrings([path] + arguments) { argv in
+            withCStrings([]) { environment in
+                cposix_spawn_session(path, argv, environment, descriptors, Int32(descriptors.count), &pid)
+            }
+        }
+        guard result == 0 else { throw SupervisionError.system(.spawn, "start the supervisor '\(path)'", errorNumber: result) }
+        return pid
     }
 
     private static func open(_ path: String, _ flags: Int32) throws -> Int32 {

@@ -11,6 +11,8 @@ public final class Supervisor {
     public nonisolated let attemptsDirectory: String
 
     private let shimPath: String
+    private let factory: ShimFactory
+    private let controlGroups: ControlGroupPlacement
     /// New attempts are written to disk here, which waits for the disk again and again.
     private let starts = BlockingThread(name: "attempt-starts")
     /// Records are read and shims spoken to here, so that an end or a stop does not wait behind many starts.
@@ -19,8 +21,11 @@ public final class Supervisor {
     /// - Parameters:
     ///   - shimPath: the program `anneal-shim`.
     ///   - attemptsDirectory: where `scan` looks; an absolute path.
-    public nonisolated init(shimPath: String, attemptsDirectory: String) {
+    ///   - controlGroups: where the groups of attempts are made that do not say so themselves.
+    public nonisolated init(shimPath: String, attemptsDirectory: String, controlGroups: ControlGroupPlacement = .belowOwn) {
         self.shimPath = shimPath
+        self.controlGroups = controlGroups
+        factory = ShimFactory(shimPath: shimPath)
         self.attemptsDirectory = attemptsDirectory
     }
 
@@ -30,16 +35,41 @@ public final class Supervisor {
     /// that cannot be run is an `ended` with a start error. Throws `SupervisionError`; nothing runs then.
     public func start(_ launch: AttemptLaunch, onEvent: @escaping @LoopActor (AttemptEvent) -> Void) async throws -> AttemptHandle {
         let folder = AttemptFolder(path: launch.directory)
-        let shimPath = self.shimPath
-        let shim = try await starts.run {
-            try folder.create(launch, bootID: try ShimIdentity.currentBootID())
-            guard let lock = try folder.takeLock() else {
-                throw SupervisionError(.alreadyUsed, message: "the attempt in '\(folder.path)' has a supervisor already")
-            }
-            defer { close(lock) }
-            return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: lock)
+        let (shimPath, factory) = (shimPath, factory)
+        var launch = launch
+        if launch.controlGroup == .belowOwn { launch.controlGroup = controlGroups }
+        let placed = launch
+        let shim = try await starts.run { () throws -> ShimProcess? in
+            try folder.create(placed, bootID: try ShimIdentity.currentBootID())
+            return try Self.startShim(shimPath, factory, folder)
         }
+        guard let shim else { return AttemptHandle(identity: nil, pidfd: nil, folder: folder, files: files, onEvent: onEvent) }
         return AttemptHandle(shim, folder: folder, files: files, onEvent: onEvent)
+    }
+
+    /// Makes the shim by the factory, or directly where that cannot. `nil` where there is a shim of which nothing more is known.
+    private nonisolated static func startShim(_ shimPath: String, _ factory: ShimFactory, _ folder: AttemptFolder) throws -> ShimProcess? {
+        let lock = try takeLock(folder)
+        do {
+            defer { close(lock) }
+            switch try factory.make(folder: folder, lock: lock) {
+            case .shim(let shim): return shim
+            case .unavailable: return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: lock)
+            case .uncertain: break
+            }
+        }
+        // A shim that was made holds the lock on its own by now; without one, nobody does.
+        if try folder.isLocked() { return nil }
+        let again = try takeLock(folder)
+        defer { close(again) }
+        return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: again)
+    }
+
+    private nonisolated static func takeLock(_ folder: AttemptFolder) throws -> Int32 {
+        guard let lock = try folder.takeLock() else {
+            throw SupervisionError(.alreadyUsed, message: "the attempt in '\(folder.path)' has a supervisor already")
+        }
+        return lock
     }
 
     /// Finds out what became of an attempt that an earlier daemon started, and watches it where it still runs.

@@ -115,8 +115,8 @@ final class Attempt {
         for action in actions where end == nil {
             switch action {
             case .signalWorker(let signal): kill(worker, signal)
-            case .terminateGroup:
-                kill(-worker, SIGTERM)
+            case .terminateGroup(let signal):
+                kill(-worker, signal)
                 // A stopped process would not see SIGTERM before somebody continues it.
                 kill(-worker, SIGCONT)
             case .killTree: killing = killing ?? KillRounds(since: Clock.monotonic())
@@ -139,6 +139,8 @@ final class Attempt {
         case "status": return status()
         case "stop": return stop(command)
         case "signal": return signal(command)
+        case "usage": return ["version": 1, "ok": true, "cpu_ms": .int(ProcessTree.cpuMilliseconds())]
+        case "dump": return dumpStacks()
         case let name?: return ControlSocket.refusal("unknown command '\(name)'")
         case nil: return ControlSocket.refusal("the command has no member 'command'")
         }
@@ -160,6 +162,13 @@ final class Attempt {
         }
         let plan = StopPlan(command["ladder"] ?? .null, fallback: spec.plan)
         if end == nil { perform(ladder.request(reason: reason, plan: plan, now: Clock.monotonic())) } else { stragglerDeadline = 0 }
+        return status()
+    }
+
+    private func dumpStacks() -> JSONValue {
+        guard StackDump.write(of: ProcessTree.descendants(), to: "stacks.txt") else {
+            return ControlSocket.refusal("cannot write stacks.txt: \(describe(errno))")
+        }
         return status()
     }
 

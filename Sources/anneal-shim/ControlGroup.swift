@@ -30,6 +30,16 @@ struct ControlGroup {
         self.descriptor = descriptor
     }
 
+    /// Lets the kernel end the whole tree when it uses more; has no effect where the memory controller is off.
+    func limitMemory(to bytes: Int64) {
+        for (name, value) in [("memory.max", String(bytes)), ("memory.swap.max", "0"), ("memory.oom.group", "1")] {
+            let file = cposix_open(descriptor, name, O_WRONLY | O_CLOEXEC, 0)
+            guard file >= 0 else { continue }
+            _ = writeAll(Array(value.utf8), to: file)
+            close(file)
+        }
+    }
+
     /// Kills every process of the group at once; false where the kernel (before 5.14) cannot.
     func kill() -> Bool {
         let file = cposix_open(descriptor, "cgroup.kill", O_WRONLY | O_CLOEXEC, 0)

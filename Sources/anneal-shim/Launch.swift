@@ -51,6 +51,7 @@ struct Launch {
         commands = target
         control = try ControlSocket { target.attempt?.answer($0) ?? ControlSocket.refusal("the worker is not running yet") }
         controlGroup = ControlGroup(spec.controlGroup, name: Self.folderName())
+        if let bytes = spec.memoryBytesMax { controlGroup?.limitMemory(to: bytes) }
     }
 
     /// Makes the worker's process, records who it is, and only then lets it run: whoever finds no shim.json knows that nothing ran.

@@ -11,10 +11,31 @@ enum AnnealShim {
     }
 
     private static func run(_ arguments: [String]) -> ShimExit {
+        if arguments.count == 3, arguments[1] == "--factory", let socket = Int32(arguments[2]), socket > 2 { return serveAsFactory(socket) }
         guard let options = Options(arguments) else {
             complain("usage: anneal-shim <attempt-dir> [--lock-fd N] [--ready-fd N]")
             return .usage
         }
+        return run(options)
+    }
+
+    /// Makes shims for a daemon; returns in each of them once its attempt has ended, and in the factory when the daemon has gone.
+    private static func serveAsFactory(_ socket: Int32) -> ShimExit {
+        openStandardDescriptors()
+        guard let factory = Factory(socket: socket) else {
+            complain("cannot serve as a factory: \(describe(errno))")
+            return .usage
+        }
+        ignoreSignals()
+        guard let order = factory.serve() else { return .recorded }
+        if order.log >= 0 {
+            dup2(order.log, STDERR_FILENO)
+            close(order.log)
+        }
+        return run(Options(folder: order.folder, lockDescriptor: order.lock, readyDescriptor: order.readiness))
+    }
+
+    private static func run(_ options: Options) -> ShimExit {
         openStandardDescriptors()
         guard chdir(options.folder) == 0 else {
             complain("cannot enter '\(options.folder)': \(describe(errno))")
@@ -102,6 +123,12 @@ private struct Options {
     let folder: String
     private(set) var lockDescriptor: Int32?
     private(set) var readyDescriptor: Int32?
+
+    init(folder: String, lockDescriptor: Int32, readyDescriptor: Int32) {
+        self.folder = folder
+        self.lockDescriptor = lockDescriptor >= 0 ? lockDescriptor : nil
+        self.readyDescriptor = readyDescriptor >= 0 ? readyDescriptor : nil
+    }
 
     init?(_ arguments: [String]) {
         guard arguments.count >= 2, arguments.count.isMultiple(of: 2), !arguments[1].isEmpty else { return nil }

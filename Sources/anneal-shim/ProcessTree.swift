@@ -21,6 +21,19 @@ enum ProcessTree {
         return found
     }
 
+    /// User and system time of the live tree, children that it has waited for included (proc_pid_stat(5), fields 14 to 17).
+    static func cpuMilliseconds() -> Int64 {
+        let ticksPerSecond = Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        return descendants().reduce(0) { total, process in
+            guard let text = readText("/proc/\(process.pid)/stat", at: AT_FDCWD, limit: 4096), let end = text.lastIndex(of: ")") else {
+                return total
+            }
+            let fields = text[text.index(after: end)...].split(separator: " ")
+            guard fields.count > 14 else { return total }
+            return total + fields[11...14].reduce(Int64(0)) { $0 + (Int64($1) ?? 0) } * 1000 / ticksPerSecond
+        }
+    }
+
     private static let zombie = CChar(UInt8(ascii: "Z"))
 
     private static func everyProcess() -> [cposix_process] {

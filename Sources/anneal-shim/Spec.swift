@@ -18,6 +18,8 @@ struct Spec {
     /// Bytes that each of stdout.log and stderr.log may reach before the stop ladder begins with reason `log_limit`.
     var logBytesMax: Int64?
     var controlGroup: ControlGroupChoice
+    /// What the tree may use of main memory, where its group can be held to it.
+    var memoryBytesMax: Int64?
 }
 
 /// Where the worker's control group is made.
@@ -56,6 +58,7 @@ extension Spec {
         stragglerGrace = milliseconds(document["straggler_grace_ms"]) ?? 2_000
         killPatience = milliseconds(document["kill_patience_ms"]) ?? 30_000
         logBytesMax = document["log_bytes_max"]?.int.map(Int64.init)
+        memoryBytesMax = document["memory_bytes_max"]?.int.map(Int64.init)
         controlGroup =
             switch document["control_group"] {
             case .bool(false): .none

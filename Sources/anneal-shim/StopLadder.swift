@@ -6,6 +6,7 @@ struct StopPlan: Equatable {
     /// Asks the worker to save; `nil` skips this step.
     var checkpointSignal: Int32?
     var checkpointGrace: Int64
+    var terminateSignal: Int32 = SIGTERM
     /// From SIGTERM to SIGKILL.
     var terminateGrace: Int64
 
@@ -23,6 +24,7 @@ struct StopPlan: Equatable {
         if let signal = document["checkpoint_signal"] {
             checkpointSignal = signal.int.flatMap { (1...64).contains($0) ? Int32($0) : nil }
         }
+        if let signal = document["terminate_signal"]?.int, (1...64).contains(signal) { terminateSignal = Int32(signal) }
         if let grace = milliseconds(document["checkpoint_grace_ms"]) { checkpointGrace = grace }
         if let grace = milliseconds(document["terminate_grace_ms"]) { terminateGrace = grace }
     }
@@ -44,8 +46,8 @@ struct StopLadder {
     enum Action: Equatable {
         /// Send this signal to the worker's first process alone: others of its tree may not handle it and would die of it.
         case signalWorker(Int32)
-        /// Send SIGTERM to the worker's process group.
-        case terminateGroup
+        /// Send this signal, which is SIGTERM as a rule, to the worker's process group.
+        case terminateGroup(Int32)
         /// SIGKILL every process of the tree until none is left.
         case killTree
     }
@@ -106,6 +108,6 @@ struct StopLadder {
 
     private mutating func terminate(now: Int64) -> [Action] {
         phase = .terminate(until: now + plan.terminateGrace)
-        return [.terminateGroup]
+        return [.terminateGroup(plan.terminateSignal)]
     }
 }

@@ -38,7 +38,9 @@ struct EvaluateRequest: Sendable {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
         model = try context.input(at: "/model")?.path ?? spec.string("model") ?? ""
         server = try Self.server(try spec.fields("server"), model: model, context: context)
-        concurrency = try spec.int("concurrency", in: 1...4096) ?? 16
+        // A name or a mapping is a concurrency group, which the daemon acts on.
+        let isGroup = spec.members["concurrency"].map { $0.string != nil || $0.object != nil } ?? false
+        concurrency = isGroup ? 16 : try spec.int("concurrency", in: 1...4096) ?? 16
         requestTimeout = try spec.duration("request_timeout") ?? .seconds(600)
         guard let list = spec.members["benchmarks"]?.array, !list.isEmpty else {
             throw spec.failure("benchmarks", "must be a list with at least one benchmark")

@@ -23,13 +23,14 @@ struct Anneal: ParsableCommand {
                 subcommands: [
                     Submit.self, Validate.self, List.self, Show.self, Watch.self, Logs.self, Metrics.self, Plot.self, Explain.self,
                 ]),
-            CommandGroup(name: "Control", subcommands: [Cancel.self, Retry.self, Pause.self, Resume.self, Priority.self]),
+            CommandGroup(
+                name: "Control", subcommands: [Cancel.self, Retry.self, Pause.self, Resume.self, Hold.self, Release.self, Priority.self]),
             CommandGroup(
                 name: "Results",
                 subcommands: [
                     Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
                 ]),
-            CommandGroup(name: "Machine", subcommands: [GPUs.self, Queue.self, Doctor.self, Version.self]),
+            CommandGroup(name: "Machine", subcommands: [GPUs.self, Queue.self, Projects.self, Doctor.self, Version.self]),
         ])
 }
 

@@ -46,6 +46,12 @@ struct AnnealDaemon: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Memory to give out, such as 64GiB. Default: that of the machine.", valueName: "size"))
     var memory: String?
 
+    @Option(
+        name: .customLong("counter"),
+        help: ArgumentHelp(
+            "A named counter that jobs may ask for, such as licences=4; may be given several times.", valueName: "name=count"))
+    var counter: [String] = []
+
     func run() async throws {
         let settings: Settings
         do {

@@ -1,4 +1,5 @@
 import Devices
+import Diagnosis
 import Domain
 import EventLoop
 import Glibc
@@ -27,15 +28,20 @@ struct Daemon {
         let devices = try DeviceInventory(mode: settings.gpus)
         let host = HostFacts.read()
         let capacity = HostCapacity(
-            gpus: devices.devices().map(\.uuid), cpus: settings.cpus ?? host.cpuCount, memoryBytes: settings.memoryBytes ?? host.memoryBytes
-        )
-        try await serve(store: store, devices: devices, capacity: capacity, relay: relay, log: log)
+            slots: devices.devices().map(\.slot), cpus: settings.cpus ?? host.cpuCount,
+            memoryBytes: settings.memoryBytes ?? host.memoryBytes, counters: settings.counters)
+        let patterns = try settings.causePatterns()
+        try await serve(store: store, devices: devices, capacity: capacity, patterns: patterns, relay: relay, log: log)
         await store.close()
         log.info("stopped; workers go on under their shims")
     }
 
     @LoopActor
-    private func serve(store: Store, devices: DeviceInventory, capacity: HostCapacity, relay: EventRelay, log: Logger) async throws {
+    private func serve(
+        store: Store, devices: DeviceInventory, capacity: HostCapacity, patterns: CausePatterns, relay: EventRelay, log: Logger
+    )
+        async throws
+    {
         let installation = try Installation()
         let token = try requiredToken()
         let gate = RequestGuard(hosts: settings.hosts + [settings.address?.host].compactMap(\.self), token: token)
@@ -50,7 +56,7 @@ struct Daemon {
         }
         let service = AnnealService(
             configuration: installation.configuration(settings, workerURL: url), store: store, devices: devices, capacity: capacity,
-            log: log)
+            causePatterns: patterns, log: log)
         relay.connect(service)
         front.api = API(service: service, admission: gate)
         log.info(

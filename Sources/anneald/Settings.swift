@@ -1,4 +1,5 @@
 import Devices
+import Diagnosis
 import Domain
 import Glibc
 import JSON
@@ -25,6 +26,20 @@ struct Settings {
     var trainer: String?
     var shim: String?
     var worker: String?
+    /// Named counters that jobs may ask for, such as `licences: 4`.
+    var counters: [String: Int]
+    /// A file of patterns that tell causes of failures, beside those that are built in.
+    var causes: String?
+
+    /// The patterns that tell causes of failures.
+    func causePatterns() throws -> CausePatterns {
+        guard let causes else { return .builtIn }
+        guard let file = fopen(causes, "r") else { throw SettingsError(message: "\(causes): \(String(cString: strerror(errno)))") }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        bytes.removeLast(bytes.count - fread(&bytes, 1, bytes.count, file))
+        return try CausePatterns.builtIn.extended(by: bytes, path: causes)
+    }
 
     var listensBeyondLoopback: Bool {
         guard let host = address?.host else { return false }
@@ -47,7 +62,19 @@ struct Settings {
             socketPath: try absolute(flags.socket ?? file.text("socket") ?? data + "/anneal.sock"), gpus: gpus, cpus: cpus,
             memoryBytes: try memory(flags.memory ?? file.text("memory")), hosts: file.texts("hosts"), token: try token(file),
             python: file.text("python") ?? variable("ANNEAL_PYTHON"), trainer: file.text("trainer") ?? variable("ANNEAL_TRAINER"),
-            shim: file.text("shim"), worker: file.text("worker"))
+            shim: file.text("shim"), worker: file.text("worker"), counters: try counters(flags.counter, file), causes: file.text("causes"))
+    }
+
+    private static func counters(_ flags: [String], _ file: ConfigurationFile) throws(SettingsError) -> [String: Int] {
+        var counters = try file.counts("counters")
+        for flag in flags {
+            let parts = flag.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, NameRule.job.matches(parts[0]), let units = Int(parts[1]), units >= 0 else {
+                throw SettingsError(message: "--counter must be NAME=NUMBER, not '\(flag)'")
+            }
+            counters[parts[0]] = units
+        }
+        return counters
     }
 
     private static func variable(_ name: String) -> String? {
@@ -98,6 +125,7 @@ struct Settings {
 struct ConfigurationFile {
     private static let known = [
         "data", "listen", "socket", "gpus", "cpus", "memory", "hosts", "token", "token_file", "python", "trainer", "shim", "worker",
+        "counters", "causes",
     ]
 
     private let path: String
@@ -133,6 +161,15 @@ struct ConfigurationFile {
         guard let value = members[key] else { return nil }
         guard let number = value.int else { throw SettingsError(message: "\(path): '\(key)' must be a whole number") }
         return number
+    }
+
+    func counts(_ key: String) throws(SettingsError) -> [String: Int] {
+        guard let value = members[key] else { return [:] }
+        let counts = value.object?.compactMapValues(\.int)
+        guard let counts, counts.count == value.object?.count, counts.values.allSatisfy({ $0 >= 0 }) else {
+            throw SettingsError(message: "\(path): '\(key)' must be a mapping of names to whole numbers")
+        }
+        return Dictionary(uniqueKeysWithValues: counts.map { ($0.key, $0.value) })
     }
 
     func texts(_ key: String) -> [String] { (members[key]?.array ?? []).compactMap(\.string) }

@@ -21,6 +21,7 @@ import Testing
         state.decide(now: Timestamp(milliseconds: now)).map { decision in
             switch decision {
             case .start(let job, _): job
+            case .preempt(let victim, let winner): "\(victim) for \(winner)"
             }
         }
     }
@@ -30,9 +31,9 @@ import Testing
         for entry in [job("d", priority: 10), job("c", at: 2), job("b", at: 1), job("a2", at: 1), job("z", priority: 90, at: 9)] {
             state.enqueue(entry)
         }
-        #expect(state.queuedJobs.map(\.id) == ["z", "a2", "b", "c", "d"])
+        #expect(state.queuedJobs(now: Timestamp(milliseconds: 0)).map(\.id) == ["z", "a2", "b", "c", "d"])
         #expect(started(&state) == ["z", "a2", "b", "c"])
-        #expect(state.queuedJobs.map(\.id) == ["d"])
+        #expect(state.queuedJobs(now: Timestamp(milliseconds: 0)).map(\.id) == ["d"])
     }
 
     @Test func gpusAreGivenOutWholeAndInOrder() {
@@ -41,21 +42,25 @@ import Testing
         state.enqueue(job("b", gpus: 1, at: 1))
         #expect(
             state.decide(now: Timestamp(milliseconds: 0)) == [
-                .start(job: "a", gpus: ["GPU-0", "GPU-1"]), .start(job: "b", gpus: ["GPU-2"]),
+                .start(job: "a", Allocation(gpus: ["GPU-0", "GPU-1"], cpus: 1, memoryBytes: 0)),
+                .start(job: "b", Allocation(gpus: ["GPU-2"], cpus: 1, memoryBytes: 0)),
             ])
-        state.release("a")
+        state.release("a", at: Timestamp(milliseconds: 0))
         state.enqueue(job("c", gpus: 3, at: 2))
-        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "c", gpus: ["GPU-0", "GPU-1", "GPU-3"])])
-        #expect(state.allocations["c"] == Allocation(gpus: ["GPU-0", "GPU-1", "GPU-3"], cpus: 1, memoryBytes: 0))
+        #expect(
+            state.decide(now: Timestamp(milliseconds: 0)) == [
+                .start(job: "c", Allocation(gpus: ["GPU-0", "GPU-1", "GPU-3"], cpus: 1, memoryBytes: 0))
+            ])
+        #expect(state.running["c"]?.allocation == Allocation(gpus: ["GPU-0", "GPU-1", "GPU-3"], cpus: 1, memoryBytes: 0))
     }
 
     @Test func nothingStartsBeyondCapacity() {
         var state = machine(gpus: 1, cpus: 3, memory: 100)
         for entry in [job("a", gpus: 1, at: 0), job("b", cpus: 2, memory: 60, at: 1), job("c", memory: 50, at: 2)] { state.enqueue(entry) }
         #expect(started(&state) == ["a", "b"])
-        state.release("a")
+        state.release("a", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == [])
-        state.release("b")
+        state.release("b", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == ["c"])
     }
 
@@ -69,9 +74,9 @@ import Testing
         state.enqueue(job("cpu2", cpus: 2, at: 4))
         // 15 CPUs are free and 8 of them are set aside.
         #expect(started(&state) == ["cpu"])
-        state.release("running")
+        state.release("running", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == ["big"])
-        state.release("big")
+        state.release("big", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == ["small", "cpu2"])
     }
 
@@ -82,7 +87,7 @@ import Testing
         state.enqueue(job("many-cpus", cpus: 12, at: 1))
         state.enqueue(job("gpus", gpus: 2, at: 2))
         #expect(started(&state) == [])
-        state.release("running")
+        state.release("running", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == ["many-cpus", "gpus"])
     }
 
@@ -101,10 +106,10 @@ import Testing
         state.enqueue(job("b", at: 2))
         let changed = [state.reprioritise("b", to: 60), state.reprioritise("c", to: 60)]
         #expect(changed == [true, false])
-        #expect(state.queuedJobs.map(\.id) == ["b", "a"])
+        #expect(state.queuedJobs(now: Timestamp(milliseconds: 0)).map(\.id) == ["b", "a"])
         #expect(started(&state) == ["b"])
         let isChangedAgain = state.reprioritise("b", to: 1)
-        #expect(!isChangedAgain)
+        #expect(isChangedAgain && state.running["b"]?.priority == 1)
     }
 
     @Test func aDelayedJobIsPassedOverUntilItsTime() {
@@ -114,7 +119,7 @@ import Testing
         state.enqueue(job("other", gpus: 1, at: 2))
         #expect(state.nextWake(after: Timestamp(milliseconds: 100)) == Timestamp(milliseconds: 500))
         #expect(started(&state, now: 499) == ["other"])
-        state.release("other")
+        state.release("other", at: Timestamp(milliseconds: 0))
         #expect(started(&state, now: 500) == ["retry"])
         #expect(state.nextWake(after: Timestamp(milliseconds: 500)) == Timestamp(milliseconds: 900))
         #expect(started(&state, now: 900) == ["late"])
@@ -126,11 +131,11 @@ import Testing
         state.setHealth(ofGPU: "GPU-0", unhealthy: "Xid 79")
         state.enqueue(job("both", gpus: 2))
         state.enqueue(job("one", gpus: 1, at: 1))
-        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "one", gpus: ["GPU-1"])])
+        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "one", Allocation(gpus: ["GPU-1"], cpus: 1, memoryBytes: 0))])
         let explanation = state.explain("both", now: Timestamp(milliseconds: 0))
         #expect(explanation?.message.contains("Xid 79") == true)
         state.setHealth(ofGPU: "GPU-0", unhealthy: nil)
-        state.release("one")
+        state.release("one", at: Timestamp(milliseconds: 0))
         #expect(started(&state) == ["both"])
     }
 
@@ -139,8 +144,8 @@ import Testing
         state.enqueue(job("a", gpus: 1))
         #expect(started(&state) == ["a"])
         state.setHealth(ofGPU: "GPU-0", unhealthy: "gone")
-        #expect(state.allocations["a"]?.gpus == ["GPU-0"])
-        state.release("a")
+        #expect(state.running["a"]?.allocation.gpus == ["GPU-0"])
+        state.release("a", at: Timestamp(milliseconds: 0))
         state.enqueue(job("b", gpus: 1))
         #expect(started(&state) == [])
     }
@@ -153,21 +158,26 @@ import Testing
         state.enqueue(job("b", at: 1))
         state.enqueue(job("c", gpus: 1, at: 2))
         #expect(started(&state) == [])
-        state.release("a")
-        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "b", gpus: []), .start(job: "c", gpus: ["GPU-0"])])
+        state.release("a", at: Timestamp(milliseconds: 0))
+        #expect(
+            state.decide(now: Timestamp(milliseconds: 0)) == [
+                .start(job: "b", Allocation(gpus: [], cpus: 1, memoryBytes: 0)),
+                .start(job: "c", Allocation(gpus: ["GPU-0"], cpus: 1, memoryBytes: 0)),
+            ])
     }
 
     @Test func whatRunsAtTheStartIsTakenOver() {
         var state = machine(gpus: 2)
         state.enqueue(job("a", gpus: 1))
         let held = Allocation(gpus: ["GPU-1"], cpus: 1, memoryBytes: 0)
-        let taken = [state.allocate("a", held), state.allocate("b", held)]
+        let run = RunningJob(allocation: held, startedAt: Timestamp(milliseconds: 0))
+        let taken = [state.allocate("a", run), state.allocate("b", run)]
         #expect(taken == [true, false])
-        #expect(state.queuedJobs.isEmpty)
+        #expect(state.queuedCount == 0)
         let isQueued = state.enqueue(job("a", gpus: 1))
         #expect(!isQueued)
         state.enqueue(job("c", gpus: 1))
-        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "c", gpus: ["GPU-0"])])
+        #expect(state.decide(now: Timestamp(milliseconds: 0)) == [.start(job: "c", Allocation(gpus: ["GPU-0"], cpus: 1, memoryBytes: 0))])
     }
 
     @Test func jobsAreTakenOutOfTheQueueOnce() {
@@ -176,7 +186,7 @@ import Testing
         let removed = [state.remove("a"), state.remove("a")]
         #expect(removed == [true, false])
         #expect(started(&state) == [])
-        let released = state.release("a")
+        let released = state.release("a", at: Timestamp(milliseconds: 0))
         #expect(released == nil)
     }
 
@@ -185,8 +195,9 @@ import Testing
         state.enqueue(job("a", cpus: 5, at: 1))
         state.enqueue(job("b", at: 2))
         state.enqueue(job("a", at: 3))
-        #expect(state.queuedJobs.map(\.id) == ["b", "a"])
-        #expect(state.rank(of: "a") == 1 && state.rank(of: "x") == nil)
+        #expect(state.queuedJobs(now: Timestamp(milliseconds: 0)).map(\.id) == ["b", "a"])
+        #expect(state.explain("a", now: Timestamp(milliseconds: 0))?.rank == 1)
+        #expect(state.explain("x", now: Timestamp(milliseconds: 0)) == nil)
     }
 }
 
@@ -195,8 +206,12 @@ import Testing
 
     private func state() -> SchedulerState {
         var state = SchedulerState(capacity: HostCapacity(gpus: (0..<8).map { "GPU-\($0)" }, cpus: 16, memoryBytes: 64 << 30))
-        state.allocate("job_a", Allocation(gpus: ["GPU-0", "GPU-1"], cpus: 4, memoryBytes: 40 << 30))
-        state.allocate("job_b", Allocation(gpus: ["GPU-2", "GPU-3", "GPU-4"], cpus: 1, memoryBytes: 0))
+        for (id, allocation) in [
+            ("job_a", Allocation(gpus: ["GPU-0", "GPU-1"], cpus: 4, memoryBytes: 40 << 30)),
+            ("job_b", Allocation(gpus: ["GPU-2", "GPU-3", "GPU-4"], cpus: 1, memoryBytes: 0)),
+        ] {
+            state.allocate(id, RunningJob(allocation: allocation, startedAt: now))
+        }
         return state
     }
 

@@ -1,100 +1,75 @@
+import Diagnosis
 import Domain
 import JSON
-import Supervision
 import Testing
 
 @testable import Service
 
-/// What the end of an attempt means: every kind of end, with and without retries left.
+/// What the cause of an attempt's end means for its job, with and without retries left.
 @Suite struct AttemptOutcomeTests {
-    private func context(
-        retry: Int = 0, failures: Int = 0, progress: Bool = false, report: WorkerReport = .none, fault: String? = nil
-    ) -> AttemptOutcome.Context {
-        AttemptOutcome.Context(
-            report: report, reportFault: fault, errorTail: "last words", retry: RetryPolicy(limit: retry, delay: .seconds(2), backoff: 3),
-            failures: failures, madeProgress: progress)
+    private func judge(
+        _ cause: Reason, retry: RetryPolicy = RetryPolicy(limit: 0, delay: .seconds(2), backoff: 3), failures: Int = 0,
+        progress: Bool = false,
+        canResume: Bool = false, divisor: Int = 1, microBatch: Int? = nil
+    ) -> AttemptOutcome {
+        AttemptOutcome.judge(
+            Diagnosis(cause: cause, message: "words", evidence: [Evidence(kind: "log", message: "line", data: .null)]),
+            AttemptOutcome.Context(
+                retry: retry, failures: failures, madeProgress: progress, canResume: canResume, microBatchDivisor: divisor,
+                microBatchSize: microBatch))
     }
 
-    private func exit(code: Int32? = nil, signal: Int32? = nil, stop: String? = nil) -> ExitRecord {
-        var record = ExitRecord(startedAtMs: 0, endedAtMs: 1)
-        record.exitCode = code
-        record.signal = signal
-        record.stopReason = stop
-        return record
-    }
+    private func policy(_ limit: Int?) -> RetryPolicy { RetryPolicy(limit: limit, delay: .seconds(2), backoff: 3) }
 
-    @Test(arguments: [
-        (Int32(0), Reason.succeeded), (64, .badConfig), (65, .badData), (1, .crashed), (255, .crashed),
-    ])
-    func anExitCodeHasItsReason(code: Int32, reason: Reason) {
-        #expect(AttemptOutcome.judge(exit(code: code), context()).reason == reason)
-    }
-
-    @Test func aSignalThatNobodySentIsAKill() {
-        let outcome = AttemptOutcome.judge(exit(signal: 11), context())
-        #expect(outcome.reason == .killed && outcome.disposition == .fail)
-        #expect(outcome.message?.contains("11") == true && outcome.message?.contains("last words") == true)
-    }
-
-    @Test func whatAUserAskedForOutranksTheExitCode() {
-        #expect(AttemptOutcome.judge(exit(code: 0, stop: "cancelled"), context()).disposition == .cancel)
-        #expect(AttemptOutcome.judge(exit(code: 75, stop: "paused"), context()).disposition == .pause)
-        #expect(AttemptOutcome.judge(exit(signal: 9, stop: "paused"), context()).disposition == .pause)
-        // A worker that was done before the pause reached it has done its work.
-        #expect(AttemptOutcome.judge(exit(code: 0, stop: "paused"), context()).disposition == .succeed)
-        #expect(AttemptOutcome.judge(exit(signal: 15, stop: "timeout"), context(retry: 5)).disposition == .fail)
+    @Test func whatWasAskedForIsDone() {
+        #expect(judge(.cancelled).disposition == .cancel && judge(.superseded).disposition == .cancel)
+        #expect(judge(.paused).disposition == .pause && judge(.paused).reason == .userRequest)
+        #expect(judge(.preempted).disposition == .giveWay && judge(.preempted).attemptState == .paused)
+        #expect(judge(.succeeded).disposition == .succeed && judge(.succeeded).message == nil)
     }
 
     @Test func retriesBackOffUntilTheirLimit() {
-        #expect(AttemptOutcome.judge(exit(code: 1), context(retry: 2)).disposition == .retry(after: .seconds(2), failures: 1))
-        #expect(AttemptOutcome.judge(exit(code: 1), context(retry: 2, failures: 1)).disposition == .retry(after: .seconds(6), failures: 2))
-        #expect(AttemptOutcome.judge(exit(code: 1), context(retry: 2, failures: 2)).disposition == .fail)
+        #expect(judge(.crashed, retry: policy(2)).disposition == .retry(after: .seconds(2), failures: 1))
+        #expect(judge(.crashed, retry: policy(2), failures: 1).disposition == .retry(after: .seconds(6), failures: 2))
+        #expect(judge(.crashed, retry: policy(2), failures: 2).disposition == .fail)
     }
 
     @Test func progressStartsTheCountAnew() {
-        #expect(
-            AttemptOutcome.judge(exit(code: 1), context(retry: 2, failures: 2, progress: true)).disposition
-                == .retry(after: .seconds(2), failures: 1))
+        #expect(judge(.crashed, retry: policy(2), failures: 2, progress: true).disposition == .retry(after: .seconds(2), failures: 1))
     }
 
-    @Test(arguments: [Int32(64), 65])
-    func whatCannotSucceedIsNotRetried(code: Int32) {
-        #expect(AttemptOutcome.judge(exit(code: code), context(retry: 9)).disposition == .fail)
+    @Test(arguments: [Reason.badConfig, .badData, .importError, .nanLoss, .startFailed, .gateFailed])
+    func whatCannotSucceedIsNotRetried(cause: Reason) {
+        #expect(judge(cause, retry: policy(9), canResume: true).disposition == .fail)
+    }
+
+    @Test func withoutARuleTheCauseDecides() {
+        #expect(judge(.crashed, retry: policy(nil)).disposition == .fail)
+        #expect(judge(.crashed, retry: policy(nil), canResume: true).disposition == .retry(after: .seconds(2), failures: 1))
+        #expect(judge(.network, retry: policy(nil)).disposition == .retry(after: .seconds(10), failures: 1))
+        #expect(judge(.stalled, retry: policy(nil)).disposition == .retry(after: .seconds(2), failures: 1))
+        #expect(judge(.gpuFault, retry: policy(nil), failures: 2).disposition == .fail)
     }
 
     @Test func anInterruptedWorkerIsResumedAtOnceWhileItMakesProgressAndThreeTimesWhereItMakesNone() {
-        #expect(AttemptOutcome.judge(exit(code: 75), context(progress: true)).disposition == .retry(after: .zero, failures: 0))
-        #expect(AttemptOutcome.judge(exit(code: 75), context(failures: 2)).disposition == .retry(after: .seconds(18), failures: 3))
-        #expect(AttemptOutcome.judge(exit(code: 75), context(failures: 3)).disposition == .fail)
+        #expect(judge(.interrupted, progress: true).disposition == .retry(after: .zero, failures: 0))
+        #expect(judge(.interrupted, failures: 2).disposition == .retry(after: .seconds(18), failures: 3))
+        #expect(judge(.interrupted, failures: 3).disposition == .fail)
     }
 
-    @Test func aMissedGateIsItsOwnReasonAndNamesTheMetric() throws {
-        let text = """
-            {"gate": {"passed": false, "checks": [{"metric": "accuracy", "condition": ">= 0.9", "value": 0.5, "passed": false}]}}
-            """
-        let outcome = AttemptOutcome.judge(exit(code: 1), context(retry: 3, report: try WorkerReport.parse(Array(text.utf8))))
-        #expect(outcome.reason == .gateFailed && outcome.disposition == .fail)
-        #expect(outcome.message == "the gate was missed: accuracy is 0.5, asked for >= 0.9")
+    @Test func theMicroBatchIsHalvedWhileItCanBe() {
+        let retry = RetryPolicy(onOutOfMemory: .halveMicroBatch)
+        let first = judge(.cudaOOM, retry: retry, microBatch: 4)
+        #expect(first.microBatchDivisor == 2 && first.disposition == .retry(after: .seconds(1), failures: 0))
+        #expect(judge(.cudaOOM, retry: retry, divisor: 2, microBatch: 4).microBatchDivisor == 4)
+        let last = judge(.cudaOOM, retry: retry, divisor: 4, microBatch: 4)
+        #expect(last.disposition == .fail && last.message?.contains("cannot be halved") == true)
+        #expect(judge(.cudaOOM, retry: retry).disposition == .fail)
+        #expect(judge(.cudaOOM, microBatch: 4).disposition == .fail)
     }
 
-    @Test func theWorkersOwnReasonAndWordsAreKept() throws {
-        let text = """
-            {"error": {"reason": "disk_full", "message": "no room", "errors": [{"line": 3, "pointer": "/a", "detail": "bad"}]}}
-            """
-        let outcome = AttemptOutcome.judge(exit(code: 1), context(report: try WorkerReport.parse(Array(text.utf8))))
-        #expect(outcome.reason == .diskFull && outcome.message == "no room; line 3: /a: bad")
-    }
-
-    @Test func aGoodExitWithAReportThatCannotBeReadIsAFailure() {
-        let outcome = AttemptOutcome.judge(exit(code: 0), context(fault: "outputs.json is not JSON"))
-        #expect(outcome.disposition == .fail && outcome.message?.contains("not JSON") == true)
-    }
-
-    @Test func aProgramThatCouldNotBeStartedSaysWhy() {
-        var record = exit()
-        record.startError = ExitRecord.StartError(step: "execve", errorNumber: 2, message: "no such program: x")
-        let outcome = AttemptOutcome.judge(record, context(retry: 3))
-        #expect(outcome.reason == .startFailed && outcome.disposition == .fail && outcome.message?.contains("no such program: x") == true)
+    @Test func theEvidenceIsKept() {
+        #expect(judge(.crashed).evidence.map(\.message) == ["line"])
     }
 
     @Test func aRebootIsToldFromALostSupervisor() {

@@ -22,6 +22,16 @@ import Testing
 
     @Test func anEmptyObjectReportsNothing() throws {
         let report = try WorkerReport.parse(Array("{}".utf8))
-        #expect(report.outputs.isEmpty && report.gatePassed == nil && report.failure == nil)
+        #expect(report.outputs.isEmpty && report.gate?["passed"]?.bool == nil && report.failure == nil)
+    }
+}
+
+@Suite struct GateMessageTests {
+    @Test func aMissedGateNamesTheMetric() throws {
+        let text = """
+            {"gate": {"passed": false, "checks": [{"metric": "accuracy", "condition": ">= 0.9", "value": 0.5, "passed": false}]}}
+            """
+        #expect(try WorkerReport.parse(Array(text.utf8)).gateMessage == "the gate was missed: accuracy is 0.5, asked for >= 0.9")
+        #expect(try WorkerReport.parse(Array(#"{"gate": {"passed": true}}"#.utf8)).gateMessage == nil)
     }
 }

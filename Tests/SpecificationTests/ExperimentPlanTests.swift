@@ -83,7 +83,7 @@ import Testing
         let report = jobs[4]
         #expect(report.priority == 80 && !report.cache && report.grace == .seconds(5) && report.workingDirectory == "/srv")
         #expect(report.condition?.description == "after.accuracy > 0.5")
-        #expect(report.outputs == ["table"] && report.retry.limit == 0)
+        #expect(report.outputs == ["table"] && report.retry == RetryPolicy())
     }
 
     @Test func bodiesReachTheWorkerWithAbsolutePathsAndNothingElseChanged() throws {

@@ -63,6 +63,11 @@ import Testing
         BadValue("idempotency", "status = 99"), BadValue("idempotency", "headers = ''"), BadValue("idempotency", "created_at_ms = -1"),
         BadValue("file_hash", "path = ''"), BadValue("file_hash", "bytes = -1"), BadValue("file_hash", "sha256 = ''"),
         BadValue("setting", "key = ''"),
+        BadValue("job", "policy = '[]'"), BadValue("job", "held = 2"), BadValue("job", "micro_batch_divisor = 0"),
+        BadValue("attempt", "allocation = '[]'"), BadValue("attempt", "evidence = '{}'"),
+        BadValue("project", "name = ''"), BadValue("project", "weight = 0"), BadValue("project", "gpu_limit = -1"),
+        BadValue("project", "usage_gpu_seconds = -1"), BadValue("project", "usage_at_ms = -1"),
+        BadValue("gpu_state", "uuid = ''"), BadValue("gpu_state", "drained = 2"), BadValue("gpu_state", "since_ms = -1"),
     ]
 
     @Test func everyCheckRejectsItsBadRow() async throws {

@@ -124,6 +124,8 @@ extension WriteTransaction {
                 key: "k", route: "POST /v1/experiments", bodyHash: "h", status: 201, body: [1, 2], createdAt: at(1)))
         try put(fileHash: FileHashRecord(path: "/f", device: 1, inode: .max, bytes: 3, modifiedNanoseconds: 9, sha256: digest("c")))
         try setSetting("a", "b")
+        try setProject("p", weight: 1, gpuLimit: nil)
+        try setGPUState(uuid: "GPU-1", drained: true, reason: "fan", at: at(1))
     }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import anneal_shim
@@ -12,7 +13,7 @@ struct StopLadderTests {
         #expect(ladder.request(reason: "paused", plan: plan, now: 1_000) == [.signalWorker(10)])
         #expect(ladder.advance(now: 1_099) == [])
         #expect(ladder.deadline == 1_100)
-        #expect(ladder.advance(now: 1_100) == [.terminateGroup])
+        #expect(ladder.advance(now: 1_100) == [.terminateGroup(SIGTERM)])
         #expect(ladder.phase == .terminate(until: 1_150))
         #expect(ladder.advance(now: 1_149) == [])
         #expect(ladder.advance(now: 1_150) == [.killTree])
@@ -23,7 +24,7 @@ struct StopLadderTests {
 
     @Test func withoutACheckpointSignalItBeginsAtSIGTERM() {
         var ladder = StopLadder()
-        #expect(ladder.request(reason: "cancelled", plan: direct, now: 0) == [.terminateGroup])
+        #expect(ladder.request(reason: "cancelled", plan: direct, now: 0) == [.terminateGroup(SIGTERM)])
         #expect(ladder.phase == .terminate(until: 50))
     }
 
@@ -33,7 +34,7 @@ struct StopLadderTests {
         let patient = StopPlan(checkpointSignal: 10, checkpointGrace: 10_000, terminateGrace: 10_000)
         #expect(ladder.request(reason: "cancelled", plan: patient, now: 10) == [])
         #expect(ladder.phase == .checkpoint(until: 100))
-        #expect(ladder.advance(now: 100) == [.terminateGroup])
+        #expect(ladder.advance(now: 100) == [.terminateGroup(SIGTERM)])
         #expect(ladder.request(reason: "cancelled", plan: patient, now: 101) == [])
         #expect(ladder.phase == .terminate(until: 150))
     }
@@ -41,7 +42,7 @@ struct StopLadderTests {
     @Test func aLaterRequestMaySkipTheCheckpointAndShortenTheGrace() {
         var ladder = StopLadder()
         _ = ladder.request(reason: "paused", plan: plan, now: 0)
-        #expect(ladder.request(reason: "cancelled", plan: direct, now: 10) == [.terminateGroup])
+        #expect(ladder.request(reason: "cancelled", plan: direct, now: 10) == [.terminateGroup(SIGTERM)])
         #expect(ladder.phase == .terminate(until: 60))
         let immediate = StopPlan(checkpointSignal: nil, checkpointGrace: 0, terminateGrace: 0)
         #expect(ladder.request(reason: "cancelled", plan: immediate, now: 20) == [])

@@ -117,3 +117,17 @@ def test_a_model_without_its_parts_is_refused(tmp_path):
     with pytest.raises(BadRequest) as caught:
         CreateRequest.parse(job(tmp_path, "convert"))
     assert {problem.pointer for problem in caught.value.problems} >= {"/create", "/tokenizer", "/tokenizer/train_on"}
+
+
+def test_a_divided_micro_batch_keeps_the_global_batch(tmp_path):
+    spec = {"method": "sft", "model": "m", "dataset": "d", "params": {"global_batch_size": 16, "micro_batch_size": 8}}
+    job = Job("train", spec, {}, tmp_path, tmp_path, tmp_path / "metrics", micro_batch_divisor=4)
+    request = TrainRequest.parse(job, {})
+    assert (request.micro_batch_size, request.accumulation) == (2, 8)
+
+
+def test_a_micro_batch_that_cannot_be_divided_is_refused(tmp_path):
+    spec = {"method": "sft", "model": "m", "dataset": "d", "params": {"global_batch_size": 6, "micro_batch_size": 3}}
+    job = Job("train", spec, {}, tmp_path, tmp_path, tmp_path / "metrics", micro_batch_divisor=2)
+    with pytest.raises(BadRequest, match="cannot be divided by 2"):
+        TrainRequest.parse(job, {})

@@ -146,4 +146,6 @@ int cposix_start_release(cposix_held_process *held, cposix_start_failure *failur
 // In C because the CPU_* macros of sched.h are not visible to Swift.
 int cposix_cpu_count(void);
 
+#include "cposix_factory.h"
+
 #endif

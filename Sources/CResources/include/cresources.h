@@ -21,4 +21,8 @@ extern const size_t cresources_migration_count;
 extern const unsigned char *_Nonnull const cresources_openapi;
 extern const size_t cresources_openapi_length;
 
+// Patterns of log lines that tell the cause of a failure, Sources/Diagnosis/causes.json.
+extern const unsigned char *_Nonnull const cresources_causes;
+extern const size_t cresources_causes_length;
+
 #endif

@@ -56,6 +56,16 @@ enum JobRoutes {
         return try await view(call)
     }
 
+    static func hold(_ call: Call) async throws -> Answer {
+        try await call.service.hold(jobID: call.parameter())
+        return try await view(call)
+    }
+
+    static func release(_ call: Call) async throws -> Answer {
+        try await call.service.release(jobID: call.parameter())
+        return try await view(call)
+    }
+
     /// The job as it is now, kept for those who poll it.
     private static func view(_ call: Call) async throws -> Answer {
         let generation = call.views.generation

@@ -7,6 +7,17 @@ import Service
 enum MachineRoutes {
     static func gpus(_ call: Call) async throws -> Answer { try .json(try await call.service.gpus()) }
 
+    /// The body may give a reason; there need not be one.
+    static func drain(_ call: Call) async throws -> Answer {
+        let members = call.hasBody ? try await call.jsonBody(upTo: ServiceLimits.requestBytesMax).object : [:]
+        guard let members, members.keys.allSatisfy({ $0 == "reason" }),
+            members["reason"].map({ ($0.string?.utf8.count).map { (1...500).contains($0) } ?? false }) ?? true
+        else { throw ServiceError(.badRequest, "the body must be an object with nothing but 'reason', a text of 1 to 500 bytes") }
+        return try .json(try await call.service.drain(gpu: call.parameter(), reason: members["reason"]?.string))
+    }
+
+    static func undrain(_ call: Call) async throws -> Answer { try .json(try await call.service.undrain(gpu: call.parameter())) }
+
     static func queue(_ call: Call) async throws -> Answer { try .json(try await call.service.queue(page: try call.page())) }
 
     static func doctor(_ call: Call) async throws -> Answer { try .json(try await call.service.doctor()) }

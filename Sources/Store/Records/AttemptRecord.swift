@@ -17,6 +17,10 @@ public struct AttemptRecord: Sendable, Hashable {
     public var gpus: [String]
     public var cpus: Int
     public var memoryBytes: Int64
+    /// The part of its one GPU in thousandths; 0 where it was given whole GPUs.
+    public var gpuShare = 0
+    /// Units of the machine's named counters.
+    public var counters: [String: Int] = [:]
     /// The attempt's folder.
     public var directory: String
     /// The hash of the token that is valid for this attempt alone.
@@ -29,6 +33,8 @@ public struct AttemptRecord: Sendable, Hashable {
     public var finishedAt: Timestamp?
     /// What the worker used of the machine; an object.
     public var resourceUsage: JSONValue?
+    /// What tells of the cause of its end; an array.
+    public var evidence: JSONValue?
 
     /// An attempt that is being started.
     public init(
@@ -48,9 +54,15 @@ public struct AttemptRecord: Sendable, Hashable {
         self.createdAt = createdAt
     }
 
+    /// What has no column of its own; `nil` where there is nothing.
+    var allocationDocument: JSONValue? {
+        guard gpuShare > 0 || !counters.isEmpty else { return nil }
+        return ["gpu_share": .int(Int64(gpuShare)), "counters": JSONValue(counts: counters)]
+    }
+
     static let columns = """
         id, job_id, number, state, exit_code, signal, cause, message, gpus, cpus, memory_bytes, directory, token_hash, \
-        resumed_from_step, created_at_ms, started_at_ms, finished_at_ms, rusage
+        resumed_from_step, created_at_ms, started_at_ms, finished_at_ms, rusage, allocation, evidence
         """
 
     init(_ row: inout ColumnReader) throws {
@@ -72,5 +84,9 @@ public struct AttemptRecord: Sendable, Hashable {
         startedAt = row.optionalTimestamp()
         finishedAt = row.optionalTimestamp()
         resourceUsage = try row.optionalJSON()
+        let allocation = try row.optionalJSON()
+        gpuShare = allocation?["gpu_share"]?.int ?? 0
+        counters = allocation?["counters"]?.object?.reduce(into: [:]) { $0[$1.key] = $1.value.int } ?? [:]
+        evidence = try row.optionalJSON()
     }
 }

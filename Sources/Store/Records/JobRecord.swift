@@ -24,6 +24,11 @@ public struct JobRecord: Sendable, Hashable {
     /// From SIGTERM to SIGKILL.
     public var grace: Duration?
     public var retry: RetryPolicy
+    public var terms: SchedulingTerms = SchedulingTerms()
+    /// True while a user, or the spec, keeps it from starting.
+    public var isHeld = false
+    /// What the micro-batch of the next attempt is divided by.
+    public var microBatchDivisor = 1
     public var cacheEnabled: Bool
     /// An object of strings.
     public var environment: JSONValue
@@ -74,7 +79,8 @@ public struct JobRecord: Sendable, Hashable {
     static let columns = """
         id, experiment_id, position, name, kind, engine, job_group, matrix, state, reason, message, priority, gpus, cpus, memory_bytes, \
         timeout_ms, grace_ms, retry_limit, retry_delay_ms, retry_backoff, cache_enabled, environment, working_directory, spec, condition, \
-        not_before_ms, failures, cache_key, cached_from, outputs, summary, created_at_ms, queued_at_ms, started_at_ms, finished_at_ms
+        not_before_ms, failures, cache_key, cached_from, outputs, summary, created_at_ms, queued_at_ms, started_at_ms, finished_at_ms, \
+        policy, held, micro_batch_divisor
         """
 
     init(_ row: inout ColumnReader) throws {
@@ -109,6 +115,9 @@ public struct JobRecord: Sendable, Hashable {
         queuedAt = row.optionalTimestamp()
         startedAt = row.optionalTimestamp()
         finishedAt = row.optionalTimestamp()
+        try JobPolicyDocument.apply(try row.optionalJSON(), to: &self)
+        isHeld = row.flag()
+        microBatchDivisor = row.integer()
     }
 }
 

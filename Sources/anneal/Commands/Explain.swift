@@ -23,6 +23,11 @@ struct Explain: ParsableCommand {
         Output.lines(view.message.split(separator: "\n").map { StyledText(String($0)) })
         if !view.waitsFor.isEmpty { Output.line(StyledText("waits for", .bold)) }
         Output.lines(view.waitsFor.map { StyledText("  \($0.kind): ", .dim) + StyledText($0.message) })
+        for holder in view.waitsFor.flatMap({ $0.holders ?? [] }) {
+            let end = holder.endsBy.map { ", until \($0) at the latest" } ?? ""
+            Output.line(StyledText("  held by ", .dim) + StyledText("\(holder.jobID)\(end)"))
+        }
+        if let expected = view.expectedAt { Output.line(StyledText("expected to start by ", .bold) + StyledText("\(expected) (estimate)")) }
         if !view.evidence.isEmpty { Output.line(StyledText("evidence", .bold)) }
         for evidence in view.evidence {
             let lines = evidence.message.split(separator: "\n", omittingEmptySubsequences: false)

@@ -12,16 +12,19 @@ struct Queue: ParsableCommand {
     func run() throws {
         let answer = try shared.client().get(Page<QueueEntryView>.self, ["v1", "queue"])
         if shared.json { return Output.json(answer.body) }
-        let rows: [[StyledText]] = answer.view.data.enumerated().map { index, entry in
+        let rows: [[StyledText]] = answer.view.data.map { entry in
             [
-                StyledText("\(index + 1)"), StyledText("\(entry.experiment)/\(entry.name)"), StateText.name(entry.state),
+                StyledText(entry.position.map { "\($0 + 1)" } ?? "–"), StyledText(entry.project),
+                StyledText("\(entry.experiment)/\(entry.name)"), StateText.name(entry.state),
                 StyledText("\(entry.priority)"),
-                StyledText(ResourceText.brief(entry.resources)), Moment.age(entry.queuedAt),
+                StyledText(ResourceText.brief(entry.resources)), Moment.age(entry.queuedAt), StyledText(entry.expectedAt ?? "–"),
                 StyledText(entry.message ?? entry.reason ?? "–"),
             ]
         }
         let columns: [Table.Column] = [
-            .init("#", .right), .init("JOB", elastic: true), .init("STATE"), .init("PRIORITY", .right), .init("WANTS"), .init("QUEUED"),
+            .init("#", .right), .init("PROJECT"), .init("JOB", elastic: true), .init("STATE"), .init("PRIORITY", .right), .init("WANTS"),
+            .init("QUEUED"),
+            .init("EXPECTED"),
             .init("WHY IT WAITS", elastic: true),
         ]
         Output.table(Table(columns, rows: rows), ifEmpty: "nothing waits")

@@ -24,6 +24,8 @@ class Job:
     checkpoint_dir: Path
     output_dir: Path
     metrics_path: Path
+    #: What the spec's micro-batch is divided by; above 1 after an attempt ran out of GPU memory.
+    micro_batch_divisor: int = 1
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Job:
@@ -48,6 +50,7 @@ class Job:
             checkpoint_dir=Path(environment["ANNEAL_CHECKPOINT_DIR"]),
             output_dir=Path(environment["ANNEAL_OUTPUT_DIR"]),
             metrics_path=Path(environment["ANNEAL_METRICS"]),
+            micro_batch_divisor=int(document.get("micro_batch_divisor") or 1),
         )
 
     def input_path(self, pointer: str, value: str) -> Path:

@@ -12,7 +12,8 @@ from .job import Job
 
 #: Keys of any job's body, which the daemon acts on and a worker passes over.
 COMMON_KEYS = frozenset(
-    "kind needs if matrix env workdir priority resources cache timeout retry grace description name group".split()
+    "kind needs if matrix env workdir priority resources cache timeout retry grace description name group "
+    "preemptible concurrency hold stall nan_steps".split()
 )
 
 
@@ -89,6 +90,7 @@ class TrainRequest:
         body.finish("key of a train job")
         rules = parse_checkpoint(Fields(job.spec.get("checkpoint"), "/checkpoint", problems))
         values = parse_params(Fields(job.spec.get("params"), "/params", problems), validation is not None)
+        halve_micro_batch(values, job.micro_batch_divisor, problems)
         values["accumulation"] = accumulation(values, environment, problems)
         if problems:
             raise BadRequest(f"the train job has {len(problems)} error(s): {problems[0]}", problems)
@@ -173,6 +175,15 @@ def parse_lora(params: Fields) -> LoraParams | None:
     )
     fields.finish("key of lora")
     return lora
+
+
+def halve_micro_batch(values: dict, divisor: int, problems: list[Problem]) -> None:
+    """Make the micro-batch smaller after an attempt ran out of GPU memory; accumulation then makes up for it."""
+    size = values["micro_batch_size"]
+    if size % divisor:
+        problems.append(Problem(f"{size} cannot be divided by {divisor}", "/params/micro_batch_size"))
+        return
+    values["micro_batch_size"] = size // divisor
 
 
 def accumulation(values: dict, environment: Mapping[str, str], problems: list[Problem]) -> int:
