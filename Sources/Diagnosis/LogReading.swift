@@ -18,6 +18,8 @@ struct LogReading {
     private static let linesMax = 2_000
     private static let evidenceMax = 5
     private static let lineBytesMax = 400
+    /// Of the last words that a message quotes.
+    private static let tailBytesMax = 4096
     /// Causes that bring about others, which are logged after them.
     private static let roots: Set<Reason> = [.cudaOOM, .gpuFault, .hostOOM]
     private static let consequences: Set<Reason> = [.ncclError, .network, .killed]
@@ -69,7 +71,7 @@ struct LogReading {
     func hint(for cause: Reason) -> String? { hits.compactMap(\.match).last { $0.cause == cause }?.hint }
 
     /// The last words of the worker, to be put behind a sentence.
-    var tail: String { last.isEmpty ? "" : ": " + last.joined(separator: " | ") }
+    var tail: String { last.isEmpty ? "" : ": " + last.joined(separator: " | ").suffixBytes(Self.tailBytesMax) }
 
     func evidence(for cause: Reason) -> [Evidence] {
         let fitting = hits.filter { $0.match?.cause == cause }.suffix(Self.evidenceMax)
@@ -98,6 +100,17 @@ extension StringProtocol {
                 length += character.utf8.count
                 return length <= count
             })
+    }
+
+    /// The end of the text, of at most so many bytes, and no character cut in two.
+    func suffixBytes(_ count: Int) -> String {
+        guard utf8.count > count else { return String(self) }
+        var length = 0
+        let kept = reversed().prefix { character in
+            length += character.utf8.count
+            return length <= count
+        }
+        return String(kept.reversed())
     }
 
     /// Where a text first stands.

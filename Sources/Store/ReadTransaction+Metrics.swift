@@ -11,11 +11,13 @@ extension ReadTransaction {
     /// The part of each attempt's points that belongs to the job's curve.
     ///
     /// An attempt that continued from step s takes the place of what earlier attempts wrote after s; one that began anew takes
-    /// the place of all of it. An attempt that has written nothing takes no place.
+    /// the place of all of it. An attempt that has written nothing takes no place. Only of trainings is it known where an attempt continued;
+    /// another program that keeps its own state goes on where its first point stands.
     private func curveParts(job: String, attempt: Int?) throws -> [CurvePart] {
         let sql = """
-            SELECT ordinal, number, resumed_from_step FROM attempt
-            WHERE job_id = ? AND EXISTS (SELECT 1 FROM metric WHERE attempt_ordinal = attempt.ordinal) ORDER BY number DESC
+            SELECT ordinal, number, CASE WHEN resumed_from_step IS NULL AND (SELECT kind FROM job WHERE id = job_id) <> 'train'
+                THEN (SELECT min(step) FROM metric WHERE attempt_ordinal = ordinal) - 1 ELSE resumed_from_step END
+            FROM attempt WHERE job_id = ? AND EXISTS (SELECT 1 FROM metric WHERE attempt_ordinal = attempt.ordinal) ORDER BY number DESC
             """
         let attempts = try rows(sql, [job]) { (ordinal: $0.long(), number: $0.integer(), resumed: $0.optionalInteger()) }
         if let attempt {

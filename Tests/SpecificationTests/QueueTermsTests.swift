@@ -20,7 +20,9 @@ import Testing
     }
 
     private func errors(_ lines: String) -> [String] {
-        guard case .failure(let errors) = plan("name: x\njobs:\n  a:\n    kind: command\n    command: [\"true\"]\n\(lines)") else { return [] }
+        guard case .failure(let errors) = plan("name: x\njobs:\n  a:\n    kind: command\n    command: [\"true\"]\n\(lines)") else {
+            return []
+        }
         return errors.errors.map { "\($0.pointer) \($0.line ?? 0)" }
     }
 
@@ -39,7 +41,8 @@ import Testing
     }
 
     @Test func kindsOfGPUsAndCountersAreRead() throws {
-        let resources = try job("    resources: {gpus: 1, model: H200, gpu_memory: 40GiB, licences: 1, counters: {seats: 2}, cpus: 4}\n").resources
+        let resources = try job("    resources: {gpus: 1, model: H200, gpu_memory: 40GiB, licences: 1, counters: {seats: 2}, cpus: 4}\n")
+            .resources
         #expect(resources.gpuModel == "H200" && resources.gpuMemoryBytes == 40 << 30 && resources.cpus == 4)
         #expect(resources.counters == ["licences": 1, "seats": 2])
     }
@@ -52,19 +55,23 @@ import Testing
     @Test func alternativesTakeFromTheKeysBesideThem() throws {
         let resources = try job("    resources: {cpus: 8, any_of: [{gpus: 2, model: H200}, {gpus: 4, cpus: 16}]}\n").resources
         #expect(resources.gpus == 2 && resources.gpuModel == "H200" && resources.cpus == 8)
-        #expect(resources.alternatives.map(\.gpus) == [4] && resources.alternatives[0].cpus == 16 && resources.alternatives[0].gpuModel == nil)
+        #expect(
+            resources.alternatives.map(\.gpus) == [4] && resources.alternatives[0].cpus == 16 && resources.alternatives[0].gpuModel == nil)
         #expect(errors("    resources: {gpus: 1, any_of: [{gpus: 2}]}\n") == ["/jobs/a/resources/gpus 6"])
         #expect(errors("    resources: {any_of: []}\n") == ["/jobs/a/resources/any_of 6"])
     }
 
     @Test func soManyAlternativesAreAllowed() throws {
         func list(_ count: Int) -> String { Array(repeating: "{gpus: 1}", count: count).joined(separator: ", ") }
-        #expect(try job("    resources: {any_of: [\(list(SpecLimits.alternativesMax))]}\n").resources.choices.count == SpecLimits.alternativesMax)
+        #expect(
+            try job("    resources: {any_of: [\(list(SpecLimits.alternativesMax))]}\n").resources.choices.count
+                == SpecLimits.alternativesMax)
         #expect(errors("    resources: {any_of: [\(list(SpecLimits.alternativesMax + 1))]}\n") == ["/jobs/a/resources/any_of 6"])
     }
 
     @Test func theQueueTermsAreRead() throws {
-        let terms = try job("    preemptible: true\n    hold: true\n    concurrency: {group: deploy, limit: 2, cancel_in_progress: true}\n").terms
+        let terms = try job("    preemptible: true\n    hold: true\n    concurrency: {group: deploy, limit: 2, cancel_in_progress: true}\n")
+            .terms
         #expect(terms.isPreemptible && terms.isHeld)
         #expect(terms.concurrency == ConcurrencyGroup(name: "deploy", limit: 2, cancelsInProgress: true))
         #expect(try job("    concurrency: deploy\n").terms.concurrency == ConcurrencyGroup(name: "deploy"))
