@@ -48,6 +48,10 @@ build-tests: $(STAMPS)/system
 bench: build $(PYTHON_READY) ## Measure against a peer or the machine's limit; prints a table
 	@$(PYTHON) -B Tests/Benchmarks/bench.py
 
+.PHONY: soak
+soak: build-tests ## Let faults happen for 500 rounds (an hour and a half)
+	@python3 -B Tests/FaultTests/run.py --rounds $(or $(ROUNDS),500)
+
 .PHONY: format
 format: ## Format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests Package.swift

@@ -11,8 +11,21 @@ extension AnnealService {
     /// Takes what the supervisor tells of an attempt.
     func attemptEvent(_ event: AttemptEvent, job: ActiveJob, attempt: RunningAttempt, record: JobRecord) {
         switch event {
-        case .started: background("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
-        case .ended(let exit): background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, record, exit) }
+        case .started:
+            // A worker that ends within the moment needs no transaction of its own for its start.
+            attempt.startedAt = now
+            attempt.startTimer = LoopTimer(after: Self.startRecordingDelay) { [weak self] in
+                guard let self, attempt.startTimer != nil else { return }
+                attempt.startTimer = nil
+                background("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
+            }
+        case .ended(let exit):
+            if attempt.allocation.gpus.isEmpty {
+                // Its processes have gone, so others may have its CPUs while its end is being written down. GPUs are proved empty first.
+                scheduler.release(job.id, at: now)
+                schedule()
+            }
+            background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, record, exit) }
         case .unsupervised(let worker):
             log.warning(
                 "a worker lives without its supervisor; it is left alone and its resources stay held",
@@ -21,12 +34,18 @@ extension AnnealService {
         }
     }
 
+    /// Between a worker's start and the transaction that records it.
+    private static let startRecordingDelay: Duration = .milliseconds(8)
+
     private func recordStart(_ job: ActiveJob, _ attempt: RunningAttempt) async throws {
-        let moment = now
-        try await store.write { writer in
-            try writer.transition(attempt: attempt.id, from: [.starting], to: .running, at: moment)
-            try writer.transition(job: job.id, from: [.starting], to: .running, at: moment)
-        }
+        let moment = attempt.startedAt ?? now
+        try await store.write { try Self.recordStart(job.id, attempt.id, in: $0, at: moment) }
+    }
+
+    private nonisolated static func recordStart(_ job: String, _ attempt: String, in writer: WriteTransaction, at moment: Timestamp) throws
+    {
+        try writer.transition(attempt: attempt, from: [.starting], to: .running, at: moment)
+        try writer.transition(job: job, from: [.starting], to: .running, at: moment)
     }
 
     /// Follows the metrics and checkpoints of an attempt into the database.
@@ -121,7 +140,11 @@ extension AnnealService {
     ) async throws {
         let moment = now
         let next = NextState(outcome)
+        let unrecordedStart = attempt.startTimer == nil ? nil : attempt.startedAt
+        attempt.startTimer?.cancel()
+        attempt.startTimer = nil
         try await store.write { writer in
+            if let unrecordedStart { try Self.recordStart(job.id, attempt.id, in: writer, at: unrecordedStart) }
             try outputs.write(in: writer, at: moment)
             if outcome.disposition == .succeed { try writer.setOutputs(job: job.id, outputs: outputs.document, summary: summary) }
             let end = AttemptEnd(exitCode: exit?.exitCode.map(Int.init), signal: exit?.signal.map(Int.init), resourceUsage: exit?.usage)

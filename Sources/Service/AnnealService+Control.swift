@@ -61,6 +61,7 @@ extension AnnealService {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
         if jobs[jobID]?.isDispatched == false { scheduler.remove(jobID) }
+        startFactsAtHand[jobID] = nil
         let moment = now
         let changed = try await store.write { writer in
             // A preempted job is paused already; from now on it waits for the user.
@@ -94,6 +95,7 @@ extension AnnealService {
         guard !record.state.isTerminal else {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
+        startFactsAtHand[jobID] = nil
         try await store.write { try $0.setPriority(job: jobID, priority) }
         jobs[jobID]?.priority = priority
         scheduler.reprioritise(jobID, to: priority)

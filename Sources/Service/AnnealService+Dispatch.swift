@@ -25,17 +25,13 @@ extension AnnealService {
 
     private func start(_ job: ActiveJob, _ allocation: Allocation) async throws {
         guard try await areEmpty(allocation.gpus, for: job) else { return postpone(job) }
-        let facts = try await store.read { reader -> StartFacts? in
-            guard let record = try reader.job(job.id), Self.startable.contains(record.state),
-                let experiment = try reader.experimentName(record.experimentID)
-            else { return nil }
-            let twin = record.cacheEnabled ? try record.cacheKey.flatMap { try reader.succeededJob(cacheKey: $0) } : nil
-            return StartFacts(record: record, twin: twin, experiment: experiment)
+        guard let facts = try await startFacts(of: job.id) else { return withdraw(job) }
+        let (record, resolved) = (facts.record, facts.resolved)
+        if record.cacheEnabled, record.state == .queued,
+            let twin = try await store.read({ try $0.succeededJob(cacheKey: resolved.cacheKey) })
+        {
+            return try await useTwin(job, twin)
         }
-        guard let facts else { return withdraw(job) }
-        let record = facts.record
-        if let twin = facts.twin, record.state == .queued { return try await useTwin(job, twin) }
-        let resolved = try await resolve(record)
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)
@@ -48,6 +44,7 @@ extension AnnealService {
             environment: environment(of: record, resolved, attempt, token: token, command: command, experiment: facts.experiment),
             workingDirectory: record.workingDirectory ?? configuration.outputDirectory(jobID: record.id), timeLimit: record.timeout,
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
+            directories: [configuration.checkpointDirectory(jobID: record.id), configuration.outputDirectory(jobID: record.id)],
             memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
             jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment))
         do {
@@ -62,6 +59,19 @@ extension AnnealService {
             try await close(
                 job, attempt, AttemptOutcome(attemptState: .failed, disposition: .fail, reason: .startFailed, message: message), exit: nil)
         }
+    }
+
+    /// What is known of a job that was just put into the queue, else what the database says; `nil` where it may no longer start.
+    private func startFacts(of jobID: String) async throws -> StartFacts? {
+        if let facts = startFactsAtHand.removeValue(forKey: jobID) { return facts }
+        let found = try await store.read { reader -> (JobRecord, String)? in
+            guard let record = try reader.job(jobID), Self.startable.contains(record.state),
+                let experiment = try reader.experimentName(record.experimentID)
+            else { return nil }
+            return (record, experiment)
+        }
+        guard let (record, experiment) = found else { return nil }
+        return StartFacts(record: record, resolved: try await resolve(record), experiment: experiment)
     }
 
     /// The states from which an attempt may be started: a preempted job waits as paused.
@@ -93,13 +103,8 @@ extension AnnealService {
         let id = identifiers.next(.attempt)
         let directory = configuration.attemptDirectory(id)
         let checkpoints = configuration.checkpointDirectory(jobID: record.id)
-        let outputs = configuration.outputDirectory(jobID: record.id)
         let isTraining = record.kind == .train
-        let resumed = try await files.run { () throws -> Int? in
-            try Folders.create(checkpoints)
-            try Folders.create(outputs)
-            return isTraining ? try CheckpointFolders.steps(in: checkpoints).max() : nil
-        }
+        let resumed = isTraining ? try await files.run { try CheckpointFolders.steps(in: checkpoints).max() } : nil
         let moment = now
         let tokenHash = TokenHash.of(token)
         let number = try await store.write { writer -> Int? in
@@ -179,9 +184,10 @@ extension AnnealService {
     }
 }
 
-/// What the start of a job needs to know of the database.
-private struct StartFacts: Sendable {
+/// What the start of a job needs to know beside what the loop remembers.
+struct StartFacts: Sendable {
     var record: JobRecord
-    var twin: JobRecord?
+    var resolved: ResolvedJob
+    /// The experiment's name.
     var experiment: String
 }

@@ -85,11 +85,11 @@ extension AnnealService {
         try await store.read { reader in
             switch subject {
             case .experiment(let id):
-                guard let record = try reader.experiment(id) else { throw ServiceError.missing("experiment", id) }
-                return record.state.isTerminal
+                guard let state = try reader.experimentState(id) else { throw ServiceError.missing("experiment", id) }
+                return state.isTerminal
             case .job(let id):
-                guard let record = try reader.job(id) else { throw ServiceError.missing("job", id) }
-                return record.state.isTerminal
+                guard let state = try reader.jobState(id) else { throw ServiceError.missing("job", id) }
+                return state.isTerminal
             }
         }
     }

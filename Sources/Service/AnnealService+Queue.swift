@@ -9,6 +9,8 @@ import Store
 extension AnnealService {
     /// Jobs that enter the queue in one transaction; more would hold up other writers for long.
     private static let jobsPerAdvance = 500
+    /// Jobs whose start facts are kept at hand.
+    private static let startFactsMax = 2_000
 
     /// Takes jobs that have not ended into memory and lets those that need nothing go on.
     ///
@@ -50,6 +52,7 @@ extension AnnealService {
 
     /// Forgets a job that has ended and lets those that waited for it go on.
     func finished(_ jobID: String, as state: JobState) {
+        startFactsAtHand[jobID] = nil
         guard let job = jobs.removeValue(forKey: jobID) else { return }
         var ready: [String] = []
         for dependentID in job.dependents {
@@ -75,13 +78,15 @@ extension AnnealService {
     /// in the queue together before the first of them starts.
     private func advanceAll(_ records: [JobRecord]) async throws {
         let waiting = records.filter { $0.state == .waiting }
-        let needs = try await store.read { reader in
+        let (needs, names) = try await store.read { reader in
             var needs: [String: [JobRecord]] = [:]
+            var names: [String: String] = [:]
+            for id in Set(waiting.map(\.experimentID)) { names[id] = try reader.experimentName(id) }
             for record in waiting {
                 let ids = try reader.needs(job: record.id)
                 if !ids.isEmpty { needs[record.id] = try ids.compactMap { try reader.job($0) } }
             }
-            return needs
+            return (needs, names)
         }
         var steps: [QueueStep] = []
         for record in waiting {
@@ -96,15 +101,22 @@ extension AnnealService {
                 try await fail(record.id, reason: .badReference, message: error.detail)
             }
         }
-        try await carryOut(steps)
+        try await carryOut(steps, experiments: names)
     }
 
-    private func carryOut(_ steps: [QueueStep]) async throws {
+    private func carryOut(_ steps: [QueueStep], experiments: [String: String]) async throws {
         let moment = now
         let states = try await store.write { writer in try steps.map { try $0.perform(in: writer, at: moment) } }
         for (step, state) in zip(steps, states) {
             switch state {
-            case .queued: jobs[step.jobID].map { enterScheduler($0, notBefore: nil) }
+            case .queued:
+                if case .enqueue(var record, let resolved) = step, startFactsAtHand.count < Self.startFactsMax {
+                    record.state = .queued
+                    record.cacheKey = resolved.cacheKey
+                    startFactsAtHand[record.id] = StartFacts(
+                        record: record, resolved: resolved, experiment: experiments[record.experimentID] ?? "")
+                }
+                jobs[step.jobID].map { enterScheduler($0, notBefore: nil) }
             case .succeeded, .skipped: finished(step.jobID, as: state ?? .skipped)
             default: break
             }

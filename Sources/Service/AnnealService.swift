@@ -43,6 +43,9 @@ public final class AnnealService {
     var scheduler: SchedulerState
     var jobs: [String: ActiveJob] = [:]
     var attemptsByToken: [String: String] = [:]
+    /// Of jobs that have just come into the queue, so that those that start at once need not be read again. A few at a time: the specs of
+    /// all that wait would fill the memory.
+    var startFactsAtHand: [String: StartFacts] = [:]
     var schedulingTimer: LoopTimer?
     /// Asks the driver, which at times takes long to answer.
     let gpuThread = BlockingThread(name: "gpus")

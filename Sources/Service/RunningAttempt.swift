@@ -21,6 +21,10 @@ final class RunningAttempt {
     let resumedFromStep: Int?
     let createdAt: Timestamp
     var handle: AttemptHandle?
+    /// When its worker's program began, as this daemon saw it.
+    var startedAt: Timestamp?
+    /// Runs until the start is to be written down.
+    var startTimer: LoopTimer?
     /// How far the metrics file had been read by an earlier daemon.
     var metricCursor: MetricCursor?
     var metrics: MetricFollower?

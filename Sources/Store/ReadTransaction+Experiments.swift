@@ -24,6 +24,11 @@ extension ReadTransaction {
     /// The name of an experiment, without the cost of its spec.
     public func experimentName(_ id: String) throws -> String? { try row("SELECT name FROM experiment WHERE id = ?", [id]) { $0.text() } }
 
+    /// The state of an experiment, without the cost of its spec.
+    public func experimentState(_ id: String) throws -> ExperimentState? {
+        try row("SELECT state FROM experiment WHERE id = ?", [id]) { try $0.word() }
+    }
+
     /// The project of an experiment, without the cost of its spec.
     public func projectName(ofExperiment id: String) throws -> String? {
         try row("SELECT project FROM experiment WHERE id = ?", [id]) { $0.text() }

@@ -22,6 +22,9 @@ extension ReadTransaction {
         try row("SELECT \(JobRecord.columns) FROM job WHERE id = ?", [id]) { try JobRecord(&$0) }
     }
 
+    /// The state of a job, without the cost of its spec.
+    public func jobState(_ id: String) throws -> JobState? { try row("SELECT state FROM job WHERE id = ?", [id]) { try $0.word() } }
+
     /// The jobs of an experiment, in the order of its document.
     public func jobs(experiment: String) throws -> [JobRecord] {
         try rows("SELECT \(JobRecord.columns) FROM job WHERE experiment_id = ? ORDER BY position", [experiment]) { try JobRecord(&$0) }

@@ -24,6 +24,7 @@ struct AttemptFolder: Sendable {
         guard path.hasPrefix("/") else {
             throw SupervisionError(.refused, message: "the attempt's folder '\(path)' is not an absolute path")
         }
+        for directory in launch.directories { try Self.makeFolders(directory) }
         try makeFolder()
         guard access(path(of: "spec.json"), F_OK) != 0 else {
             throw SupervisionError(.alreadyUsed, message: "the folder '\(path)' belongs to an attempt that was started before")
@@ -31,6 +32,16 @@ struct AttemptFolder: Sendable {
         try write(launch.jobDocument, to: "job.json")
         // Last, because its presence says that the folder is in use.
         try write(launch.specification(bootID: bootID), to: "spec.json")
+    }
+
+    /// Makes a folder and those above it.
+    private static func makeFolders(_ path: String) throws {
+        if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw SupervisionError.system(.folder, "make the folder '\(path)'")
+        }
+        try makeFolders(String(path[..<slash]))
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw SupervisionError.system(.folder, "make the folder '\(path)'") }
     }
 
     private func makeFolder() throws {

@@ -56,6 +56,8 @@ public struct AttemptLaunch: Sendable {
     /// The worker's whole environment; a later value of a variable replaces an earlier one. `ANNEAL_ATTEMPT_DIR` is added where missing.
     public var environment: [(String, String)]
     public var workingDirectory: String
+    /// Folders that are made before the start where they are missing, each with those above it; absolute paths.
+    public var directories: [String]
     /// From the worker's start until the stop ladder begins with reason `timeout`.
     public var timeLimit: Duration?
     public var ladder: StopLadder
@@ -72,13 +74,14 @@ public struct AttemptLaunch: Sendable {
     public init(
         directory: String, argv: [String], environment: [(String, String)], workingDirectory: String, timeLimit: Duration? = nil,
         ladder: StopLadder = StopLadder(), stragglerGrace: Duration = .seconds(2), logBytesMax: Int64? = nil,
-        controlGroup: ControlGroupPlacement = .belowOwn, memoryBytesMax: Int64? = nil, jobDocument: JSONValue
+        controlGroup: ControlGroupPlacement = .belowOwn, directories: [String] = [], memoryBytesMax: Int64? = nil, jobDocument: JSONValue
     ) {
         self.memoryBytesMax = memoryBytesMax
         self.directory = directory
         self.argv = argv
         self.environment = environment
         self.workingDirectory = workingDirectory
+        self.directories = directories
         self.timeLimit = timeLimit
         self.ladder = ladder
         self.stragglerGrace = stragglerGrace

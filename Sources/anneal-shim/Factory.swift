@@ -1,5 +1,6 @@
 import CPosix
 import Glibc
+import JSON
 
 /// `anneal-shim --factory N`: makes shims by copying itself, for a daemon at the other end of socket N.
 ///
@@ -21,8 +22,18 @@ struct Factory {
         guard childSignals >= 0 else { return nil }
     }
 
+    /// Does once what every shim will do, so that the runtime's tables are filled before they are copied.
+    private static func warmUp() {
+        let text = #"{"version": 1, "argv": ["true"], "environment": {"A": "b"}, "ladder": {"terminate_grace_ms": 1}}"#
+        // Nothing of it is used, so it does not matter how it ends.
+        _ = try? Spec(parsing: Array(text.utf8))
+        _ = ExitRecord(startedAt: 0, endedAt: 1, wallTime: 1, startError: StartError(step: "none", message: "")).document()
+        _ = JSONWriter().bytes(of: ["child_pid": 1, "started_at_ms": 2, "name": "x", "list": [true, nil]])
+    }
+
     /// Serves until the daemon has gone. Returns the job of a shim in each copy, and `nil` in the factory itself at its end.
     func serve() -> ShimOrder? {
+        Self.warmUp()
         while true {
             var entries = [
                 pollfd(fd: socket, events: Int16(POLLIN), revents: 0), pollfd(fd: childSignals, events: Int16(POLLIN), revents: 0),

@@ -2,7 +2,7 @@
 """Measures the daemon beside a peer or the machine's own limit, in one run, and prints one table.
 
 The server under test and its peer run on one core, the load on another, in turns, so that both meet the same machine. Takes about
-two minutes. Nothing here is a test: it passes no judgement beyond the column `met`.
+four minutes; names of parts as arguments measure only these. Nothing here is a test: it passes no judgement beyond the column `met`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 import urllib.request
@@ -17,6 +18,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import measure  # noqa: E402
+import queue_bench  # noqa: E402
 from harness import daemon as harness  # noqa: E402
 
 FOLDER = harness.ROOT / ".cache" / "bench"
@@ -158,11 +160,17 @@ def main() -> int:
     pinned = cores.server is not None
     print("ours and its peers on one core, the load on another" if pinned else "nothing is pinned: one core, or no taskset")
     table = Table()
-    for part in (polls, durable_submissions, finished_jobs, job_latency):
+    parts = [lambda part=part: part(table, cores) for part in (polls, durable_submissions, finished_jobs, job_latency)]
+    parts += [lambda part=part: part(table, FOLDER) for part in queue_bench.PARTS]
+    names = ["polls", "durable_submissions", "finished_jobs", "job_latency", *(part.__name__ for part in queue_bench.PARTS)]
+    wanted = sys.argv[1:] or names
+    for name, part in zip(names, parts, strict=True):
+        if name not in wanted:
+            continue
         try:
-            part(table, cores)
-        except (measure.CannotMeasure, harness.DaemonFailed) as error:
-            table.add(part.__name__, f"not measured: {error}".splitlines()[0], met=False)
+            part()
+        except (measure.CannotMeasure, harness.DaemonFailed, subprocess.SubprocessError) as error:
+            table.add(name, f"not measured: {error}".splitlines()[0], met=False)
             print(error, file=sys.stderr)
     print(f"\n{table}")
     return 0

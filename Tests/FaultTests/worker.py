@@ -1,0 +1,64 @@
+"""What the jobs of the fault tests run: a worker that logs a known text, writes metrics, and ends in one of many ways.
+
+    worker.py MODE LEDGER
+
+Each attempt appends a line at its start and one at its own end to the ledger, by which it is told whether two ran at once.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+
+LINES = {"big": 1_000_000}
+
+
+def text(mode, attempt, number):
+    """The log of an attempt, piece by piece; what a killed one wrote is a beginning of it."""
+    if mode == "binary":
+        return bytes((number * 7 + index) % 256 for index in range(64)) + b"\n"
+    ending = b"" if mode == "unended" and number == lines(mode) - 1 else b"\n"
+    return f"{attempt} {number:07d} {'x' * 70}".encode() + ending
+
+
+def lines(mode):
+    return LINES.get(mode, 400)
+
+
+def note(ledger, word):
+    with open(ledger, "ab", buffering=0) as file:
+        file.write(f"{word} {os.environ['ANNEAL_JOB_ID']} {os.environ['ANNEAL_ATTEMPT_ID']} {os.getpid()}\n".encode())
+
+
+def main(mode, ledger):
+    attempt = os.environ["ANNEAL_ATTEMPT_ID"]
+    note(ledger, "start")
+    if mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if mode == "silent":
+        os.close(1)
+    else:
+        out = os.fdopen(1, "wb", buffering=0 if mode != "big" else 1 << 20)
+        for number in range(lines(mode)):
+            out.write(text(mode, attempt, number))
+            if mode != "big" and number % 40 == 0:
+                time.sleep(0.02)
+        out.flush()
+    with open(os.environ["ANNEAL_METRICS"], "a") as metrics:
+        for step in range(1, 21):
+            metrics.write(json.dumps({"step": step, "time": time.time(), "train/loss": 1 / step}) + "\n")
+    if mode == "forks" and os.fork() == 0:
+        os.setsid()
+        time.sleep(600)
+    if mode in ("long", "stubborn"):
+        time.sleep(600)
+    note(ledger, "end")
+    if mode == "segfault":
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    os._exit({"one": 1, "last": 255}.get(mode, 0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
