@@ -8,7 +8,7 @@ import Store
 // From admission to the queue: a job waits for its needs, is looked up in the cache, and queues for resources.
 extension AnnealService {
     /// Jobs that enter the queue in one transaction; more would hold up other writers for long.
-    private static let jobsPerAdvance = 500
+    private static let jobsPerAdvance = 8
     /// Jobs whose start facts are kept at hand.
     private static let startFactsMax = 2_000
 
@@ -45,9 +45,7 @@ extension AnnealService {
             }
         }
         schedule()
-        for start in stride(from: 0, to: ready.count, by: Self.jobsPerAdvance) {
-            advance(Array(ready[start..<min(ready.count, start + Self.jobsPerAdvance)]))
-        }
+        if !ready.isEmpty { advance(ready) }
     }
 
     /// Forgets a job that has ended and lets those that waited for it go on.
@@ -71,7 +69,13 @@ extension AnnealService {
 
     /// The same for jobs that were just read or written.
     private func advance(_ records: [JobRecord]) {
-        background("advancing \(records.count) jobs") { [self] in try await advanceAll(records) }
+        background("advancing \(records.count) jobs") { [self] in
+            // One part after the other, so that writes of others come in between; the urgent ones first, so that they start first.
+            let ordered = records.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(\.element)
+            for start in stride(from: 0, to: ordered.count, by: Self.jobsPerAdvance) {
+                try await advanceAll(Array(ordered[start..<min(ordered.count, start + Self.jobsPerAdvance)]))
+            }
+        }
     }
 
     /// Moves jobs to the queue, to `skipped`, or straight to `succeeded` from the cache; all of them in one transaction, so that they are

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 LINES = {"big": 1_000_000}
@@ -43,16 +44,16 @@ def main(mode, ledger):
         for number in range(lines(mode)):
             out.write(text(mode, attempt, number))
             if mode != "big" and number % 40 == 0:
-                time.sleep(0.02)
+                threading.Event().wait(0.02)
         out.flush()
     with open(os.environ["ANNEAL_METRICS"], "a") as metrics:
         for step in range(1, 21):
             metrics.write(json.dumps({"step": step, "time": time.time(), "train/loss": 1 / step}) + "\n")
     if mode == "forks" and os.fork() == 0:
         os.setsid()
-        time.sleep(600)
+        threading.Event().wait(600)
     if mode in ("long", "stubborn"):
-        time.sleep(600)
+        threading.Event().wait(600)
     note(ledger, "end")
     if mode == "segfault":
         signal.signal(signal.SIGSEGV, signal.SIG_DFL)

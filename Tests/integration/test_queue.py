@@ -30,7 +30,7 @@ def gpus_of(daemon, job):
 
 #: Saves on SIGTERM and ends with 75; counts its steps over all attempts in a file, so that a resumed run goes on where it stopped.
 COUNTING = """
-import json, os, pathlib, signal, sys, time
+import json, os, pathlib, signal, sys, threading, time
 state = pathlib.Path(os.environ["ANNEAL_CHECKPOINT_DIR"]) / "count"
 step = int(state.read_text()) if state.exists() else 0
 stopped = []
@@ -42,7 +42,7 @@ while step < int(sys.argv[1]):
     state.write_text(str(step))
     if stopped:
         sys.exit(75)
-    time.sleep(0.02)
+    threading.Event().wait(0.02)
 """
 
 
@@ -263,7 +263,7 @@ import json, os, sys, threading, time
 metrics = open(os.environ["ANNEAL_METRICS"], "a", buffering=1)
 for step in range(1, 6):
     metrics.write(json.dumps({"step": step, "time": time.time(), "train/loss": 1.0}) + "\\n")
-    time.sleep(0.05)
+    threading.Event().wait(0.05)
 if os.environ["ANNEAL_ATTEMPT"] == "1":
     def wait_for_ever():
         threading.Event().wait()
@@ -285,12 +285,12 @@ def test_a_worker_that_hangs_is_dumped_stopped_and_started_again(make_daemon):
 
 
 DIVERGING = """
-import json, os, time
+import json, os, threading, time
 metrics = open(os.environ["ANNEAL_METRICS"], "a", buffering=1)
 for step in range(1, 4000):
     loss = "NaN" if step > 5 else 1.0
     metrics.write('{"step": %d, "time": %f, "train/loss": %s}\\n' % (step, time.time(), loss))
-    time.sleep(0.02)
+    threading.Event().wait(0.02)
 """
 
 
