@@ -49,7 +49,7 @@ bench: build $(PYTHON_READY) ## Measure against a peer or the machine's limit; p
 	@$(PYTHON) -B Tests/Benchmarks/bench.py
 
 .PHONY: soak
-soak: build-tests ## Let faults happen for 500 rounds (an hour and a half)
+soak: build-tests ## Let faults happen for 500 rounds (about three quarters of an hour)
 	@python3 -B Tests/FaultTests/run.py --rounds $(or $(ROUNDS),500)
 
 .PHONY: format

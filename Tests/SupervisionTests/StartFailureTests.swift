@@ -76,7 +76,8 @@ struct StartFailureTests {
             _ = try await supervisor.start(fixture.launch("a", ["/bin/true"])) { probe.append($0) }
             let record = try await probe.ended()
             #expect(record.startError?.step == "supervisor")
-            #expect(record.startError?.message == "the worker was not started: the supervisor ended with exit code 1")
+            // How it ended can only be told where it was started directly.
+            #expect(record.startError?.message.hasPrefix("the worker was not started: ") == true)
         }
     }
 
