@@ -17,7 +17,7 @@ extension AnnealService {
             attempt.startTimer = LoopTimer(after: Self.startRecordingDelay) { [weak self] in
                 guard let self, attempt.startTimer != nil else { return }
                 attempt.startTimer = nil
-                background("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
+                persistently("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
             }
         case .ended(let exit):
             if attempt.allocation.gpus.isEmpty {
@@ -25,12 +25,12 @@ extension AnnealService {
                 scheduler.release(job.id, at: now)
                 schedule()
             }
-            background("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, record, exit) }
+            persistently("recording the end of \(attempt.id)") { [self] in try await conclude(job, attempt, record, exit) }
         case .unsupervised(let worker):
             log.warning(
                 "a worker lives without its supervisor; it is left alone and its resources stay held",
                 metadata: ["attempt": "\(attempt.id)", "worker": "\(worker)"])
-        case .lost(let evidence): background("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
+        case .lost(let evidence): persistently("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
         }
     }
 
@@ -142,7 +142,6 @@ extension AnnealService {
         let next = NextState(outcome)
         let unrecordedStart = attempt.startTimer == nil ? nil : attempt.startedAt
         attempt.startTimer?.cancel()
-        attempt.startTimer = nil
         try await store.write { writer in
             if let unrecordedStart { try Self.recordStart(job.id, attempt.id, in: writer, at: unrecordedStart) }
             try outputs.write(in: writer, at: moment)
@@ -162,6 +161,7 @@ extension AnnealService {
                 job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message,
                 at: moment)
         }
+        attempt.startTimer = nil
         if case .retry(_, let failures) = outcome.disposition { job.failures = failures }
         attemptsByToken[attempt.tokenHash] = nil
         job.attempt = nil

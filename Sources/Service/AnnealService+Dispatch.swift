@@ -13,6 +13,10 @@ extension AnnealService {
         background("starting job \(job.id)") { [self] in
             do {
                 try await start(job, allocation)
+            } catch let error as StoreError where error.isPassing {
+                log.error("a job could not be started yet", metadata: ["job": "\(job.id)", "error": "\(error)"])
+                scheduler.release(job.id, at: now)
+                enqueue(job, notBefore: now + .seconds(1))
             } catch {
                 log.error("a job could not be started", metadata: ["job": "\(job.id)", "error": "\(error)"])
                 scheduler.release(job.id, at: now)

@@ -62,14 +62,14 @@ extension AnnealService {
 
     /// Moves jobs whose needs have all ended on.
     func advance(ids: [String]) {
-        background("advancing \(ids.count) jobs") { [self] in
+        persistently("advancing \(ids.count) jobs") { [self] in
             try await advanceAll(try await store.read { reader in try ids.compactMap { try reader.job($0) } })
         }
     }
 
     /// The same for jobs that were just read or written.
     private func advance(_ records: [JobRecord]) {
-        background("advancing \(records.count) jobs") { [self] in
+        persistently("advancing \(records.count) jobs") { [self] in
             // One part after the other, so that writes of others come in between; the urgent ones first, so that they start first.
             let ordered = records.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(\.element)
             for start in stride(from: 0, to: ordered.count, by: Self.jobsPerAdvance) {

@@ -88,6 +88,22 @@ public final class AnnealService {
     /// The attempt that a token was made for, while that attempt lives.
     public func attemptID(ofToken token: String) -> String? { attemptsByToken[TokenHash.of(token)] }
 
+    /// Runs work that must be done, such as writing down an end: while the disk is full it is tried again until there is room.
+    func persistently(_ what: String, _ body: @escaping @LoopActor @Sendable () async throws -> Void) {
+        background(what) { [self] in
+            var delay: Duration = .milliseconds(100)
+            while true {
+                do {
+                    return try await body()
+                } catch let error as StoreError where error.isPassing && phase != .stopping {
+                    log.error("\(what) failed, and is tried again", metadata: ["error": "\(error)"])
+                    await withCheckedContinuation { continuation in _ = LoopTimer(after: delay) { continuation.resume() } }
+                    delay = min(delay * 2, .seconds(5))
+                }
+            }
+        }
+    }
+
     /// Runs work that nobody waits for; what it throws is logged, never lost in silence.
     func background(_ what: String, _ body: @escaping @LoopActor @Sendable () async throws -> Void) {
         Task { @LoopActor in
@@ -98,4 +114,9 @@ public final class AnnealService {
             }
         }
     }
+}
+
+extension StoreError {
+    /// True where the same write can succeed later, without anything having been changed by this one.
+    var isPassing: Bool { [.diskFull, .inputOutput, .busy].contains(code) }
 }

@@ -98,4 +98,13 @@ struct ExitTests {
             #expect(try fixture.record("job.json", of: launch.directory)["name"] == "a")
         }
     }
+
+    @Test func aWorkerGoesBeforeItsSupervisorWhenMemoryRunsOut() async throws {
+        try await AttemptFixture.with { fixture in
+            let launch = fixture.launch("a", ["cat", "/proc/self/oom_score_adj"])
+            _ = try await fixture.run(launch)
+            let score = String(decoding: try fixture.contents("stdout.log", of: launch.directory), as: UTF8.self)
+            #expect(Int(score.split(separator: "\n").first ?? "") ?? 0 >= 500)
+        }
+    }
 }
