@@ -170,7 +170,7 @@ extension ValueType: CustomStringConvertible {
         case (.integer, .int), (.integer, .bigInteger): true
         case (.integer, .double(let number)): number.rounded() == number
         case (.number, .int), (.number, .double), (.number, .bigInteger): true
-        case (.duration, .int), (.duration, .double), (.duration, .string), (.memory, .int), (.memory, .string): true
+        case (.duration, .int), (.duration, .double), (.duration, .string), (.memory, .int), (.memory, .double), (.memory, .string): true
         case (.argument, .string), (.argument, .int), (.argument, .bigInteger): true
         case (.scalar, .string), (.scalar, .int), (.scalar, .double), (.scalar, .bool): true
         case (.text, .string), (.name, .string), (.choice, .string), (.path, .string), (.model, .string), (.dataset, .string),

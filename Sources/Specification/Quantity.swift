@@ -39,6 +39,8 @@ public enum Quantity {
     /// A bare `G` is a `GiB`, as Slurm and Docker read it.
     public static func bytes(_ value: JSONValue) -> Int64? {
         if case .int(let count) = value { return count >= 0 ? count : nil }
+        // JSON does not tell 16.0 from 16.
+        if case .double(let number) = value { return number >= 0 && number < 0x1p62 ? Int64(exactly: number) : nil }
         guard case .string(let text) = value else { return nil }
         var rest = text[...]
         guard let number = takeNumber(&rest) else { return nil }

@@ -45,7 +45,11 @@ struct SchemaCheck {
         case .steps(let steps): checkSteps(&value, steps, at: path)
         case .object(let table): checkObject(&value, table, at: path)
         case .resources(let table): checkResources(&value, table, at: path)
-        case .gpuCount: if GPUCount(value) == nil { fail(.outOfRange, path, "must be \(type), not \(value)") }
+        case .gpuCount:
+            guard GPUCount(value) == nil else { return }
+            // Two numbers that are no range are in conflict with each other; anything else is no number of GPUs at all.
+            let isPair = value.string.map { $0.split(separator: "-").compactMap { Int($0) }.count == 2 } ?? false
+            fail(isPair ? .conflict : .outOfRange, path, "must be \(type), not \(value)")
         case .map(let rule, let member): checkMap(&value, rule, member, at: path)
         case .text, .name, .choice, .path, .model, .dataset, .evaluation, .httpURL: checkText(&value, as: type, at: path)
         }

@@ -71,6 +71,6 @@ def test_every_operation_succeeded_at_least_once(run):
     # black-box tests of job control make, and which an inventor of requests meets only by luck.
     moments = {
         "cancelExperiment", "retryExperiment", "cancelJob", "pauseJob", "resumeJob", "retryJob", "updateJob", "deleteCheckpoint",
-        "pinCheckpoint", "unpinCheckpoint",
+        "pinCheckpoint", "unpinCheckpoint", "holdJob", "releaseJob",
     }  # fmt: skip
     assert unseen - moments == set()

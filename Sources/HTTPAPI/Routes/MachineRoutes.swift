@@ -11,8 +11,8 @@ enum MachineRoutes {
     static func drain(_ call: Call) async throws -> Answer {
         let members = call.hasBody ? try await call.jsonBody(upTo: ServiceLimits.requestBytesMax).object : [:]
         guard let members, members.keys.allSatisfy({ $0 == "reason" }),
-            members["reason"].map({ ($0.string?.utf8.count).map { (1...500).contains($0) } ?? false }) ?? true
-        else { throw ServiceError(.badRequest, "the body must be an object with nothing but 'reason', a text of 1 to 500 bytes") }
+            members["reason"].map({ ($0.string?.unicodeScalars.count).map { (1...100).contains($0) } ?? false }) ?? true
+        else { throw ServiceError(.badRequest, "the body must be an object with nothing but 'reason', a text of 1 to 100 characters") }
         return try .json(try await call.service.drain(gpu: call.parameter(), reason: members["reason"]?.string))
     }
 

@@ -20,17 +20,17 @@ enum ProjectRoutes {
             ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known are: weight, gpu_limit")
         }
         let weight = members["weight"]?.double
-        if let value = members["weight"], !(weight.map { $0 > 0 && $0.isFinite } ?? false) {
-            errors.append(.init(pointer: "/weight", detail: "must be a number above 0, not \(value)"))
+        if let value = members["weight"], !(weight.map { $0 > 0 && $0 <= 1e9 } ?? false) {
+            errors.append(.init(pointer: "/weight", detail: "must be a number above 0 and up to 1e9, not \(value)"))
         }
         var limit = GPULimitChange.keep
         if let value = members["gpu_limit"] {
             if value.isNull {
                 limit = .clear
-            } else if let number = value.int, number >= 0 {
+            } else if let number = value.int, (0...1_000_000).contains(number) {
                 limit = .set(number)
             } else {
-                errors.append(.init(pointer: "/gpu_limit", detail: "must be a whole number of at least 0, or null"))
+                errors.append(.init(pointer: "/gpu_limit", detail: "must be a whole number from 0 to 1000000, or null"))
             }
         }
         guard errors.isEmpty else {
