@@ -120,17 +120,20 @@ final class CommandTarget {
     weak var attempt: Attempt?
 }
 
-/// Where memory runs out the kernel should take the worker, which can resume, and not the shim, which holds its exit code.
+/// Where memory runs out the kernel should take the worker, which can resume, and not the shim, which holds its exit code, nor the
+/// daemon. The worker's tree inherits its score (proc_pid_oom_score_adj(5)).
 enum OOMPreference {
     private static let shimAdvantage = -500
-    private static let workerHandicap = 200
+    /// Of -1000 to 1000; a process of score 0 and half of the memory is as likely to go as one of this score and none.
+    private static let workerHandicap = 500
 
     static func protectShim(from worker: pid_t) {
         guard let text = readText("/proc/self/oom_score_adj", at: AT_FDCWD, limit: 64),
             let own = Int(text.split(separator: "\n").first ?? "")
         else { return }
-        // Without privilege the score can only be raised: then the worker's is.
-        if !set(max(-1000, own + shimAdvantage), for: "self") { _ = set(min(1000, own + workerHandicap), for: String(worker)) }
+        _ = set(max(own, workerHandicap), for: String(worker))
+        // Only root may lower a score; the worker's higher one has to do elsewhere.
+        _ = set(max(-1000, own + shimAdvantage), for: "self")
     }
 
     private static func set(_ score: Int, for process: String) -> Bool {

@@ -38,22 +38,7 @@ struct HeldWorker {
         self.program = program
         self.held = held
         guard result == 0 else { throw explain(failure) }
-        Self.offerToOOMKiller(held.pid)
     }
-
-    /// When main memory runs out the kernel ends the worker's tree, which inherits this, before supervisor and daemon
-    /// (proc_pid_oom_score_adj(5)). A higher score that was inherited stays: only root may lower one.
-    private static func offerToOOMKiller(_ pid: pid_t) {
-        let path = "/proc/\(pid)/oom_score_adj"
-        let inherited = readText(path, at: AT_FDCWD, limit: 64).flatMap { Int($0.split(separator: "\n").first ?? "") } ?? 0
-        let file = cposix_open(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0)
-        guard file >= 0 else { return }
-        defer { close(file) }
-        _ = writeAll(Array(String(max(inherited, workerScore)).utf8), to: file)
-    }
-
-    /// Of -1000 to 1000; a process of score 0 and half of the memory is as likely as one of this score and none.
-    private static let workerScore = 500
 
     /// Lets the process become the program and returns when it has.
     mutating func release() throws(StartError) {
