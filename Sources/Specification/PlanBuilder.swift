@@ -69,7 +69,10 @@ struct PlanBuilder {
                 if text.utf8.contains(0) { check.fail(.badValue, path / name, "must not contain a NUL character") }
                 result[name] = text
             case .int, .bool: result[name] = value.description
-            case .double: check.fail(.wrongType, path / name, "put the number in quotes, so that its digits stay as they are")
+            case .double(let number):
+                // A schema takes 62.0 for a whole number; as a variable's text it could be either.
+                let code: SpecError.Code = number == number.rounded() ? .conflict : .wrongType
+                check.fail(code, path / name, "put the number in quotes, so that its digits stay as they are")
             default: break
             }
         }
