@@ -51,9 +51,10 @@ let package = Package(
         .target(name: "Diagnosis", dependencies: ["CResources", "Domain", "JSON"], exclude: ["causes.json"]),
         .target(name: "APITypes", dependencies: ["JSON", collections]),
         .target(name: "Terminal"),
+        .target(name: "Curves"),
 
         // Storage and hands
-        .target(name: "Store", dependencies: ["Domain", "JSON", "CResources", grdb, crypto]),
+        .target(name: "Store", dependencies: ["CResources", "Curves", "Domain", "JSON", grdb, crypto]),
         .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
         .target(name: "Devices", dependencies: ["Domain", "CPosix", "JSON"]),
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
@@ -65,7 +66,8 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "APITypes", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling", "Specification",
+                "APITypes", "Curves", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling",
+                "Specification",
                 "Store",
                 "Supervision", "Telemetry",
                 crypto, deque, logging,
@@ -75,7 +77,8 @@ let package = Package(
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "APITypes", "CResources", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", "Store", crypto, logging,
+                "APITypes", "CResources", "Curves", "Domain", "EventLoop", "HTTPServer", "JSON", "Service", "Specification", "Store",
+                crypto, logging,
             ]),
 
         // Programs
@@ -98,6 +101,7 @@ let package = Package(
         .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON"]),
         .testTarget(
             name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
+        .testTarget(name: "CurvesTests", dependencies: ["Curves"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "JSON"], exclude: ["reference_seed.py"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "Domain"]),
         .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "Domain", "JSON"]),
@@ -111,7 +115,7 @@ let package = Package(
         .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
         .testTarget(name: "ServiceTests", dependencies: ["Diagnosis", "Domain", "JSON", "Service", "Supervision"]),
         .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
-        .testTarget(name: "StoreTests", dependencies: ["Domain", "JSON", "Store"]),
+        .testTarget(name: "StoreTests", dependencies: ["Curves", "Domain", "JSON", "Store"]),
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),
         .testTarget(name: "TelemetryTests", dependencies: ["EventLoop", "JSON", "Telemetry"]),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),

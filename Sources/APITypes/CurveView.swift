@@ -54,16 +54,24 @@ public struct MetricSummaryView: Codable, Sendable, Equatable {
     public var jobID: String
     /// In alphabetical order.
     public var keys: [MetricKeySummary]
+    /// Values, lines and records of its workers that could not be taken.
+    public var dropped: Int
+    /// Where the stream of events stood: after it, every later point is told once.
+    public var seq: Int64
 
     enum CodingKeys: String, CodingKey {
         case jobID = "job_id"
         case keys
+        case dropped
+        case seq
     }
 
     /// Makes one from its parts.
-    public init(jobID: String, keys: [MetricKeySummary]) {
+    public init(jobID: String, keys: [MetricKeySummary], dropped: Int = 0, seq: Int64 = 0) {
         self.jobID = jobID
         self.keys = keys
+        self.dropped = dropped
+        self.seq = seq
     }
 }
 
@@ -71,6 +79,8 @@ public struct MetricSummaryView: Codable, Sendable, Equatable {
 public struct MetricKeySummary: Codable, Sendable, Equatable {
     /// The name of the metric, such as `train/loss`.
     public var key: String
+    /// Where the points came from: native, mlflow, trackio, tensorboard or log.
+    public var source: String
     /// Points stored.
     public var count: Int
     /// The lowest step.
@@ -86,6 +96,7 @@ public struct MetricKeySummary: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case key
+        case source
         case count
         case firstStep = "first_step"
         case lastStep = "last_step"
@@ -96,9 +107,11 @@ public struct MetricKeySummary: Codable, Sendable, Equatable {
 
     /// Makes one from its parts.
     public init(
-        key: String, count: Int, firstStep: Int, lastStep: Int, last: MetricValue, min: MetricValue? = nil, max: MetricValue? = nil
+        key: String, source: String = "native", count: Int, firstStep: Int, lastStep: Int, last: MetricValue, min: MetricValue? = nil,
+        max: MetricValue? = nil
     ) {
         self.key = key
+        self.source = source
         self.count = count
         self.firstStep = firstStep
         self.lastStep = lastStep

@@ -11,12 +11,14 @@ public final class API: HTTPHandler {
     private let admission: RequestGuard
     private let router: Router
     private let views: JobViewCache
+    private let frames: FrameCache
 
     public init(service: AnnealService, admission: RequestGuard) {
         self.service = service
         self.admission = admission
         router = Router(RouteTable.routes)
         views = JobViewCache(service.hub)
+        frames = FrameCache(service: service)
     }
 
     /// Answers a request: a poll from the cache, any other through its route.
@@ -29,7 +31,8 @@ public final class API: HTTPHandler {
             let (route, parameters) = try find(request)
             let caller = try identify(request, route: route)
             try checkPhase(route)
-            let call = Call(exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views)
+            let call = Call(
+                exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views, frames: frames)
             try call.checkQuery()
             run(call)
         } catch {

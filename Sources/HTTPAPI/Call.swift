@@ -11,15 +11,20 @@ final class Call {
     let caller: Caller
     let service: AnnealService
     let views: JobViewCache
+    let frames: FrameCache
     private let parameters: [String]
 
-    init(exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, views: JobViewCache) {
+    init(
+        exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, views: JobViewCache,
+        frames: FrameCache
+    ) {
         self.exchange = exchange
         self.route = route
         self.parameters = parameters
         self.caller = caller
         self.service = service
         self.views = views
+        self.frames = frames
     }
 
     var request: HTTPRequest { exchange.request }
@@ -77,14 +82,16 @@ final class Call {
                             detail: "known are: \(route.query.isEmpty ? "none" : route.query.joined(separator: ", "))")
                     ])
             }
-            if !seen.insert(name).inserted, !Self.lists.contains(name) { throw Self.invalid(name, "stands more than once") }
+            if !seen.insert(name).inserted, !Self.lists.contains(name), !(name == "job" && route.path == "/v1/metrics") {
+                throw Self.invalid(name, "stands more than once")
+            }
         }
     }
 
     /// Query parameters that may be repeated.
     private static let lists: Set<String> = ["set", "key"]
 
-    private static func invalid(_ name: String, _ why: String) -> ServiceError {
+    static func invalid(_ name: String, _ why: String) -> ServiceError {
         ServiceError(.badRequest, "query parameter '\(name)': \(why)", errors: [.init(pointer: "/query/\(name)", detail: why)])
     }
 

@@ -17,6 +17,8 @@ final class EventStreamSession {
         var job: String?
         /// Event types wanted; `nil` for all.
         var types: Set<String>?
+        /// Keys of metrics wanted; `nil` for all.
+        var keys: [KeyPattern]?
 
         /// True for events of the stream's subject, whatever their type.
         func covers(_ event: EventRecord) -> Bool {
@@ -24,6 +26,8 @@ final class EventStreamSession {
         }
 
         func wants(_ event: EventRecord) -> Bool { types?.contains(event.type) ?? true }
+
+        var wantsMetrics: Bool { types?.contains("metric") ?? true }
 
         /// What is read from the database: states too, since they tell when the stream ends.
         var stored: EventFilter { EventFilter(experimentID: experiment, jobID: job, types: types.map { $0.union(["state"]) }) }
@@ -36,20 +40,28 @@ final class EventStreamSession {
     private let filter: Filter
     private let format: StreamFormat
     private let writer: HTTPBodyWriter
-    /// The sequence number of the last event that was sent or looked at.
-    private var position: Int64
+    private let frames: FrameCache
+    /// What was sent or looked at.
+    private var place: StreamPosition
+    /// What is still to be told of the curves as they were when the stream began; `nil` before it was looked up.
+    private var history: [HistorySeries]?
+    /// Points of the history that the client has from an earlier connection.
+    private var pointsToSkip = 0
+    private var mayHaveGaps = true
     private var isLive = false
     private var isReading = false
     private var isClosed = false
     private var token: EventHub.Token?
     private var ping: LoopTimer?
 
-    init(_ call: Call, filter: Filter, format: StreamFormat, after position: Int64) {
+    init(_ call: Call, filter: Filter, format: StreamFormat, after place: StreamPosition) {
         self.call = call
         service = call.service
         self.filter = filter
         self.format = format
-        self.position = position
+        self.place = place
+        frames = call.frames
+        if case .history(_, let points) = place { pointsToSkip = points }
         var headers = HTTPHeaders()
         headers.set("Content-Type", format.contentType)
         headers.set("Cache-Control", "no-store")
@@ -73,10 +85,12 @@ final class EventStreamSession {
         writer.write(format.ping)
     }
 
+    private var position: Int64 { place.events }
+
     /// An event as it happens; only a client that has everything before it gets it from here.
     private func receive(_ event: EventRecord) {
         guard isLive, !isClosed, event.seq > position else { return }
-        position = event.seq
+        place = .events(event.seq)
         pass(event)
         if writer.bufferedBytes > ServiceLimits.streamBufferBytesMax { isLive = false }
     }
@@ -84,7 +98,14 @@ final class EventStreamSession {
     /// Sends an event that is wanted, and ends the stream after the event that is its last.
     private func pass(_ event: EventRecord) {
         guard filter.covers(event) else { return }
-        if filter.wants(event) { writer.write(format.frame(type: event.type, id: event.seq, document: document(event))) }
+        if filter.wants(event) {
+            let isPlain = place == .events(event.seq)
+            let frame =
+                isPlain
+                ? frames.frame(event, format, keys: filter.keys)
+                : frames.render(event, format, keys: filter.keys, id: place.identifier)
+            if !frame.isEmpty { writer.write(frame) }
+        }
         // A retried subject has earlier ends in its history; only its end as it is now ends the stream.
         if isLive, endsStream(event) { finish() }
     }
@@ -93,19 +114,43 @@ final class EventStreamSession {
         if !isLive, !isClosed { catchUp() }
     }
 
-    /// Reads the next page of events; goes live once the client has all that were published.
+    /// Reads on where the client is: curves first, then the other events; goes live once the client has all that were published.
     private func catchUp() {
         guard !isReading else { return }
         isReading = true
-        let (filter, after) = (filter, position)
         Task { @LoopActor in
             defer { isReading = false }
             do {
-                let (page, newest) = try await service.store.read { reader in
-                    (try reader.events(after: after, filter.stored, limit: ServiceLimits.streamPageEvents), try reader.lastEventSeq())
+                if case .history(let snapshot, let points) = place {
+                    let goesOn = try await tellHistory(as: snapshot, told: points)
+                    isReading = false
+                    if goesOn, !isClosed { catchUp() }
+                    return
+                }
+                let (filter, after) = (filter, position)
+                // What lies before the snapshot was told with the curves.
+                var metricsAfter = after
+                if case .catchingUp(let snapshot, _) = place { metricsAfter = snapshot }
+                let wantsGaps = mayHaveGaps && filter.wantsMetrics
+                let (page, newest, gaps) = try await service.store.read { [metricsAfter] reader in
+                    (
+                        try reader.events(after: after, filter.stored, limit: ServiceLimits.streamPageEvents), try reader.lastEventSeq(),
+                        wantsGaps
+                            ? try reader.metricGaps(after: metricsAfter, EventFilter(experimentID: filter.experiment, jobID: filter.job))
+                            : []
+                    )
                 }
                 isReading = false
-                deliver(page.items, hasMore: page.hasMore, newest: newest)
+                if !gaps.isEmpty, after == 0, place == .events(0) {
+                    // The beginning of the story is in the curves alone.
+                    place = .history(snapshot: newest, points: 0)
+                    return catchUp()
+                }
+                mayHaveGaps = false
+                for gap in gaps { tell(gap, after: metricsAfter) }
+                deliver(
+                    page.items.filter { $0.metrics == nil || $0.seq > metricsAfter }, upTo: page.items.last?.seq, hasMore: page.hasMore,
+                    newest: newest)
             } catch {
                 service.log.error("a stream could not read events", metadata: ["error": "\(error)"])
                 close()
@@ -113,15 +158,60 @@ final class EventStreamSession {
         }
     }
 
+    /// Tells of the next curve. False where the client has to read first; it goes on when it has.
+    private func tellHistory(as snapshot: Int64, told: Int) async throws -> Bool {
+        let filter = filter
+        if history == nil {
+            let all = try await service.store.read { try $0.history(EventFilter(experimentID: filter.experiment, jobID: filter.job)) }
+            history = all.filter { one in filter.keys.map { $0.contains { $0.matches(one.key) } } ?? true }.reversed()
+        }
+        guard let one = history?.popLast() else {
+            place = .catchingUp(snapshot: snapshot, events: 0)
+            return true
+        }
+        guard let points = try await service.store.read({ try $0.points(of: one, asOf: snapshot) }) else {
+            tell(MetricGap(experimentID: one.experimentID, jobID: one.jobID, through: snapshot), after: 0)
+            return true
+        }
+        let skipped = min(pointsToSkip, points.count)
+        pointsToSkip -= skipped
+        var rest = points[skipped...]
+        var count = told
+        while !rest.isEmpty, !isClosed {
+            let part = rest.prefix(service.store.limits.metricPointsPerEventMax)
+            rest = rest.dropFirst(part.count)
+            count += part.count
+            place = .history(snapshot: snapshot, points: count)
+            let event = EventRecord(
+                seq: snapshot, at: part[part.endIndex - 1].at, type: "metric", experimentID: one.experimentID, jobID: one.jobID,
+                attemptID: one.attemptID, payload: [:], metrics: MetricEvent(attempt: one.attempt, points: part))
+            writer.write(frames.render(event, format, keys: nil, id: place.identifier))
+        }
+        return writer.bufferedBytes <= ServiceLimits.streamBufferBytesMax
+    }
+
+    /// Says that points are no longer told one by one, and where they are.
+    private func tell(_ gap: MetricGap, after: Int64) {
+        let document: JSONValue = [
+            "seq": .int(gap.through), "type": "gap", "experiment_id": .string(gap.experimentID), "job_id": .string(gap.jobID),
+            "data": [
+                "from": .int(after), "to": .int(gap.through), "job_id": .string(gap.jobID),
+                "fetch": .string("/v1/metrics?job=\(gap.jobID)&key=*"),
+            ],
+        ]
+        writer.write(format.frame(type: "gap", id: nil, document: document))
+    }
+
     /// - Parameter newest: the newest event of all when the page was read.
-    private func deliver(_ page: [EventRecord], hasMore: Bool, newest: Int64) {
+    private func deliver(_ page: [EventRecord], upTo last: Int64?, hasMore: Bool, newest: Int64) {
         for event in page where event.seq > position && !isClosed {
-            position = event.seq
+            place = place.moved(to: event.seq)
             pass(event)
         }
         guard !isClosed else { return }
+        if let last, last > position { place = place.moved(to: last) }
         if !hasMore {
-            position = max(position, newest)
+            place = .events(max(position, newest))
             if service.hub.latestSequence <= position {
                 isLive = true
                 return finishIfOver()
@@ -129,21 +219,6 @@ final class EventStreamSession {
         }
         // A client that has not read what it got is fed on when it has.
         if writer.bufferedBytes <= ServiceLimits.streamBufferBytesMax { catchUp() }
-    }
-
-    private func document(_ event: EventRecord) -> JSONValue {
-        var members: JSONObject = ["seq": .int(event.seq), "type": .string(event.type), "at": .string(event.at.description)]
-        members["experiment_id"] = event.experimentID.map(JSONValue.string) ?? .null
-        members["job_id"] = event.jobID.map(JSONValue.string) ?? .null
-        members["attempt_id"] = event.attemptID.map(JSONValue.string) ?? .null
-        var data = event.payload
-        // How far the job is now travels with its metrics; it is not part of the record.
-        if event.type == "metric", let job = event.jobID, let progress = service.progressDocument(job), case .object(var fields) = data {
-            fields["progress"] = progress
-            data = .object(fields)
-        }
-        members["data"] = data
-        return .object(members)
     }
 
     // MARK: The end

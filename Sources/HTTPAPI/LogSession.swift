@@ -110,7 +110,7 @@ final class LogSession {
             "job_id": .string(source.jobID), "attempt_id": source.attemptID.map(JSONValue.string) ?? .null, "stream": .string(stream),
             "offset": .int(offset), "end": .int(offset + Int64(piece.count)), "text": .string(String(decoding: piece, as: UTF8.self)),
         ]
-        return StreamFormat.eventStream.frame(type: "log", id: offset + Int64(piece.count), document: document)
+        return StreamFormat.eventStream.frame(type: "log", id: String(offset + Int64(piece.count)), document: document)
     }
 }
 

@@ -28,9 +28,10 @@ public enum RouteTable {
         Route(.get, "/v1/jobs/{job_id}/explain", "explainJob", task: JobRoutes.explain),
         Route(
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
-        Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: ["key", "points", "attempt"], task: JobRoutes.metrics),
+        Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
+        Route(.get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, task: MetricRoutes.list),
 
-        Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "after"], direct: StreamRoutes.get),
+        Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),
         Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),
         Route(.post, "/v1/gpus/{gpu}/drain", "drainGPU", access: .write, task: MachineRoutes.drain),
         Route(.post, "/v1/gpus/{gpu}/undrain", "undrainGPU", access: .write, task: MachineRoutes.undrain),

@@ -17,7 +17,7 @@ enum StreamFormat: Sendable {
     /// One event as bytes.
     ///
     /// - Parameter id: what a client sends back as `Last-Event-ID`; `nil` for an event that cannot be resumed from.
-    func frame(type: String, id: Int64?, document: JSONValue) -> [UInt8] {
+    func frame(type: String, id: String?, document: JSONValue) -> [UInt8] {
         var bytes: [UInt8] = []
         switch self {
         case .eventStream:

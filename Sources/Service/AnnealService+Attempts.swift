@@ -49,24 +49,28 @@ extension AnnealService {
     }
 
     /// Follows the metrics and checkpoints of an attempt into the database.
-    func follow(_ attempt: RunningAttempt, job: ActiveJob, kind: JobKind) {
-        let path = attempt.directory + "/metrics.jsonl"
-        let cursor = attempt.metricCursor
-        attempt.metrics = MetricFollower(path: path, inode: cursor?.inode ?? 0, offset: cursor?.offset ?? 0) {
-            [weak self] batch, acknowledge in
+    func follow(_ attempt: RunningAttempt, job: ActiveJob, kind: JobKind, logDirectory: String?) {
+        var scope = AttemptFollower.Scope(beganAt: Double(attempt.createdAt.milliseconds) / 1000)
+        if kind == .command {
+            scope.readsLogs = true
+            scope.eventFolders = [attempt.directory, configuration.outputDirectory(jobID: job.id)] + [logDirectory].compactMap { $0 }
+        }
+        attempt.metrics = AttemptFollower(directory: attempt.directory, scope: scope, cursors: attempt.metricCursors) {
+            [weak self] source, batch, cursor, acknowledge in
             guard let self else { return }
-            for point in batch.points {
-                attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value)
-            }
-            watch(batch.points, of: attempt, job: job)
+            take(batch.points, of: attempt, job: job, from: source)
+            // A log that says nothing is read again after a restart; that costs less than a transaction for each piece of it.
+            if batch.points.isEmpty, batch.dropped == 0 { return acknowledge() }
             background("storing metrics of \(attempt.id)") { [self] in
                 let points = batch.points.map {
                     MetricPoint(key: $0.key, step: $0.step, at: Timestamp(seconds: $0.seconds), value: $0.value)
                 }
-                let cursor = MetricCursor(path: RunningAttempt.metricFile, inode: batch.inode, offset: batch.offset)
                 let moment = now
                 do {
-                    try await store.write { try $0.appendMetrics(attempt: attempt.id, points: points, cursor: cursor, at: moment) }
+                    try await store.write { writer in
+                        try writer.appendMetrics(attempt: attempt.id, points: points, source: source, cursor: cursor, at: moment)
+                        if batch.dropped > 0 { try writer.countDroppedMetrics(attempt: attempt.id, batch.dropped) }
+                    }
                     acknowledge()
                 } catch {
                     // The file still has them: they are read again once there is room.
@@ -80,6 +84,15 @@ extension AnnealService {
             guard let self else { return }
             background("registering checkpoints of \(job.id)") { [self] in try await apply(change, job: job, attempt: attempt) }
         }
+    }
+
+    /// Takes note of what new points tell of an attempt: how far it is, and whether it goes wrong.
+    func take(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob, from source: MetricSource) {
+        if !points.isEmpty { attempt.hasMetrics = true }
+        // Printed numbers may be anything's; only a trainer that really reports is judged by them.
+        guard source != .log else { return }
+        for point in points { attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value) }
+        watch(points, of: attempt, job: job)
     }
 
     private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord) async throws {
@@ -160,6 +173,11 @@ extension AnnealService {
             try writer.transition(
                 job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message,
                 at: moment)
+        }
+        if attempt.hasMetrics {
+            background("packing metrics of \(attempt.id)") { [self] in
+                try await store.write { try $0.packMetrics(attempt: attempt.id, at: moment) }
+            }
         }
         attempt.startTimer = nil
         if case .retry(_, let failures) = outcome.disposition { job.failures = failures }

@@ -55,7 +55,7 @@ extension AnnealService {
             let handle = try await supervisor.start(launch) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
             }
-            follow(attempt, job: job, kind: record.kind)
+            follow(attempt, job: job, kind: record.kind, logDirectory: record.logDirectory)
             attempt.handle = handle
             if let request = job.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         } catch {
@@ -141,6 +141,7 @@ extension AnnealService {
             getenv(name).map { (name, String(cString: $0)) }
         }
         environment += command.environment.map { ($0.name, $0.value) }
+        environment += trackerEnvironment(of: record, attempt, token: token, experiment: experiment)
         for (name, value) in resolved.spec["env"]?.object ?? [:] { environment.append((name, value.string ?? value.description)) }
         environment += [
             ("ANNEAL_ATTEMPT_DIR", attempt.directory), ("ANNEAL_SPEC", attempt.directory + "/job.json"), ("ANNEAL_JOB_ID", record.id),
@@ -148,7 +149,7 @@ extension AnnealService {
             ("ANNEAL_EXPERIMENT", experiment), ("ANNEAL_CHECKPOINT_DIR", configuration.checkpointDirectory(jobID: record.id)),
             ("ANNEAL_OUTPUT_DIR", configuration.outputDirectory(jobID: record.id)),
             ("ANNEAL_METRICS", attempt.directory + "/metrics.jsonl"), ("ANNEAL_OUTPUTS", attempt.directory + "/outputs.json"),
-            ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token),
+            ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token), ("ANNEAL_LOG_DIR", record.logDirectory ?? attempt.directory),
             ("CUDA_VISIBLE_DEVICES", attempt.allocation.gpus.joined(separator: ",")),
         ]
         // An unmodified Python program then prints the stacks of all its threads when it is stopped for a stall.
@@ -159,6 +160,20 @@ extension AnnealService {
         var merged: [String: String] = [:]
         for (name, value) in environment { merged[name] = value }
         return merged.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// What makes the loggers of unmodified trainers write to this daemon. The spec's own variables win.
+    private func trackerEnvironment(of record: JobRecord, _ attempt: RunningAttempt, token: String, experiment: String) -> [(
+        String, String
+    )] {
+        [
+            ("MLFLOW_TRACKING_URI", configuration.workerURL), ("MLFLOW_TRACKING_TOKEN", token), ("MLFLOW_RUN_ID", record.id),
+            ("MLFLOW_EXPERIMENT_NAME", experiment), ("TRACKIO_SERVER_URL", configuration.workerURL), ("TRACKIO_WRITE_TOKEN", token),
+            // What a program prints is seen when it is printed.
+            ("PYTHONUNBUFFERED", "1"),
+            // transformers, integrations/integration_utils.py: TensorBoardCallback.
+            ("TENSORBOARD_LOGGING_DIR", (record.logDirectory ?? attempt.directory) + "/tensorboard"),
+        ]
     }
 
     /// What workers keep of the daemon's own environment: what programs need to run, and nothing that may be secret.

@@ -1,3 +1,4 @@
+import Curves
 import Domain
 import EventLoop
 import Scheduling
@@ -12,11 +13,11 @@ extension AnnealService {
         let facts = try await store.read { reader in
             let attempts = try reader.liveAttempts()
             let cursors = try Dictionary(
-                attempts.map { ($0.id, try reader.metricCursor(attempt: $0.id, path: RunningAttempt.metricFile)) },
+                attempts.map { ($0.id, try reader.metricCursors(attempt: $0.id)) },
                 uniquingKeysWith: { first, _ in first })
             // What a worker wrote once at its start is behind the cursor and would not be read again.
             let totals = try Dictionary(
-                attempts.map { ($0.id, try reader.metricPoints(job: $0.jobID, key: "progress/total").last) },
+                attempts.map { ($0.id, try reader.curve(job: $0.jobID, CurveQuery(key: "progress/total", last: 1)).points) },
                 uniquingKeysWith: { first, _ in first })
             return RecoveryFacts(
                 jobs: try reader.nonTerminalJobs(), needs: try reader.needsOfNonTerminalJobs(),
@@ -35,7 +36,7 @@ extension AnnealService {
         // First the ledger, whole, then the looks at the folders, which go on side by side.
         let found = facts.attempts.compactMap { attempt in
             records[attempt.jobID].flatMap {
-                takeUp(attempt, of: $0, cursor: facts.cursors[attempt.id] ?? nil, total: facts.totals[attempt.id] ?? nil)
+                takeUp(attempt, of: $0, cursors: facts.cursors[attempt.id] ?? [], total: facts.totals[attempt.id])
             }
         }
         let looks = found.map { attempt in Task { @LoopActor in try await self.reattach(attempt) } }
@@ -52,7 +53,7 @@ extension AnnealService {
     }
 
     /// Puts an attempt that an earlier daemon started back into memory and into the ledger of who holds what.
-    private func takeUp(_ record: AttemptRecord, of job: JobRecord, cursor: MetricCursor?, total: CurvePoint?) -> FoundAttempt? {
+    private func takeUp(_ record: AttemptRecord, of job: JobRecord, cursors: [MetricCursor], total: Points?) -> FoundAttempt? {
         guard let active = jobs[job.id] else { return nil }
         var allocation = Allocation(gpus: record.gpus, cpus: record.cpus, memoryBytes: record.memoryBytes)
         allocation.gpuShare = record.gpuShare
@@ -60,8 +61,11 @@ extension AnnealService {
         let attempt = RunningAttempt(
             id: record.id, number: record.number, directory: record.directory, tokenHash: record.tokenHash ?? "", allocation: allocation,
             resumedFromStep: record.resumedFromStep, createdAt: record.createdAt)
-        attempt.metricCursor = cursor
-        if let total { attempt.progress.take(key: "progress/total", step: total.step, seconds: 0, value: total.value) }
+        attempt.metricCursors = Dictionary(cursors.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
+        attempt.hasMetrics = !cursors.isEmpty
+        if let total, let step = total.steps.last, let value = total.values.last {
+            attempt.progress.take(key: "progress/total", step: Int(step), seconds: 0, value: value)
+        }
         arm(attempt, job)
         active.attempt = attempt
         active.isDispatched = true
@@ -79,19 +83,19 @@ extension AnnealService {
         case .running(let handle):
             attemptsByToken[attempt.tokenHash] = attempt.id
             attempt.handle = handle
-            follow(attempt, job: active, kind: job.kind)
+            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
             // A stop that was written down but may never have reached the shim is sent again; the shim's ladder starts once.
             if let request = active.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         case .ended(let exit):
-            follow(attempt, job: active, kind: job.kind)
+            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
             attemptEvent(.ended(exit), job: active, attempt: attempt, record: job)
         case .unsupervised(let worker):
-            follow(attempt, job: active, kind: job.kind)
+            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
             attemptEvent(.unsupervised(worker), job: active, attempt: attempt, record: job)
         case .neverStarted:
             try await reopenStart(active, attempt)
         case .lost(let evidence):
-            follow(attempt, job: active, kind: job.kind)
+            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
             attemptEvent(.lost(evidence: evidence), job: active, attempt: attempt, record: job)
         }
     }
@@ -144,8 +148,8 @@ private struct RecoveryFacts: Sendable {
     /// The project of each experiment.
     var projects: [String: String]
     var attempts: [AttemptRecord]
-    var cursors: [String: MetricCursor?]
-    var totals: [String: CurvePoint?]
+    var cursors: [String: [MetricCursor]]
+    var totals: [String: Points]
     var lastEvent: Int64
 }
 

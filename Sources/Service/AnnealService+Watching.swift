@@ -32,6 +32,13 @@ extension AnnealService {
                 saveUsage()
                 background("looking at the disk") { [self] in try await watchDisk() }
             }
+            if watchTicks % 300 == 1 {
+                background("tidying metrics") { [self] in
+                    let moment = now
+                    try await store.write { try $0.tidyMetrics(at: moment) }
+                }
+            }
+            if watchTicks.isMultiple(of: 2) { for job in jobs.values { job.attempt?.metrics?.look() } }
             guard !isWatching else { return }
             isWatching = true
             background("looking for stalls") { [self] in

@@ -25,9 +25,11 @@ final class RunningAttempt {
     var startedAt: Timestamp?
     /// Runs until the start is to be written down.
     var startTimer: LoopTimer?
-    /// How far the metrics file had been read by an earlier daemon.
-    var metricCursor: MetricCursor?
-    var metrics: MetricFollower?
+    /// How far its files had been read by an earlier daemon, by name.
+    var metricCursors: [String: MetricCursor] = [:]
+    var metrics: AttemptFollower?
+    /// Whether any point of it was kept.
+    var hasMetrics = false
     var checkpoints: CheckpointWatcher?
     var progress = ProgressMeter()
     /// The newest checkpoint step seen.

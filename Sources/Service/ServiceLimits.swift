@@ -18,6 +18,10 @@ public enum ServiceLimits {
     public static let viewCacheBytesMax = 8 * 1024 * 1024
     /// Unsent bytes of a stream after which it is fed from the database at the reader's own pace.
     public static let streamBufferBytesMax = 256 * 1024
+    /// Curves that one request may ask for.
+    public static let curvesMax = 1000
+    /// Jobs that one request for curves may name.
+    public static let curveJobsMax = 200
     /// Events read from the database at a time to feed a stream.
     public static let streamPageEvents = 500
 }

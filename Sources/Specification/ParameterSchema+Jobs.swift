@@ -121,6 +121,9 @@ extension ParameterSchema {
         ParameterSchema(
             "outputs", .list(.name(.output), count: 0...SpecLimits.mapCountMax),
             "Names of outputs that the command registers in its outputs.json."),
+        ParameterSchema(
+            "log_dir", .text(bytesMax: 4096),
+            "A folder, from workdir on, below which TensorBoard event files are followed; those below ANNEAL_OUTPUT_DIR always are."),
     ]
 
     static let prepareTable: [ParameterSchema] = [

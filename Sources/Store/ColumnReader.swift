@@ -1,3 +1,4 @@
+import Curves
 import Domain
 import GRDB
 import JSON
@@ -32,6 +33,19 @@ struct ColumnReader {
         let index = next()
         return try row.withUnsafeData(atIndex: index) { data in data.map { Array($0) } ?? [] }
     }
+
+    /// Reads the bytes of a BLOB in place; `nil` for NULL. What cannot be read of them is a damaged database.
+    mutating func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) throws -> T? {
+        let index = next()
+        do {
+            return try row.withUnsafeData(atIndex: index) { data in try data.map { try $0.withUnsafeBytes(body) } }
+        } catch let error as CurveCodingError {
+            throw StoreError(.corrupt, "the database holds points that cannot be read: \(error)")
+        }
+    }
+
+    /// Leaves a column out.
+    mutating func skip() { _ = next() }
 
     mutating func json() throws -> JSONValue { try parsed(text()) }
     mutating func optionalJSON() throws -> JSONValue? { try optionalText().map(parsed) }

@@ -64,7 +64,10 @@ public final class Store: Sendable {
         do {
             let connection = try Connection.writer(path: path, limits: limits)
             let migrator = Migrator(migrations: migrations, backupFolder: folder + "/backups", now: now)
-            try connection.writeWithoutTransaction { database in _ = try migrator.migrate(database) }
+            try connection.writeWithoutTransaction { database in
+                _ = try migrator.migrate(database)
+                try RowPacking.run(database, limits: limits)
+            }
             let writer = Writer(connection: connection, folder: folder, limits: limits, onCommit: onCommit)
             let store = Store(path: path, folder: folder, limits: limits, writer: writer)
             try store.startThreads(readers: max(1, readers))

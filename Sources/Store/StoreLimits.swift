@@ -10,6 +10,16 @@ public struct StoreLimits: Sendable {
     public var readQueueMax = 1024
     /// Points that one `metric` event carries.
     public var metricPointsPerEventMax = 500
+    /// Points of an attempt that wait as they came before they are packed.
+    public var metricTailPointsMax = 8192
+    /// Batches of an attempt that streams can go back to after they were packed.
+    public var metricReplayBatchesMax = 512
+    /// How long streams can go back to packed batches.
+    public var metricReplayTime: Duration = .seconds(600)
+    /// Keys of one attempt; points under further ones are counted and dropped.
+    public var metricKeysPerAttemptMax = 10_000
+    /// Attempts whose newest points the writer keeps at hand.
+    public var metricAttemptsAtHandMax = 1024
     /// Rows of one page of a list.
     public var pageRowsMax = 1000
     /// How long a connection waits for a lock that another program (a backup, the `sqlite3` shell) holds.

@@ -6,6 +6,16 @@ import JSON
 public final class WriteTransaction: ReadTransaction {
     /// What the writes of this transaction appended so far; delivered after the commit.
     var events: [EventRecord] = []
+    /// The newest points of the attempts that write.
+    let metricTails: MetricTails
+
+    init(_ database: Database, limits: StoreLimits, metricTails: MetricTails) {
+        self.metricTails = metricTails
+        super.init(database, limits: limits)
+    }
+
+    /// The next number of the sequence that events and batches of points share.
+    func nextSequence() throws -> Int64 { try lastEventSeq() + 1 }
 
     func execute(_ sql: String, _ arguments: (any DatabaseValueConvertible)?...) throws {
         try database.cachedStatement(sql: sql).execute(arguments: StatementArguments(arguments))
@@ -25,8 +35,8 @@ public final class WriteTransaction: ReadTransaction {
         _ type: String, experiment: String? = nil, job: String? = nil, attempt: String? = nil, at: Timestamp, payload: JSONValue
     ) throws -> EventRecord {
         try execute(
-            "INSERT INTO event (at_ms, type, experiment_id, job_id, attempt_id, payload) VALUES (?, ?, ?, ?, ?, ?)",
-            at.milliseconds, type, experiment, job, attempt, payload.text())
+            "INSERT INTO event (seq, at_ms, type, experiment_id, job_id, attempt_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            try nextSequence(), at.milliseconds, type, experiment, job, attempt, payload.text())
         let event = EventRecord(
             seq: database.lastInsertedRowID, at: at, type: type, experimentID: experiment, jobID: job, attemptID: attempt, payload: payload)
         events.append(event)

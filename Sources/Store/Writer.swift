@@ -11,6 +11,8 @@ final class Writer: Sendable {
     private let connection: DatabaseQueue
     private let folder: String
     private let limits: StoreLimits
+    /// Used on the writer's thread alone.
+    private nonisolated(unsafe) let metricTails = MetricTails()
     private let onCommit: @Sendable ([EventRecord]) -> Void
 
     init(connection: DatabaseQueue, folder: String, limits: StoreLimits, onCommit: @escaping @Sendable ([EventRecord]) -> Void) {
@@ -35,7 +37,7 @@ final class Writer: Sendable {
     /// Commits `batch` as one transaction and answers it. Returns the writes that were not tried because SQLite gave the
     /// transaction up before them.
     private func commit(_ batch: ArraySlice<any PendingWrite>, to database: Database) -> ArraySlice<any PendingWrite> {
-        let transaction = WriteTransaction(database, limits: limits)
+        let transaction = WriteTransaction(database, limits: limits, metricTails: metricTails)
         var failures: [(any Error)?] = []
         failures.reserveCapacity(batch.count)
         var rest = batch
@@ -50,6 +52,7 @@ final class Writer: Sendable {
             try database.commit()
         } catch {
             let failure = StoreError.mapping(error, folder: folder)
+            metricTails.forgetAll()
             abandon(database)
             // Where the transaction could not even begin, all fail together instead of one after another.
             if rest.count == batch.count { rest = [] }
@@ -66,6 +69,7 @@ final class Writer: Sendable {
     private func perform(_ write: any PendingWrite, in transaction: WriteTransaction) throws -> (any Error)? {
         let database = transaction.database
         let eventCount = transaction.events.count
+        metricTails.begin()
         try database.cachedStatement(sql: "SAVEPOINT one_write").execute()
         do {
             try write.perform(in: transaction)
@@ -73,6 +77,7 @@ final class Writer: Sendable {
             return nil
         } catch {
             transaction.events.removeSubrange(eventCount...)
+            metricTails.undo()
             if database.isInsideTransaction {
                 try database.cachedStatement(sql: "ROLLBACK TO one_write").execute()
                 try database.cachedStatement(sql: "RELEASE one_write").execute()

@@ -33,7 +33,7 @@ public final class MetricFollower {
     private static let lookEvery: Duration = .seconds(2)
     private static let thread = BlockingThread(name: "metrics")
 
-    private var tail: LineTail
+    private var tail: any PointTail
     private let receive: Receiver
     private let retryPause: Duration
     /// The batch that is out.
@@ -48,14 +48,13 @@ public final class MetricFollower {
     private var idle: [CheckedContinuation<Void, Never>] = []
 
     /// - Parameters:
-    ///   - path: the file; it need not exist yet, its folder must.
-    ///   - inode: of the file that was read before; 0 for none.
-    ///   - offset: how far it had been read.
+    ///   - tail: reads the file; it need not exist yet, its folder must.
     ///   - retryPause: from a batch that failed to its next delivery.
-    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0, retryPause: Duration = .seconds(2), _ receive: @escaping Receiver) {
-        tail = LineTail(path: path, inode: inode, offset: offset)
+    public init(_ tail: any PointTail, retryPause: Duration = .seconds(2), _ receive: @escaping Receiver) {
+        self.tail = tail
         self.receive = receive
         self.retryPause = retryPause
+        let path = tail.path
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         let (folder, name) = (String(path[..<slash]), String(path[slash...].dropFirst()))
         // A folder that cannot be watched (no watches left) is looked at by the timer alone.
@@ -101,20 +100,15 @@ public final class MetricFollower {
     }
 
     private struct Found: Sendable {
-        var tail: LineTail
+        var tail: any PointTail
         var batch: MetricBatch
         var hasMore: Bool
     }
 
-    private nonisolated static func read(_ tail: LineTail, receivedAt now: Double) throws -> Found {
+    private nonisolated static func read(_ tail: any PointTail, receivedAt now: Double) throws -> Found {
         var tail = tail
-        let piece = try tail.read()
-        var batch = MetricBatch(points: [], inode: tail.inode, offset: tail.offset, dropped: piece.skipped)
-        for line in piece.lines {
-            let reading = MetricLine.parse(line, receivedAt: now)
-            batch.points += reading.points
-            batch.dropped += reading.dropped
-        }
+        let piece = try tail.readPoints(receivedAt: now)
+        let batch = MetricBatch(points: piece.points, inode: tail.inode, offset: tail.offset, dropped: piece.dropped)
         return Found(tail: tail, batch: batch, hasMore: piece.hasMore)
     }
 

@@ -31,7 +31,9 @@ public enum MetricLine {
     public static func parse(_ line: some Collection<UInt8>, receivedAt seconds: Double) -> Reading {
         var reading = Reading()
         // Workers may be anybody's programs: a line that is not JSON is counted and the rest of the file goes on.
-        guard case .object(let members)? = try? JSONParser.parse(line, options: .python), let step = members["step"]?.int, step >= 0 else {
+        guard case .object(let members)? = try? JSONParser.parse(line, options: .python), let step = members["step"]?.int,
+            (0...TelemetryLimits.stepMax).contains(step)
+        else {
             reading.dropped = 1
             return reading
         }
@@ -48,7 +50,7 @@ public enum MetricLine {
     }
 
     /// A name of 1 to 250 bytes without control characters, which databases and terminals take for something else.
-    private static func isKey(_ key: String) -> Bool {
+    static func isKey(_ key: String) -> Bool {
         (1...TelemetryLimits.keyBytesMax).contains(key.utf8.count) && !key.utf8.contains { $0 < 0x20 || $0 == 0x7F }
     }
 

@@ -137,32 +137,32 @@ import Testing
         }
     }
 
-    @Test(arguments: [2, 3, 10, 99, 100])
-    func aSmallerCurveKeepsEndsAndExtremes(count: Int) throws {
-        var curve = (0..<10_000).map { CurvePoint(step: $0, at: at(Int64($0)), value: Double($0 % 7), attempt: 1) }
-        curve[3333].value = 1000
-        curve[6666].value = -1000
-        let small = curve.downsampled(to: count)
-        #expect(small.count <= count)
-        #expect(small.first?.step == 0 && small.last?.step == 9999)
-        #expect(small.map(\.step) == small.map(\.step).sorted())
-        if count >= 4 { #expect(small.contains { $0.value == 1000 } && small.contains { $0.value == -1000 }) }
-        curve[5000].value = .nan
-        let broken = curve.downsampled(to: count)
-        #expect(broken.count <= count)
-        if count >= 5 { #expect(broken.contains { $0.value.isNaN }) }
-    }
-
-    @Test func aCurveThatIsSmallEnoughStaysWhole() {
-        let curve = (0..<10).map { CurvePoint(step: $0, at: at(0), value: .nan, attempt: 1) }
-        #expect(curve.downsampled(to: 10).count == 10)
-        #expect(curve.downsampled(to: 0).map(\.step) == [0, 9])
-        #expect([CurvePoint]().downsampled(to: 5).isEmpty)
-    }
-
     @Test func metricsOfAnUnknownAttemptAreRefused() async throws {
         try await withJob { store async throws in
             #expect(try await code { try await store.write { try $0.appendMetrics(attempt: "att_9", points: [], at: at(1)) } } == .notFound)
+        }
+    }
+}
+
+/// A point of a curve by itself, as tests look at it.
+struct SeenPoint: Hashable {
+    var step: Int
+    var at: Timestamp
+    var value: Double
+    var attempt: Int
+}
+
+extension ReadTransaction {
+    func metricPoints(job: String, key: String, attempt: Int? = nil, points: Int? = nil) throws -> [SeenPoint] {
+        try curve(job: job, CurveQuery(key: key, attempt: attempt, points: points)).seen
+    }
+}
+
+extension Curve {
+    var seen: [SeenPoint] {
+        points.steps.indices.map {
+            SeenPoint(
+                step: Int(points.steps[$0]), at: Timestamp(milliseconds: points.times[$0]), value: points.values[$0], attempt: attempts[$0])
         }
     }
 }

@@ -119,6 +119,8 @@ extension WriteTransaction {
         try appendMetrics(
             attempt: "att_1", points: [MetricPoint(key: "train/loss", step: 1, at: at(2500), value: 2)],
             cursor: MetricCursor(path: "/m", inode: 1, offset: 40), at: at(2500))
+        try packMetrics(attempt: "att_1", at: at(2500))
+        _ = try claim(clientIDs: ["c"], attempt: "att_1")
         try insert(
             idempotency: IdempotencyRecord(
                 key: "k", route: "POST /v1/experiments", bodyHash: "h", status: 201, body: [1, 2], createdAt: at(1)))

@@ -12,7 +12,7 @@ import Testing
         init(_ file: GrowingFile, inode: UInt64 = 0, offset: Int64 = 0) {
             let (stream, continuation) = AsyncStream.makeStream(of: (MetricBatch, MetricAcknowledgement).self)
             batches = stream
-            follower = MetricFollower(path: file.path, inode: inode, offset: offset, retryPause: .milliseconds(1)) {
+            follower = MetricFollower(MetricLineTail(path: file.path, inode: inode, offset: offset), retryPause: .milliseconds(1)) {
                 continuation.yield(($0, $1))
             }
         }
@@ -65,7 +65,7 @@ import Testing
             for start in stride(from: 0, to: 30_000, by: 1000) { try file.append((start..<(start + 1000)).map(line).joined()) }
             var steps: [Int] = []
             var out = 0
-            let follower = MetricFollower(path: file.path) { batch, acknowledge in
+            let follower = MetricFollower(MetricLineTail(path: file.path)) { batch, acknowledge in
                 out += 1
                 #expect(out == 1)
                 steps += batch.points.map(\.step)
@@ -111,7 +111,7 @@ import Testing
             let file = GrowingFile(path: folder + "/metrics.jsonl")
             try file.append(line(1))
             var deliveries = 0
-            let follower = MetricFollower(path: file.path, retryPause: .milliseconds(1)) { _, acknowledge in
+            let follower = MetricFollower(MetricLineTail(path: file.path), retryPause: .milliseconds(1)) { _, acknowledge in
                 deliveries += 1
                 acknowledge.failed()
             }

@@ -75,18 +75,4 @@ enum JobRoutes {
     }
 
     static func explain(_ call: Call) async throws -> Answer { try .json(try await call.service.explain(call.parameter())) }
-
-    /// Without a key the summary of all keys, with one key its curve, with several a list of curves.
-    static func metrics(_ call: Call) async throws -> Answer {
-        let keys = call.queries("key")
-        let points = try call.integer("points", in: 1...100_000)
-        let attempt = try call.integer("attempt", in: 1...1_000_000)
-        guard let first = keys.first else { return try .json(try await call.service.metricSummary(job: call.parameter())) }
-        if keys.count == 1 {
-            return try .json(try await call.service.curve(job: call.parameter(), key: first, points: points, attempt: attempt))
-        }
-        var curves: [CurveView] = []
-        for key in keys { curves.append(try await call.service.curve(job: call.parameter(), key: key, points: points, attempt: attempt)) }
-        return try .json(CurvesView(jobID: call.parameter(), curves: curves))
-    }
 }

@@ -16,7 +16,7 @@ enum StreamRoutes {
                 try await call.service.requireSubjects(experiment: filter.experiment, job: filter.job)
                 // A stream about one subject tells its whole story; the stream of everything begins now.
                 let isAboutOne = filter.experiment != nil || filter.job != nil
-                let position = start ?? (isAboutOne ? 0 : call.service.hub.latestSequence)
+                let position = start ?? .events(isAboutOne ? 0 : call.service.hub.latestSequence)
                 EventStreamSession(call, filter: filter, format: format, after: position).start()
             }
         } catch {
@@ -34,16 +34,22 @@ enum StreamRoutes {
             }
             wanted = names
         }
-        return EventStreamSession.Filter(experiment: call.query("experiment"), job: call.query("job"), types: wanted)
+        let keys = call.queries("key").map { KeyPattern($0) }
+        return EventStreamSession.Filter(
+            experiment: call.query("experiment"), job: call.query("job"), types: wanted, keys: keys.isEmpty ? nil : keys)
     }
 
     /// Where to go on: `Last-Event-ID` of a client that reconnects, or `after`.
-    private static func start(_ call: Call) throws(ServiceError) -> Int64? {
-        let after = try call.integer("after", in: 0...Int.max).map(Int64.init)
+    private static func start(_ call: Call) throws(ServiceError) -> StreamPosition? {
+        var after: StreamPosition?
+        if let text = call.query("after") {
+            guard let position = StreamPosition(text) else { throw Call.invalid("after", "must be the id of an event of this stream") }
+            after = position
+        }
         guard let header = call.request.headers["last-event-id"] else { return after }
-        guard (1...18).contains(header.utf8.count), header.utf8.allSatisfy({ (48...57).contains($0) }), let sequence = Int64(header) else {
+        guard let position = StreamPosition(header) else {
             throw ServiceError(.badRequest, "Last-Event-ID must be the id of an event of this stream")
         }
-        return sequence
+        return position
     }
 }

@@ -11,18 +11,26 @@ public struct EventRecord: Sendable, Hashable {
     public var experimentID: String?
     public var jobID: String?
     public var attemptID: String?
-    /// An object.
-    public var payload: JSONValue
+    /// The points of a `metric` event.
+    public var metrics: MetricEvent?
+    private var stored: JSONValue
+
+    /// An object. That of a `metric` event is made when it is asked for.
+    public var payload: JSONValue { metrics.map { $0.payload(job: jobID, attemptID: attemptID) } ?? stored }
 
     /// An event that has its number.
-    public init(seq: Int64, at: Timestamp, type: String, experimentID: String?, jobID: String?, attemptID: String?, payload: JSONValue) {
+    public init(
+        seq: Int64, at: Timestamp, type: String, experimentID: String?, jobID: String?, attemptID: String?, payload: JSONValue,
+        metrics: MetricEvent? = nil
+    ) {
         self.seq = seq
         self.at = at
         self.type = type
         self.experimentID = experimentID
         self.jobID = jobID
         self.attemptID = attemptID
-        self.payload = payload
+        self.stored = payload
+        self.metrics = metrics
     }
 
     static let columns = "seq, at_ms, type, experiment_id, job_id, attempt_id, payload"
@@ -34,6 +42,6 @@ public struct EventRecord: Sendable, Hashable {
         experimentID = row.optionalText()
         jobID = row.optionalText()
         attemptID = row.optionalText()
-        payload = try row.json()
+        stored = try row.json()
     }
 }

@@ -178,3 +178,11 @@ public struct JobInputRecord: Sendable, Hashable {
         path = row.optionalText()
     }
 }
+
+extension JobRecord {
+    /// Where a command's program writes event files beside its own folders; absolute. `nil` where the spec names no such place.
+    public var logDirectory: String? {
+        guard let folder = spec["log_dir"]?.string else { return nil }
+        return folder.hasPrefix("/") ? folder : workingDirectory.map { $0 + "/" + folder }
+    }
+}

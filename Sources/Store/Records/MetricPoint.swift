@@ -2,7 +2,7 @@ import Domain
 import JSON
 
 /// One value of one series.
-public struct MetricPoint: Sendable {
+public struct MetricPoint: Sendable, Hashable {
     public var key: String
     public var step: Int
     public var at: Timestamp
@@ -33,27 +33,62 @@ public struct MetricCursor: Sendable, Hashable {
     }
 }
 
-/// A point of a job's curve, which may span attempts.
-public struct CurvePoint: Sendable {
-    public var step: Int
-    public var at: Timestamp
-    /// Any number, NaN and infinities included.
-    public var value: Double
-    /// The number of the attempt that wrote it.
-    public var attempt: Int
+/// Where points came from. Of two sources that tell of one key of an attempt, the one that stands first here is shown.
+public enum MetricSource: Int, Sendable, Hashable, CaseIterable, Comparable {
+    /// `metrics.jsonl`, and batches of the native API.
+    case native
+    case mlflow
+    case trackio
+    case tensorboard
+    /// Lines that a trainer prints; the last resort, since they are rounded and may be anything.
+    case log
 
-    /// A point of a curve.
-    public init(step: Int, at: Timestamp, value: Double, attempt: Int) {
-        self.step = step
-        self.at = at
-        self.value = value
+    /// As in the API.
+    public var name: String {
+        switch self {
+        case .native: "native"
+        case .mlflow: "mlflow"
+        case .trackio: "trackio"
+        case .tensorboard: "tensorboard"
+        case .log: "log"
+        }
+    }
+
+    public static func < (left: MetricSource, right: MetricSource) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What a `metric` event tells: points of one attempt as they came.
+public struct MetricEvent: Sendable, Hashable {
+    /// The attempt's number.
+    public var attempt: Int
+    public var points: ArraySlice<MetricPoint>
+
+    /// An event of an attempt's points.
+    public init(attempt: Int, points: ArraySlice<MetricPoint>) {
         self.attempt = attempt
+        self.points = points
+    }
+
+    /// The data of the event, as in the API.
+    func payload(job: String?, attemptID: String?) -> JSONValue {
+        [
+            "job_id": JSONValue(job), "attempt_id": JSONValue(attemptID), "attempt": JSONValue(attempt),
+            "points": .array(
+                points.map { point in
+                    [
+                        "key": .string(point.key), "step": JSONValue(point.step), "time": .double(Double(point.at.milliseconds) / 1000),
+                        "value": point.value.jsonNumber,
+                    ]
+                }),
+        ]
     }
 }
 
 /// What is known of one series of a job without its points.
 public struct MetricKeySummary: Sendable {
     public var key: String
+    /// The source that is shown; of several attempts that of the newest.
+    public var source: MetricSource
     /// Points kept, over all attempts.
     public var count: Int
     public var firstStep: Int

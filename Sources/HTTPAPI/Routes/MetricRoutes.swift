@@ -1,0 +1,94 @@
+import EventLoop
+import HTTPServer
+import Service
+import Store
+
+/// Curves, and what there is of them.
+@LoopActor
+enum MetricRoutes {
+    /// The parameters that choose points.
+    nonisolated static let selection = ["key", "points", "from", "to", "by", "last", "attempt", "source", "layout"]
+
+    /// The summary of a job's keys, or its curves.
+    static func job(_ call: Call) async throws -> Answer {
+        let keys = call.queries("key")
+        guard !keys.isEmpty else {
+            // What chooses points means nothing here, and still has to be right.
+            _ = try query(call)
+            return try .json(try await call.service.metricSummary(job: call.parameter()))
+        }
+        return try await curves(
+            call, jobs: [call.parameter()], experiment: nil, keys: keys, isList: keys.count > 1 || keys[0].contains("*"))
+    }
+
+    /// Curves of many jobs at once.
+    static func list(_ call: Call) async throws -> Answer {
+        let jobs = call.queries("job")
+        let experiment = call.query("experiment")
+        let keys = call.queries("key")
+        guard !jobs.isEmpty || experiment != nil else { throw Call.invalid("job", "is missing; name jobs or an experiment") }
+        guard !keys.isEmpty else { throw Call.invalid("key", "is missing; '*' stands for any characters") }
+        guard jobs.count <= ServiceLimits.curveJobsMax else {
+            throw Call.invalid("job", "stands more than \(ServiceLimits.curveJobsMax) times")
+        }
+        return try await curves(call, jobs: jobs, experiment: experiment, keys: keys, isList: true)
+    }
+
+    private static func curves(_ call: Call, jobs: [String], experiment: String?, keys: [String], isList: Bool) async throws -> Answer {
+        let query = try query(call)
+        let format = try format(call)
+        let bytes = try await call.service.curves(jobs: jobs, experiment: experiment, keys: keys, query) { sequence, curves in
+            if !isList, curves.isEmpty { throw ServiceError(.notFound, "the job '\(jobs[0])' has no metric '\(keys[0])'") }
+            return format.render(curves, sequence: sequence, single: !isList)
+        }
+        var headers = HTTPHeaders()
+        headers.set("Content-Type", format.contentType)
+        return Answer(status: .ok, headers: headers, body: bytes)
+    }
+
+    private static func format(_ call: Call) throws(ServiceError) -> CurveFormat {
+        if call.accepts("text/csv") { return .csv }
+        if call.accepts("application/x-ndjson") { return .lines }
+        if call.accepts(CurveFormat.binaryType) { return .binary }
+        switch call.query("layout") {
+        case nil, "points": return .points
+        case "columns": return .columns
+        default: throw Call.invalid("layout", "must be one of points, columns")
+        }
+    }
+
+    private static func query(_ call: Call) throws(ServiceError) -> CurveQuery {
+        var query = CurveQuery(key: "")
+        query.points = try call.integer("points", in: 1...100_000)
+        query.last = try call.integer("last", in: 1...1_000_000)
+        query.attempt = try call.integer("attempt", in: 1...1_000_000)
+        query.axis = try call.choice("by", as: CurveQuery.Axis.self) ?? .step
+        if let name = call.query("source") {
+            guard let source = MetricSource.allCases.first(where: { $0.name == name }) else {
+                throw Call.invalid("source", "must be one of \(MetricSource.allCases.map(\.name).joined(separator: ", "))")
+            }
+            query.source = source
+        }
+        let (from, to) = (try bound(call, "from", query.axis), try bound(call, "to", query.axis))
+        guard (from ?? .min) <= (to ?? .max) else { throw Call.invalid("from", "is after 'to'") }
+        if from != nil || to != nil { query.range = (from ?? .min)...(to ?? .max) }
+        return query
+    }
+
+    /// A step, or seconds since 1970 as milliseconds.
+    private static func bound(_ call: Call, _ name: String, _ axis: CurveQuery.Axis) throws(ServiceError) -> Int64? {
+        guard let text = call.query(name) else { return nil }
+        switch axis {
+        case .step:
+            guard let step = Int64(text), step >= 0, !text.hasPrefix("+") else {
+                throw Call.invalid(name, "must be a step, a whole number from 0")
+            }
+            return step
+        case .time:
+            guard let seconds = Double(text), (0..<1e11).contains(seconds) else {
+                throw Call.invalid(name, "must be a time in seconds since 1970")
+            }
+            return Int64(seconds * 1000)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Glibc
+
+/// Follows an event file of TensorBoard: records of TFRecord framing, each an `Event` with scalars.
+///
+/// A record is its length (8 bytes), the length's masked CRC, the data, and the data's masked CRC (tensorflow/tsl,
+/// lib/io/record_writer.cc). A record without its end is being written and waits. Damaged data is counted and left out; after a damaged
+/// length the next place with a sound one is looked for.
+public struct EventFileTail: PointTail {
+    private static let headerBytes = 12
+    private static let frameBytes = 16
+
+    public let path: String
+    public private(set) var inode: UInt64
+    public private(set) var offset: Int64
+
+    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0) {
+        self.path = path
+        self.inode = inode
+        self.offset = offset
+    }
+
+    public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return PointPiece() }
+            throw TailError(path: path, errorNumber: errno)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw TailError(path: path, errorNumber: errno) }
+        if UInt64(status.st_ino) != inode || Int64(status.st_size) < offset {
+            inode = UInt64(status.st_ino)
+            offset = 0
+        }
+        let size = Int64(status.st_size)
+        var limit = TelemetryLimits.readBytesMax
+        while true {
+            let bytes = try block(descriptor, limit: Int(min(Int64(limit), size - offset)))
+            var piece = PointPiece()
+            let (used, needed) = read(bytes, into: &piece, receivedAt: seconds)
+            if used == 0, needed > bytes.count, needed <= TelemetryLimits.recordBytesMax + Self.frameBytes, Int64(needed) <= size - offset {
+                limit = needed
+                continue
+            }
+            offset += Int64(used)
+            piece.hasMore = used > 0 && offset < size
+            return piece
+        }
+    }
+
+    /// Reads whole records. Returns the bytes that are done with, and how many the next record needs.
+    private func read(_ bytes: [UInt8], into piece: inout PointPiece, receivedAt seconds: Double) -> (used: Int, needed: Int) {
+        var place = 0
+        while place + Self.headerBytes <= bytes.count {
+            guard let length = Self.length(bytes[place..<(place + Self.headerBytes)]) else {
+                // Skips to what can be a record again; until there is one, waits for more to look through.
+                piece.dropped += 1
+                var next = place + 1
+                while next + Self.headerBytes <= bytes.count, Self.length(bytes[next..<(next + Self.headerBytes)]) == nil { next += 1 }
+                place = next
+                continue
+            }
+            let whole = length + Self.frameBytes
+            guard place + whole <= bytes.count else { return (place, whole) }
+            let data = bytes[(place + Self.headerBytes)..<(place + Self.headerBytes + length)]
+            if Self.number(bytes[(place + Self.headerBytes + length)..<(place + whole)]) == UInt64(Checksum.masked(data)) {
+                let event = TensorBoardEvent.parse(data, receivedAt: seconds)
+                piece.points += event.points
+                piece.dropped += event.dropped
+            } else {
+                piece.dropped += 1
+            }
+            place += whole
+        }
+        return (place, place + Self.headerBytes)
+    }
+
+    /// The length in a header whose checksum is right.
+    private static func length(_ header: ArraySlice<UInt8>) -> Int? {
+        let length = header.prefix(8)
+        guard number(header.dropFirst(8)) == UInt64(Checksum.masked(length)) else { return nil }
+        let value = number(length)
+        return value <= UInt64(TelemetryLimits.recordBytesMax) ? Int(value) : nil
+    }
+
+    /// Bytes as a number, the least significant first.
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+
+    private func block(_ descriptor: Int32, limit: Int) throws(TailError) -> [UInt8] {
+        guard limit > 0 else { return [] }
+        var bytes = [UInt8](repeating: 0, count: limit)
+        while true {
+            let count = pread(descriptor, &bytes, limit, off_t(offset))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw TailError(path: path, errorNumber: errno) }
+            bytes.removeLast(limit - count)
+            return bytes
+        }
+    }
+}
