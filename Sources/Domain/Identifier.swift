@@ -7,6 +7,8 @@ public enum IdentifierKind: String, Sendable, CaseIterable {
     case checkpoint = "ckpt"
     case evaluation = "eval"
     case request = "req"
+    /// A run that a tracking client made beside its job's own.
+    case run
 }
 
 /// Makes identifiers such as `job_01k9w3c2vn0000a7k3d9m2x5q8`: a prefix, then 48 bits of time in milliseconds and 80 bits that

@@ -95,10 +95,12 @@ public final class API: HTTPHandler {
     }
 
     private func identify(_ request: HTTPRequest, route: Route) throws(ServiceError) -> Caller {
-        if let token = try RequestGuard.bearerToken(request) {
+        if let token = try RequestGuard.bearerToken(request) ?? request.headers["x-trackio-write-token"] {
             if admission.isUserToken(token) { return .user }
             if let attemptID = service.attemptID(ofToken: token) {
-                guard route.access != .write else { throw ServiceError(.forbidden, "an attempt's token may only read") }
+                guard route.access != .write else {
+                    throw ServiceError(.forbidden, "an attempt's token may only read, and log for its own job")
+                }
                 return .attempt(attemptID)
             }
             throw ServiceError(.unauthorized, "the token is not known or no longer valid")
@@ -120,6 +122,10 @@ public final class API: HTTPHandler {
 
     /// Answers a request that reached no handler.
     private func refuse(_ exchange: HTTPExchange, _ error: ServiceError) {
+        if exchange.request.target.hasPrefix(MLflowRoutes.base) {
+            let answer = MLflowProblem.answer(error)
+            return exchange.respond(answer.status, headers: answer.headers, body: answer.body)
+        }
         var error = error
         var allowed: String?
         if error.code == .methodNotAllowed {

@@ -73,6 +73,7 @@ final class Call {
     func checkQuery() throws(ServiceError) {
         var seen: Set<String> = []
         for (name, _) in request.query {
+            if route.anyQuery { continue }
             guard route.query.contains(name) else {
                 throw ServiceError(
                     .badRequest, "unknown query parameter '\(name)'",

@@ -9,6 +9,9 @@ enum Caller: Sendable, Equatable {
     case user
     /// A worker, with the token of its attempt.
     case attempt(String)
+
+    /// The attempt whose worker calls.
+    var attemptID: String? { if case .attempt(let id) = self { id } else { nil } }
 }
 
 /// Decides whether a request may reach the API at all: its Host, its Origin, its token.
@@ -55,6 +58,12 @@ public struct RequestGuard: Sendable {
     static func bearerToken(_ request: HTTPRequest) throws(ServiceError) -> String? {
         guard let header = request.headers["authorization"] else { return nil }
         let parts = header.split(separator: " ")
+        // MLflow's clients send a user and a password where they are given those; the password is the token then (RFC 7617).
+        if parts.count == 2, parts[0].lowercased() == "basic", let pair = Base64.decode(String(parts[1])),
+            let colon = pair.firstIndex(of: UInt8(ascii: ":"))
+        {
+            return String(decoding: pair[(colon + 1)...], as: UTF8.self)
+        }
         guard parts.count == 2, parts[0].lowercased() == "bearer" else {
             throw ServiceError(.unauthorized, "the Authorization header must be 'Bearer TOKEN'")
         }

@@ -12,6 +12,8 @@ public struct Route: Sendable {
         case read
         /// A user's token; an attempt's token is refused.
         case write
+        /// Any valid token; what an attempt's may do is for the handler to check.
+        case attempt
     }
 
     enum Handler: Sendable {
@@ -29,10 +31,12 @@ public struct Route: Sendable {
     public let access: Access
     /// The query parameters that the operation knows; any other is refused.
     public let query: [String]
+    /// Whether others are let through, as clients of foreign protocols send them.
+    let anyQuery: Bool
     let handler: Handler
 
     init(
-        _ method: HTTPMethod, _ path: String, _ operation: String, access: Access = .read, query: [String] = [],
+        _ method: HTTPMethod, _ path: String, _ operation: String, access: Access = .read, query: [String] = [], anyQuery: Bool = false,
         task: @escaping @LoopActor @Sendable (Call) async throws -> Answer
     ) {
         self.method = method
@@ -40,6 +44,7 @@ public struct Route: Sendable {
         self.operation = operation
         self.access = access
         self.query = query
+        self.anyQuery = anyQuery
         handler = .task(task)
     }
 
@@ -52,6 +57,7 @@ public struct Route: Sendable {
         self.operation = operation
         self.access = access
         self.query = query
+        anyQuery = false
         handler = .direct(direct)
     }
 }

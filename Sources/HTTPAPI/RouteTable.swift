@@ -2,7 +2,9 @@
 public enum RouteTable {
     private static let page = ["limit", "after"]
 
-    public static let routes: [Route] = [
+    public static let routes: [Route] = native + MLflowRoutes.routes + MLflowArtifacts.routes + TrackioRoutes.routes
+
+    private static let native: [Route] = [
         Route(.get, "/", "getIndex", access: .open, task: ContractRoutes.index),
         Route(.get, "/healthz", "getHealth", access: .open, task: ContractRoutes.health),
         Route(.get, "/openapi.yaml", "getContract", access: .open, task: ContractRoutes.contract),
@@ -29,6 +31,7 @@ public enum RouteTable {
         Route(
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
+        Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
         Route(.get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, task: MetricRoutes.list),
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),

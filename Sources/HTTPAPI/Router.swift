@@ -13,6 +13,8 @@ struct Router {
         var literals: [Substring: Node] = [:]
         var parameter: Node?
         var routes: [Route] = []
+        /// Whether its routes' last parameter is all the segments that are left.
+        var takesRest = false
     }
 
     private let root = Node()
@@ -21,6 +23,10 @@ struct Router {
         for route in routes {
             var node = root
             for segment in route.path.split(separator: "/") {
+                if segment == "{path+}" {
+                    node.takesRest = true
+                    break
+                }
                 if segment.hasPrefix("{") {
                     let next = node.parameter ?? Node()
                     node.parameter = next
@@ -39,7 +45,11 @@ struct Router {
     func match(method: HTTPMethod, segments: [Substring]) -> Match {
         var node = root
         var parameters: [String] = []
-        for segment in segments {
+        for (index, segment) in segments.enumerated() {
+            if node.takesRest {
+                parameters.append(segments[index...].joined(separator: "/"))
+                break
+            }
             if let next = node.literals[segment] {
                 node = next
             } else if let next = node.parameter, !segment.isEmpty {

@@ -6,6 +6,12 @@ public enum ServiceLimits {
     public static let uploadBytesMax: Int64 = 1 << 44
     /// Bytes of a small JSON body, such as that of a PATCH.
     public static let requestBytesMax = 64 * 1024
+    /// Bytes of one request of a tracking client, and of one batch of points.
+    public static let trackingRequestBytesMax = 4 * 1024 * 1024
+    /// Points of one batch.
+    public static let pointsPerBatchMax = 50_000
+    /// Bytes of an artifact that comes over HTTP; workers write larger ones to the disk themselves.
+    public static let artifactBytesMax = 64 * 1024 * 1024
     /// Bytes of `outputs.json` that are read.
     public static let reportBytesMax = 16 * 1024 * 1024
     /// Bytes from the end of each of a worker's logs that are searched for the cause of a failure.
@@ -20,6 +26,8 @@ public enum ServiceLimits {
     public static let streamBufferBytesMax = 256 * 1024
     /// Curves that one request may ask for.
     public static let curvesMax = 1000
+    /// Runs that a job may make by a tracking client beside its own.
+    public static let runsPerJobMax = 1000
     /// Jobs that one request for curves may name.
     public static let curveJobsMax = 200
     /// Events read from the database at a time to feed a stream.

@@ -1,5 +1,6 @@
 import EventLoop
 import HTTPServer
+import JSON
 import Service
 import Store
 
@@ -44,6 +45,19 @@ enum MetricRoutes {
         var headers = HTTPHeaders()
         headers.set("Content-Type", format.contentType)
         return Answer(status: .ok, headers: headers, body: bytes)
+    }
+
+    /// Takes a batch of points for a job: `points` one by one, or `series` as columns.
+    static func log(_ call: Call) async throws -> Answer {
+        let job = try await MLflowRoutes.writable(call, call.parameter())
+        let bytes = try await call.body(upTo: ServiceLimits.trackingRequestBytesMax)
+        guard let type = call.request.headers["content-type"], Call.essence(type) == "application/json" else {
+            throw ServiceError(.unsupportedMediaType, "the body must be application/json")
+        }
+        var batch = TrackedBatch()
+        batch.metrics = try PointBatch.parse(bytes, receivedAt: Store.systemTime())
+        let added = try await call.service.track(batch, run: job, attemptID: call.caller.attemptID, source: .native)
+        return .json(bytes: JSONWriter().bytes(of: ["added": .int(Int64(added)), "known": .int(Int64(batch.metrics.count - added))]))
     }
 
     private static func format(_ call: Call) throws(ServiceError) -> CurveFormat {
