@@ -68,8 +68,7 @@ let package = Package(
             dependencies: [
                 "APITypes", "Curves", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling",
                 "Specification",
-                "Store",
-                "Supervision", "Telemetry",
+                "HTTPClient", "Store", "Supervision", "Telemetry",
                 crypto, deque, logging,
             ]),
 

@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 
+#include "public_address.h"
+
 /* Swift cannot call C functions with variable arguments, and curl's setters and getters are such: one wrapper for each
    type of argument. The macros that check types at compile time are switched off by the parentheses around the names. */
 

@@ -45,6 +45,12 @@ public final class DeviceInventory: Sendable {
         return found.map(nvml.read)
     }
 
+    /// Like `readings`, with clocks, throttling and the traffic on links; slower. Simulated GPUs make readings up, which are marked so.
+    public func fullReadings() -> [GPUDevice] {
+        guard let nvml else { return source == "simulated" ? SimulatedGPUs.read(found).map(SimulatedGPUs.withReadings) : found }
+        return found.map(nvml.readAll)
+    }
+
     /// True where `readings` can name the processes on a GPU.
     public var listsProcesses: Bool { nvml != nil || source == "simulated" && SimulatedGPUs.path != nil }
 

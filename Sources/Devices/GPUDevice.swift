@@ -29,6 +29,19 @@ public struct GPUDevice: Sendable, Hashable {
     /// Degrees Celsius.
     public var temperature: Int?
     public var powerMilliwatts: Int?
+    /// Megahertz, now.
+    public var smClockMHz: Int?
+    public var memoryClockMHz: Int?
+    /// What holds the clocks down, as bits (nvml.h: nvmlClocksThrottleReasons).
+    public var throttleReasons: UInt64?
+    /// Kilobytes a second over PCIe, in the driver's last sampling period.
+    public var pcieTransmitKBps: Int?
+    public var pcieReceiveKBps: Int?
+    /// KiB over NVLink since the driver was loaded.
+    public var nvlinkTransmitKiB: Int?
+    public var nvlinkReceiveKiB: Int?
+    /// Memory errors that were corrected, since the driver was loaded.
+    public var correctedErrors: Int?
     /// An empty list, and not unused memory, is what makes a GPU idle.
     public var processes: [Process]?
     /// The NUMA node of its PCI slot.

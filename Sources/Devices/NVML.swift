@@ -114,6 +114,12 @@ final class NVML: Sendable {
         return device
     }
 
+    /// `device` with everything that can be read of it now; takes some tens of milliseconds where PCIe traffic is counted.
+    func readAll(_ device: GPUDevice) -> GPUDevice {
+        let device = read(device)
+        return handle(uuid: device.uuid).map { readDetails(device, $0) } ?? device
+    }
+
     /// The driver's version, such as `580.95.05`.
     func driverVersion() -> String? {
         guard let call = function("nvmlSystemGetDriverVersion", as: SystemTextCall.self) else { return nil }

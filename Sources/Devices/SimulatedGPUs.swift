@@ -37,4 +37,20 @@ enum SimulatedGPUs {
             return device
         }
     }
+
+    /// Readings that look like those of a GPU at work, so that what shows them can be tried without one.
+    static func withReadings(_ device: GPUDevice) -> GPUDevice {
+        var device = device
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        let wave = 0.5 + 0.5 * sin(Double(time.tv_sec % 3600) / 60 + Double(device.index))
+        let isBusy = device.utilization == nil
+        device.utilization = device.utilization ?? Int(60 + 39 * wave)
+        device.memoryUsedBytes = device.memoryUsedBytes ?? Int64(Double(device.memoryBytes) * (0.5 + 0.2 * wave))
+        device.temperature = device.temperature ?? Int(45 + 20 * wave)
+        device.powerMilliwatts = device.powerMilliwatts ?? Int(1000 * (isBusy ? 250 + 400 * wave : 90))
+        device.smClockMHz = device.smClockMHz ?? 1980
+        device.throttleReasons = device.throttleReasons ?? 0
+        return device
+    }
 }

@@ -93,6 +93,7 @@ public struct Diagnosis: Sendable, Equatable {
         case "preempted": return (.preempted, "made room for a job of higher priority; \(end(facts))")
         case "timeout": return (.timeout, "ran longer than its time limit and was stopped; \(end(facts))")
         case "stalled": return (.stalled, "made no progress and was stopped\(finding)")
+        case "alert": return (.alert, "stopped by an alert of its spec\(finding)")
         case "nan_loss": return (.nanLoss, "the loss was no finite number and the attempt was stopped\(finding)")
         case "disk_full": return (.diskFull, "stopped before the disk was full\(finding)")
         case "log_limit": return (.logLimit, "wrote more log than it may and was stopped; \(end(facts))")

@@ -9,6 +9,9 @@ public enum IdentifierKind: String, Sendable, CaseIterable {
     case request = "req"
     /// A run that a tracking client made beside its job's own.
     case run
+    case webhook = "hook"
+    /// A message that a webhook sends.
+    case message = "msg"
 }
 
 /// Makes identifiers such as `job_01k9w3c2vn0000a7k3d9m2x5q8`: a prefix, then 48 bits of time in milliseconds and 80 bits that

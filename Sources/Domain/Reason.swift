@@ -25,6 +25,8 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let hostOOM = Reason("host_oom")
     /// The loss was no finite number for too many steps.
     public static let nanLoss = Reason("nan_loss")
+    /// A rule of the spec asked for it to be stopped.
+    public static let alert = Reason("alert")
     /// The steps stopped, without an end.
     public static let stalled = Reason("stalled")
     /// Collective communication between GPUs failed or timed out.

@@ -34,6 +34,8 @@ public struct SchedulingTerms: Sendable, Hashable {
     public var stall: StallPolicy?
     /// Steps in a row with a loss that is no finite number after which an attempt is stopped; `nil` where it is not looked for.
     public var nonFiniteSteps: Int?
+    /// What is worth an alert while the job runs.
+    public var alerts: [AlertRule] = []
 
     /// Creates terms; the defaults are those of a spec that says nothing.
     public init(

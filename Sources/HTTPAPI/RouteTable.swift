@@ -36,8 +36,18 @@ public enum RouteTable {
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),
         Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),
+        Route(.get, "/v1/gpus/metrics", "getGPUMetrics", query: ["seconds"], task: MachineRoutes.deviceHistory),
+        Route(.get, "/v1/usage", "getUsage", query: ["by", "since"], task: MachineRoutes.usage),
         Route(.post, "/v1/gpus/{gpu}/drain", "drainGPU", access: .write, task: MachineRoutes.drain),
         Route(.post, "/v1/gpus/{gpu}/undrain", "undrainGPU", access: .write, task: MachineRoutes.undrain),
+        Route(.post, "/v1/webhooks", "createWebhook", access: .write, task: WebhookRoutes.create),
+        Route(.get, "/v1/webhooks", "listWebhooks", access: .write, task: WebhookRoutes.list),
+        Route(.delete, "/v1/webhooks/{webhook_id}", "deleteWebhook", access: .write, task: WebhookRoutes.delete),
+        Route(.post, "/v1/webhooks/{webhook_id}/ping", "pingWebhook", access: .write, task: WebhookRoutes.ping),
+        Route(
+            .get, "/v1/webhooks/{webhook_id}/deliveries", "listDeliveries", access: .write, query: page, task: WebhookRoutes.deliveries),
+        Route(
+            .post, "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay", "replayDelivery", access: .write, task: WebhookRoutes.replay),
         Route(.get, "/v1/projects", "listProjects", task: ProjectRoutes.list),
         Route(.get, "/v1/projects/{project}", "getProject", task: ProjectRoutes.get),
         Route(.patch, "/v1/projects/{project}", "updateProject", access: .write, task: ProjectRoutes.update),

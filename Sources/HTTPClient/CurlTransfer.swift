@@ -78,6 +78,7 @@ final class CurlTransfer {
             ccurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 1)
             ccurl_set_long(easy, CURLOPT_MAXREDIRS, request.redirectsMax)
         }
+        if request.refusesPrivateAddresses { _ = ccurl_refuse_private_addresses(easy) }
         if let path = request.unixSocketPath { ccurl_set_string(easy, CURLOPT_UNIX_SOCKET_PATH, path) }
         // A proxy of the environment has no way to this machine's own addresses.
         if request.unixSocketPath != nil || Self.isLoopback(request.url) { ccurl_set_string(easy, CURLOPT_NOPROXY, "*") }

@@ -29,6 +29,8 @@ public struct HTTPClientRequest: Sendable {
     public var lowSpeed: LowSpeed?
     /// Redirects followed; none by default.
     public var redirectsMax: Int
+    /// Whether addresses of this machine and of private networks are refused, whatever name led to them.
+    public var refusesPrivateAddresses = false
 
     public init(
         url: String, method: String = "GET", headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,

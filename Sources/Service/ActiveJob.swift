@@ -32,6 +32,8 @@ final class ActiveJob {
     var stopRequest: StopRequest?
     /// The attempt that is being started or runs.
     var attempt: RunningAttempt?
+    /// When its first attempt's program began.
+    var firstStartedAt: Timestamp?
     /// True from the moment the scheduler chose the job until its attempt has ended.
     var isDispatched = false
 
@@ -46,6 +48,7 @@ final class ActiveJob {
         isHeld = record.isHeld
         queuedAt = record.queuedAt
         failures = record.failures
+        firstStartedAt = record.startedAt
         self.pendingNeeds = pendingNeeds
     }
 
@@ -80,13 +83,15 @@ enum StopRequest: String, Sendable {
     case stalled
     case nanLoss = "nan_loss"
     case diskFull = "disk_full"
+    /// A rule of the spec came true.
+    case alert
 
     /// A later request replaces an earlier one only where it says more about what becomes of the job.
     private var rank: Int {
         switch self {
         case .cancelled, .superseded: 3
         case .paused: 2
-        case .nanLoss, .diskFull: 1
+        case .nanLoss, .diskFull, .alert: 1
         case .preempted, .stalled: 0
         }
     }
@@ -111,6 +116,7 @@ enum StopRequest: String, Sendable {
         case .stalled: (.stalled, "made no progress for too long")
         case .nanLoss: (.nanLoss, "the loss is no finite number any more")
         case .diskFull: (.diskFull, "paused before the disk is full")
+        case .alert: (.alert, "an alert of its spec asks for it to be stopped")
         }
     }
 }

@@ -23,6 +23,16 @@ extension AnnealService {
         }
     }
 
+    /// Tells that a rule of the spec has come true, and does what it asks for.
+    func raise(_ rule: AlertRule, _ text: String, of attempt: RunningAttempt, job: ActiveJob, step: Int?) {
+        log.warning("an alert was raised", metadata: ["job": "\(job.id)", "rule": "\(rule.text)", "text": "\(text)"])
+        if rule.action == .stop { attempt.finding = "'\(rule.text)': \(text)" }
+        background("raising an alert of \(job.id)") { [self] in
+            try await raiseAlert(job: job.id, attemptID: attempt.id, title: rule.text, text: text, level: rule.level, step: step)
+            if rule.action == .stop { try await stop(job.id, .alert) }
+        }
+    }
+
     /// Of the levels that there are, the one that is meant.
     private nonisolated static func level(_ text: String) -> String {
         switch text.lowercased() {

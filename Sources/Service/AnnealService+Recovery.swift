@@ -137,6 +137,8 @@ extension AnnealService {
         schedulingTimer?.cancel()
         sweepTimer?.cancel()
         watchTimer?.cancel()
+        sampleTimer?.cancel()
+        webhookSender?.stop()
         deviceWatch?.stop()
         saveUsage()
     }
@@ -170,6 +172,6 @@ private final class FoundAttempt {
 extension StopRequest {
     /// The request behind a job that was found stopping.
     init(stopping reason: Reason?) {
-        self = [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull].first { $0.stopping.0 == reason } ?? .paused
+        self = [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull, .alert].first { $0.stopping.0 == reason } ?? .paused
     }
 }

@@ -19,12 +19,17 @@ extension AnnealService {
     /// Gives a new attempt the watches that its job asks for.
     func arm(_ attempt: RunningAttempt, _ record: JobRecord) {
         attempt.stall = record.terms.stall.map { StallWatch(policy: $0) }
+        attempt.alerts = record.terms.alerts.map { AlertWatch($0) }
         attempt.divergence = record.terms.nonFiniteSteps.map { DivergenceWatch(stepsMax: $0) }
     }
 
     /// Looks at the attempts at intervals, and keeps the projects' usage.
     func startWatching() {
         watchGPUs()
+        startSampling()
+        let sender = WebhookSender(store: store, allowsPrivate: configuration.allowsPrivateWebhooks, log: log)
+        webhookSender = sender
+        sender.start()
         watchTimer = LoopTimer(after: Self.watchInterval, every: Self.watchInterval) { [weak self] in
             guard let self, phase == .ready else { return }
             watchTicks += 1
@@ -52,6 +57,10 @@ extension AnnealService {
     func watch(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob) {
         for point in points {
             attempt.stall?.step(at: point.seconds, step: point.step)
+            for index in attempt.alerts.indices {
+                guard let text = attempt.alerts[index].take(key: point.key, step: point.step, value: point.value) else { continue }
+                raise(attempt.alerts[index].rule, text, of: attempt, job: job, step: point.step)
+            }
             guard Self.lossKeys.contains(point.key), attempt.divergence?.take(step: point.step, loss: point.value) == .diverged else {
                 continue
             }
@@ -90,6 +99,9 @@ extension AnnealService {
         guard attempt.stall?.verdict == .stalled else { return }
         attempt.finding = attempt.stall?.evidence
         attempt.stall = nil
+        for watch in attempt.alerts where watch.rule.condition == .stalled {
+            raise(watch.rule, attempt.finding ?? "it makes no progress", of: attempt, job: job, step: nil)
+        }
         log.warning("an attempt has stalled", metadata: ["attempt": "\(attempt.id)", "evidence": "\(attempt.finding ?? "")"])
         do {
             try await handle.dump()

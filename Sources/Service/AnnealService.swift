@@ -57,6 +57,11 @@ public final class AnnealService {
     var watchTimer: LoopTimer?
     var watchTicks = 0
     var isWatching = false
+    var history = DeviceHistory()
+    var webhookSender: WebhookSender?
+    var sampleTimer: LoopTimer?
+    var isSampling = false
+    var lastAttribution = Timestamp(milliseconds: 0)
     /// The projects' usage as it was last written down.
     var savedUsage: [String: Double] = [:]
     /// How the memory of attempts is held to what they asked for.

@@ -13,6 +13,10 @@ public struct ServiceConfiguration: Sendable {
     /// The address that workers reach the daemon at.
     public var workerURL: String
     public var version: String
+    /// Between two readings of GPUs and host.
+    public var sampleInterval: Duration = .seconds(2)
+    /// Whether webhooks may go to addresses of this machine and of private networks.
+    public var allowsPrivateWebhooks = false
 
     public init(
         dataDirectory: String, shimPath: String, workerPath: String, pythonPath: String?, trainerDirectory: String?, workerURL: String,

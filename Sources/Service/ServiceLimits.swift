@@ -24,6 +24,10 @@ public enum ServiceLimits {
     public static let viewCacheBytesMax = 8 * 1024 * 1024
     /// Unsent bytes of a stream after which it is fed from the database at the reader's own pace.
     public static let streamBufferBytesMax = 256 * 1024
+    /// Webhooks.
+    public static let webhooksMax = 100
+    /// Samples of the devices in one answer.
+    public static let deviceSamplesMax = 600
     /// Curves that one request may ask for.
     public static let curvesMax = 1000
     /// Runs that a job may make by a tracking client beside its own.

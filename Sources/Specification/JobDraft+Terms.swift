@@ -40,6 +40,11 @@ extension JobDraft {
         default: break
         }
         terms.stall = stall
+        terms.alerts = (body["alerts"]?.array ?? []).compactMap { alert in
+            AlertRule(
+                alert["when"]?.string ?? "", action: alert["do"]?.string.flatMap(AlertRule.Action.init) ?? .notify,
+                level: alert["level"]?.string ?? "warn")
+        }
         terms.nonFiniteSteps =
             switch body["nan_steps"] {
             case .bool(false)?: nil

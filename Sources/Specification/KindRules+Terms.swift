@@ -11,6 +11,15 @@ extension KindRules {
         }
     }
 
+    func checkAlerts() {
+        for (index, alert) in (body["alerts"]?.array ?? []).enumerated() {
+            guard let text = alert["when"]?.string, AlertRule(text) == nil else { continue }
+            check.fail(
+                .conflict, JSONPointer(["alerts", String(index), "when"]),
+                "cannot be read; write 'train/loss > 10 for 3', 'KEY < KEY for 50', 'KEY is nan', 'stalled' or 'gpu_idle > 20m'")
+        }
+    }
+
     func checkStall() {
         guard let members = body["stall"]?.object else { return }
         let least = members["least"].flatMap(Quantity.duration) ?? StallPolicy().least

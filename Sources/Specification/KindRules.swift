@@ -10,6 +10,7 @@ struct KindRules {
     func check(_ kind: JobKind) {
         checkResources()
         checkStall()
+        checkAlerts()
         switch kind {
         case .command: checkCommand()
         case .prepare: checkPrepare()

@@ -46,7 +46,17 @@ extension ParameterSchema {
         ParameterSchema(
             "nan_steps", .either([.boolean, .integer(1...1_000_000)]),
             "Steps in a row with a loss that is no number after which an attempt is stopped; without it 5 for train, else none."),
+        ParameterSchema(
+            "alerts", .list(.object(alerts), count: 0...SpecLimits.alertsMax),
+            "What is worth an alert while the job runs, and whether it is stopped then."),
         ParameterSchema("cache", .boolean, default: true, "Takes over the outputs of an equal job that has succeeded."),
+    ]
+
+    private static let alerts: [ParameterSchema] = [
+        ParameterSchema(
+            required: "when", .text(bytesMax: 600), "KEY SIGN NUMBER or KEY SIGN KEY, with 'for STEPS'; KEY is nan; stalled; gpu_idle > 20m."),
+        ParameterSchema("do", .choice(AlertRule.Action.allCases.map(\.rawValue)), default: "notify", "What follows beside the alert."),
+        ParameterSchema("level", .choice(["info", "warn", "error"]), default: "warn", "How grave it is."),
     ]
 
     private static let kindType = ValueType.choice(

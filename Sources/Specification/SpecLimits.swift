@@ -32,6 +32,8 @@ public enum SpecLimits {
     public static let conditionDepthMax = 64
     /// Further attempts that `retry` may ask for.
     public static let retriesMax = 100
+    /// Alerts of one job.
+    public static let alertsMax = 50
     /// Ways to run that `any_of` may list.
     public static let alternativesMax = 16
     /// `--set` overrides of one submission.

@@ -58,12 +58,15 @@ final class CurveReader {
     /// An attempt that continued from step s takes the place of what earlier attempts wrote after s; one that began anew takes
     /// the place of all of it. An attempt that has written nothing takes no place. Only of trainings is it known where an attempt continued;
     /// another program that keeps its own state goes on where its first point stands.
-    func parts(attempt: Int? = nil) throws -> [Part] {
+    ///
+    /// - Parameter isWhole: whether nothing of earlier attempts gives way.
+    func parts(attempt: Int? = nil, isWhole: Bool = false) throws -> [Part] {
         let sql = """
             SELECT ordinal, number, resumed_from_step, (SELECT kind FROM job WHERE id = job_id) <> 'train'
             FROM attempt WHERE job_id = ? AND EXISTS (SELECT 1 FROM metric_series WHERE attempt_ordinal = ordinal) ORDER BY number DESC
             """
         let attempts = try transaction.rows(sql, [job]) { ($0.long(), $0.integer(), $0.optionalLong(), $0.flag()) }
+        if isWhole, attempt == nil { return attempts.reversed().map { Part(ordinal: $0.0, attempt: $0.1, lastStep: .max) } }
         if let attempt { return attempts.filter { $0.1 == attempt }.map { Part(ordinal: $0.0, attempt: $0.1, lastStep: .max) } }
         var parts: [Part] = []
         var lastStep = Int64.max
@@ -77,10 +80,12 @@ final class CurveReader {
     }
 
     private func firstStep(_ ordinal: Int64) throws -> Int64 {
-        let packed = try transaction.row(
-            "SELECT min(first_step) FROM metric_series WHERE attempt_ordinal = ?", [ordinal], { $0.optionalLong() })
-        let steps = [packed ?? nil].compactMap { $0 } + (try waitingPoints(ordinal)).values.compactMap(\.steps.first)
-        return steps.min() ?? 0
+        let series = try transaction.rows(
+            "SELECT \(Series.columns) FROM metric_series JOIN metric_key ON metric_key.id = key_id WHERE attempt_ordinal = ?", [ordinal],
+            Series.init
+        ).filter { !DeviceKeys.contains($0.key) }
+        let waiting = try waitingPoints(ordinal)
+        return series.flatMap { [$0.firstStep, waiting[$0.id]?.steps.first] }.compactMap { $0 }.min() ?? 0
     }
 
     /// The points of an attempt that are in no chunk yet, by series.
@@ -109,7 +114,9 @@ final class CurveReader {
     // MARK: Curves
 
     func curve(_ query: CurveQuery) throws -> Curve {
-        let found = try parts(attempt: query.attempt).compactMap { part in try series(part, query).map { (part, $0) } }
+        // The steps of device metrics are seconds and go on over attempts; nothing of them is taken back.
+        let isDevice = DeviceKeys.contains(query.key)
+        let found = try parts(attempt: query.attempt, isWhole: isDevice).compactMap { part in try series(part, query).map { (part, $0) } }
         guard !found.isEmpty else { return Curve() }
         var curve = Curve()
         let isFar = query.points.map { $0 * Self.pointsPerMark <= found.reduce(0) { $0 + $1.1.count } } ?? false
@@ -256,4 +263,9 @@ extension MetricKeySummary {
         min = [min, earlier.min].compactMap { $0 }.min()
         max = [max, earlier.max].compactMap { $0 }.max()
     }
+}
+
+/// Names of metrics that the daemon itself takes of devices.
+enum DeviceKeys {
+    static func contains(_ key: String) -> Bool { key.hasPrefix("ray/node.") || key.hasPrefix("system/") }
 }

@@ -40,6 +40,7 @@ public final class WriteTransaction: ReadTransaction {
         let event = EventRecord(
             seq: database.lastInsertedRowID, at: at, type: type, experimentID: experiment, jobID: job, attemptID: attempt, payload: payload)
         events.append(event)
+        try queueDeliveries(of: event)
         return event
     }
 

@@ -15,10 +15,13 @@ struct Installation {
     }
 
     func configuration(_ settings: Settings, workerURL: String) -> ServiceConfiguration {
-        ServiceConfiguration(
+        var configuration = ServiceConfiguration(
             dataDirectory: settings.dataDirectory, shimPath: settings.shim ?? folder + "/anneal-shim",
             workerPath: settings.worker ?? folder + "/anneal-worker", pythonPath: settings.python ?? ascending(to: ".venv/bin/python"),
             trainerDirectory: settings.trainer ?? trainer(), workerURL: workerURL, version: Version.text)
+        configuration.sampleInterval = settings.sampleInterval
+        configuration.allowsPrivateWebhooks = settings.allowsPrivateWebhooks
+        return configuration
     }
 
     private func trainer() -> String? {

@@ -28,6 +28,10 @@ struct Settings {
     var worker: String?
     /// Named counters that jobs may ask for, such as `licences: 4`.
     var counters: [String: Int]
+    /// Between two readings of GPUs and host.
+    var sampleInterval: Duration
+    /// Whether webhooks may go to addresses of this machine and of private networks.
+    var allowsPrivateWebhooks: Bool
     /// A file of patterns that tell causes of failures, beside those that are built in.
     var causes: String?
 
@@ -62,7 +66,17 @@ struct Settings {
             socketPath: try absolute(flags.socket ?? file.text("socket") ?? data + "/anneal.sock"), gpus: gpus, cpus: cpus,
             memoryBytes: try memory(flags.memory ?? file.text("memory")), hosts: file.texts("hosts"), token: try token(file),
             python: file.text("python") ?? variable("ANNEAL_PYTHON"), trainer: file.text("trainer") ?? variable("ANNEAL_TRAINER"),
-            shim: file.text("shim"), worker: file.text("worker"), counters: try counters(flags.counter, file), causes: file.text("causes"))
+            shim: file.text("shim"), worker: file.text("worker"), counters: try counters(flags.counter, file),
+            sampleInterval: try sampleInterval(file), allowsPrivateWebhooks: try file.flag("webhooks_to_private_addresses") ?? false,
+            causes: file.text("causes"))
+    }
+
+    private static func sampleInterval(_ file: ConfigurationFile) throws(SettingsError) -> Duration {
+        guard let text = try file.duration("sample_interval") else { return .seconds(2) }
+        guard (.seconds(1) ... .seconds(10)).contains(text) else {
+            throw SettingsError(message: "'sample_interval' must be from 1s to 10s")
+        }
+        return text
     }
 
     private static func counters(_ flags: [String], _ file: ConfigurationFile) throws(SettingsError) -> [String: Int] {
@@ -125,7 +139,7 @@ struct Settings {
 struct ConfigurationFile {
     private static let known = [
         "data", "listen", "socket", "gpus", "cpus", "memory", "hosts", "token", "token_file", "python", "trainer", "shim", "worker",
-        "counters", "causes",
+        "counters", "causes", "sample_interval", "webhooks_to_private_addresses",
     ]
 
     private let path: String
@@ -161,6 +175,18 @@ struct ConfigurationFile {
         guard let value = members[key] else { return nil }
         guard let number = value.int else { throw SettingsError(message: "\(path): '\(key)' must be a whole number") }
         return number
+    }
+
+    func flag(_ key: String) throws(SettingsError) -> Bool? {
+        guard let value = members[key] else { return nil }
+        guard let flag = value.bool else { throw SettingsError(message: "\(path): '\(key)' must be true or false") }
+        return flag
+    }
+
+    func duration(_ key: String) throws(SettingsError) -> Duration? {
+        guard let value = members[key] else { return nil }
+        guard let duration = Quantity.duration(value) else { throw SettingsError(message: "\(path): '\(key)' must be a duration such as 2s") }
+        return duration
     }
 
     func counts(_ key: String) throws(SettingsError) -> [String: Int] {

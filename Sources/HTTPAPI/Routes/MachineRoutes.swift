@@ -1,3 +1,4 @@
+import Domain
 import EventLoop
 import HTTPServer
 import Service
@@ -17,6 +18,21 @@ enum MachineRoutes {
     }
 
     static func undrain(_ call: Call) async throws -> Answer { try .json(try await call.service.undrain(gpu: call.parameter())) }
+
+    /// Readings of the last seconds.
+    static func deviceHistory(_ call: Call) async throws -> Answer {
+        try .json(call.service.deviceHistory(seconds: try call.integer("seconds", in: 1...3600) ?? 600))
+    }
+
+    /// GPU-hours.
+    static func usage(_ call: Call) async throws -> Answer {
+        var since: Timestamp?
+        if let text = call.query("since") {
+            guard let moment = Timestamp(rfc3339: text) else { throw Call.invalid("since", "must be a time such as 2026-11-20T00:00:00Z") }
+            since = moment
+        }
+        return try .json(try await call.service.usage(by: try call.choice("by", as: UsageGroup.self) ?? .project, since: since))
+    }
 
     static func queue(_ call: Call) async throws -> Answer { try .json(try await call.service.queue(page: try call.page())) }
 

@@ -16,6 +16,10 @@ enum JobPolicyDocument {
             members["stall"] = ["least_ms": .int(stall.least.milliseconds), "most_ms": .int(stall.most.milliseconds)]
         }
         if let steps = terms.nonFiniteSteps { members["nan_steps"] = .int(Int64(steps)) }
+        if !terms.alerts.isEmpty {
+            members["alerts"] = .array(
+                terms.alerts.map { ["when": .string($0.text), "do": .string($0.action.rawValue), "level": .string($0.level)] })
+        }
         var policy: JSONObject = ["on_oom": .string(retry.onOutOfMemory.rawValue)]
         if let limit = retry.limit { policy["limit"] = .int(Int64(limit)) }
         let rules = retry.rules.sorted { $0.key.rawValue < $1.key.rawValue }.map { cause, rule in
@@ -45,6 +49,11 @@ enum JobPolicyDocument {
             job.terms.stall = StallPolicy(least: .milliseconds(least), most: .milliseconds(most))
         }
         job.terms.nonFiniteSteps = document["nan_steps"]?.int
+        job.terms.alerts = (document["alerts"]?.array ?? []).compactMap { alert in
+            AlertRule(
+                alert["when"]?.string ?? "", action: alert["do"]?.string.flatMap(AlertRule.Action.init) ?? .notify,
+                level: alert["level"]?.string ?? "warn")
+        }
         guard let retry = document["retry"] else { return }
         job.retry.limit = retry["limit"]?.int
         job.retry.onOutOfMemory = retry["on_oom"]?.string.flatMap(RetryPolicy.OutOfMemoryAction.init(rawValue:)) ?? .fail
