@@ -14,7 +14,7 @@ PYTHON := .venv/bin/python
 PYTHON_READY := .venv/.ready
 REQUIREMENTS := Sources/trainer/requirements.txt
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
-SYSTEM_PACKAGES := build-essential ca-certificates curl git jq libcurl4-openssl-dev libsimdjson-dev libsqlite3-dev libuv1-dev \
+SYSTEM_PACKAGES := build-essential ca-certificates curl git jq chromium libcurl4-openssl-dev libjs-dygraphs libsimdjson-dev libsqlite3-dev libuv1-dev \
 	node-llhttp pkg-config python3 python3-venv wrk
 
 # $(call step,NAME,WHAT IT DOES,COMMAND): runs a command quietly; its output is shown where it fails.

@@ -12,6 +12,7 @@ public final class API: HTTPHandler {
     private let router: Router
     private let views: JobViewCache
     private let frames: FrameCache
+    private let dashboard: DashboardFiles
 
     public init(service: AnnealService, admission: RequestGuard) {
         self.service = service
@@ -19,6 +20,7 @@ public final class API: HTTPHandler {
         router = Router(RouteTable.routes)
         views = JobViewCache(service.hub)
         frames = FrameCache(service: service)
+        dashboard = DashboardFiles(folder: service.configuration.dashboardDirectory)
     }
 
     /// Answers a request: a poll from the cache, any other through its route.
@@ -32,7 +34,8 @@ public final class API: HTTPHandler {
             let caller = try identify(request, route: route)
             try checkPhase(route)
             let call = Call(
-                exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views, frames: frames)
+                exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views, frames: frames,
+                dashboard: dashboard)
             try call.checkQuery()
             run(call)
         } catch {

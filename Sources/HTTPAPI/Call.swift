@@ -12,11 +12,12 @@ final class Call {
     let service: AnnealService
     let views: JobViewCache
     let frames: FrameCache
+    let dashboard: DashboardFiles
     private let parameters: [String]
 
     init(
         exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, views: JobViewCache,
-        frames: FrameCache
+        frames: FrameCache, dashboard: DashboardFiles
     ) {
         self.exchange = exchange
         self.route = route
@@ -25,6 +26,7 @@ final class Call {
         self.service = service
         self.views = views
         self.frames = frames
+        self.dashboard = dashboard
     }
 
     var request: HTTPRequest { exchange.request }

@@ -32,6 +32,13 @@ enum FileStreaming {
         if !pace.isStopped { writer.finish() }
     }
 
+    /// All of a small file.
+    static func whole(path: String, bytes size: Int64) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while case let piece = try read(path: path, at: Int64(bytes.count), upTo: size), !piece.isEmpty { bytes += piece }
+        return bytes
+    }
+
     static func read(path: String, at offset: Int64, upTo end: Int64) throws -> [UInt8] {
         let count = Int(min(Int64(pieceBytes), end - offset))
         guard count > 0 else { return [] }

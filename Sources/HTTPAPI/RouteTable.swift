@@ -5,7 +5,8 @@ public enum RouteTable {
     public static let routes: [Route] = native + MLflowRoutes.routes + MLflowArtifacts.routes + TrackioRoutes.routes
 
     private static let native: [Route] = [
-        Route(.get, "/", "getIndex", access: .open, task: ContractRoutes.index),
+        Route(.get, "/", "getIndex", access: .open, anyQuery: true, task: DashboardRoutes.index),
+        Route(.get, "/assets/{path+}", "getAsset", access: .open, anyQuery: true, task: DashboardRoutes.asset),
         Route(.get, "/healthz", "getHealth", access: .open, task: ContractRoutes.health),
         Route(.get, "/openapi.yaml", "getContract", access: .open, task: ContractRoutes.contract),
         Route(.get, "/metrics", "getPrometheusMetrics", task: ContractRoutes.prometheus),

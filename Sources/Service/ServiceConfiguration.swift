@@ -13,6 +13,8 @@ public struct ServiceConfiguration: Sendable {
     /// The address that workers reach the daemon at.
     public var workerURL: String
     public var version: String
+    /// The folder of the dashboard's files; `nil` where none was found.
+    public var dashboardDirectory: String?
     /// Between two readings of GPUs and host.
     public var sampleInterval: Duration = .seconds(2)
     /// Whether webhooks may go to addresses of this machine and of private networks.

@@ -19,6 +19,8 @@ struct Installation {
             dataDirectory: settings.dataDirectory, shimPath: settings.shim ?? folder + "/anneal-shim",
             workerPath: settings.worker ?? folder + "/anneal-worker", pythonPath: settings.python ?? ascending(to: ".venv/bin/python"),
             trainerDirectory: settings.trainer ?? trainer(), workerURL: workerURL, version: Version.text)
+        let shared = folder + "/../share/anneal/dashboard"
+        configuration.dashboardDirectory = access(shared + "/index.html", R_OK) == 0 ? shared : ascending(to: "Sources/dashboard")
         configuration.sampleInterval = settings.sampleInterval
         configuration.allowsPrivateWebhooks = settings.allowsPrivateWebhooks
         return configuration

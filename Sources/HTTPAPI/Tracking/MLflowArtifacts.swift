@@ -95,11 +95,7 @@ private enum ArtifactFile {
         guard status.st_size <= ServiceLimits.artifactBytesMax else {
             throw ServiceError(.tooLarge, "the artifact has \(status.st_size) bytes; read it from the disk: \(path)")
         }
-        var bytes: [UInt8] = []
-        while case let piece = try FileStreaming.read(path: path, at: Int64(bytes.count), upTo: Int64(status.st_size)), !piece.isEmpty {
-            bytes += piece
-        }
-        return bytes
+        return try FileStreaming.whole(path: path, bytes: Int64(status.st_size))
     }
 
     /// Writes a file under its name only when it is whole.

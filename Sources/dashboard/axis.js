@@ -1,0 +1,56 @@
+// What the x axis shows: steps, the clock, or the time since each run's start.
+
+import { duration, grouped } from "./format.js";
+
+/** The choices, by name. */
+export const AXES = { step: "step", clock: "wall time", elapsed: "time since start" };
+
+/**
+ * A curve's x values.
+ * @param {object} curve
+ * @param {string} axis One of AXES; clock in milliseconds of Unix time, elapsed in seconds.
+ * @param {number} origin Unix seconds of the run's start.
+ * @returns {number[]}
+ */
+export function xValues(curve, axis, origin) {
+    if (axis === "step") return curve.steps;
+    return axis === "clock" ? curve.times.map((time) => time * 1000) : curve.times.map((time) => time - origin);
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+/** An x value as text. */
+export function xText(x, axis) {
+    if (axis === "step") return `step ${grouped(Math.round(x))}`;
+    return axis === "clock" ? CLOCK.format(x) : duration(x);
+}
+
+/** Options for dygraphs' x axis. */
+export function xOptions(axis) {
+    if (axis === "clock") return { ticker: Dygraph.dateTicker, axisLabelFormatter: Dygraph.dateAxisLabelFormatter };
+    const text = axis === "step" ? shortStep : shortDuration;
+    return { ticker: axis === "step" ? Dygraph.numericLinearTicks : timeTicks, axisLabelFormatter: (x) => text(x) };
+}
+
+function shortStep(step) {
+    return step >= 100_000 ? `${Number((step / 1000).toPrecision(6))}k` : String(Number(step.toPrecision(6)));
+}
+
+const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+
+/** Ticks at whole seconds, minutes and hours. */
+function timeTicks(from, to, pixels) {
+    const most = Math.max(2, pixels / 90);
+    const size = SPANS.find((span) => (to - from) / span <= most) ?? SPANS.at(-1);
+    const ticks = [];
+    for (let at = Math.ceil(from / size) * size; at <= to; at += size) ticks.push({ v: at, label: shortDuration(at) });
+    return ticks;
+}
+
+function shortDuration(seconds) {
+    const two = (figure) => String(figure).padStart(2, "0");
+    if (seconds < 60) return `${Math.round(seconds)} s`;
+    const whole = Math.round(seconds);
+    const minutes = Math.floor(whole / 60);
+    return whole < 3600 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)}`;
+}
