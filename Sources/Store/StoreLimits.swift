@@ -14,6 +14,8 @@ public struct StoreLimits: Sendable {
     public var metricTailPointsMax = 8192
     /// Batches of an attempt that streams can go back to after they were packed.
     public var metricReplayBatchesMax = 512
+    /// Points of an attempt that these batches hold together.
+    public var metricReplayPointsMax = 16_384
     /// How long streams can go back to packed batches.
     public var metricReplayTime: Duration = .seconds(600)
     /// Keys of one attempt; points under further ones are counted and dropped.

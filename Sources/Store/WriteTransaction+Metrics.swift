@@ -132,9 +132,14 @@ extension WriteTransaction {
         tail.packed()
         tail.packedSequence = try lastEventSeq()
         let oldest = at.milliseconds - Int64(limits.metricReplayTime.inSeconds * 1000)
-        let kept = try row(
-            "SELECT seq FROM metric_batch WHERE attempt_ordinal = ? ORDER BY seq DESC LIMIT 1 OFFSET ?",
-            [tail.ordinal, limits.metricReplayBatchesMax], { $0.long() })
+        var points = 0
+        let kept = try rows(
+            "SELECT seq, count FROM metric_batch WHERE attempt_ordinal = ? ORDER BY seq DESC LIMIT ?",
+            [tail.ordinal, limits.metricReplayBatchesMax + 1], { ($0.long(), $0.integer()) }
+        ).enumerated().first { index, batch in
+            points += batch.1
+            return index >= limits.metricReplayBatchesMax || points > limits.metricReplayPointsMax
+        }?.element.0
         let gone = try row(
             "SELECT max(seq) FROM metric_batch WHERE attempt_ordinal = ? AND (at_ms < ? OR seq <= ?)",
             [tail.ordinal, oldest, kept ?? 0], { $0.optionalLong() })

@@ -2,7 +2,7 @@
 """Measures the daemon beside a peer or the machine's own limit, in one run, and prints one table.
 
 The server under test and its peer run on one core, the load on another, in turns, so that both meet the same machine. Takes about
-four minutes; names of parts as arguments measure only these. Nothing here is a test: it passes no judgement beyond the column `met`.
+fifteen minutes; names of parts as arguments measure only these. Nothing here is a test: it passes no judgement beyond the column `met`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import curves_bench  # noqa: E402
 import measure  # noqa: E402
 import queue_bench  # noqa: E402
 from harness import daemon as harness  # noqa: E402
@@ -162,7 +163,8 @@ def main() -> int:
     table = Table()
     parts = [lambda part=part: part(table, cores) for part in (polls, durable_submissions, finished_jobs, job_latency)]
     parts += [lambda part=part: part(table, FOLDER) for part in queue_bench.PARTS]
-    names = ["polls", "durable_submissions", "finished_jobs", "job_latency", *(part.__name__ for part in queue_bench.PARTS)]
+    parts += [lambda part=part: part(table, cores, daemon, FOLDER) for part in curves_bench.PARTS]
+    names = ["polls", "durable_submissions", "finished_jobs", "job_latency", *(part.__name__ for part in [*queue_bench.PARTS, *curves_bench.PARTS])]
     wanted = sys.argv[1:] or names
     for name, part in zip(names, parts, strict=True):
         if name not in wanted:
