@@ -1,3 +1,5 @@
+import Glibc
+
 /// Curves drawn with braille characters, two dots wide and four dots high in each cell, with axes and labels.
 public struct BraillePlot: Sendable {
     /// One curve. Points that are not finite leave a gap.
@@ -13,45 +15,89 @@ public struct BraillePlot: Sendable {
         }
     }
 
+    /// What the axes stand for.
+    public struct Axes: Sendable {
+        /// True where equal factors of y are equally far apart; values that are not above zero leave a gap.
+        public var isLogarithmic: Bool
+        /// The text for a value of x.
+        public var xText: @Sendable (Double) -> String
+        /// False where the caller names the curves itself.
+        public var showsLegend: Bool
+
+        public init(
+            isLogarithmic: Bool = false, xText: @escaping @Sendable (Double) -> String = { NumberText.significant($0, digits: 7) },
+            showsLegend: Bool = true
+        ) {
+            self.isLogarithmic = isLogarithmic
+            self.xText = xText
+            self.showsLegend = showsLegend
+        }
+    }
+
     /// The smallest plot that is drawn, in columns and rows, labels included.
     public static let smallest = (columns: 20, rows: 4)
+    /// Rows from one label of the y axis to the next.
+    private static let labelEvery = 4
 
     private let series: [Series]
+    /// The points of each curve as they lie on the axes.
+    private let placed: [[(x: Double, y: Double)]]
     private let columns: Int
     private let rows: Int
+    private let axes: Axes
 
     /// - Parameters:
     ///   - columns: The width of the whole plot with its labels.
     ///   - rows: The height of the whole plot: curves, axis, labels and legend.
-    public init(_ series: [Series], columns: Int, rows: Int) {
+    public init(_ series: [Series], columns: Int, rows: Int, axes: Axes = Axes()) {
         self.series = series
         self.columns = max(columns, Self.smallest.columns)
         self.rows = max(rows, Self.smallest.rows)
+        self.axes = axes
+        placed = series.map { curve in
+            guard axes.isLogarithmic else { return curve.points }
+            return curve.points.map { (x: $0.x, y: $0.y > 0 ? log10($0.y) : .nan) }
+        }
     }
 
     /// The lines of the plot, from the top.
     public func lines() -> [StyledText] {
-        guard let x = range(\.x), let y = range(\.y) else { return [StyledText("no finite values yet", .dim)] }
-        let top = NumberText.significant(y.upperBound)
-        let bottom = NumberText.significant(y.lowerBound)
-        let labelWidth = max(top.displayWidth, bottom.displayWidth)
-        let canvasRows = rows - 3
+        guard let x = range(\.x), let y = range(\.y) else {
+            let hasFinite = series.contains { $0.points.contains { $0.y.isFinite } }
+            return [StyledText(hasFinite ? "no values above zero, which a logarithmic axis needs" : "no finite values yet", .dim)]
+        }
+        let canvasRows = rows - (axes.showsLegend ? 3 : 2)
+        let labels = yLabels(y, rows: canvasRows)
+        let labelWidth = labels.values.reduce(0) { max($0, $1.displayWidth) }
         let canvasColumns = columns - labelWidth - 2
         var canvas = Canvas(columns: canvasColumns, rows: canvasRows)
-        for (index, curve) in series.enumerated() { draw(curve, number: index, x: x, y: y, on: &canvas) }
+        for (index, points) in placed.enumerated() { draw(points, number: index, x: x, y: y, on: &canvas) }
 
         var lines = canvas.lines(styles: series.map(\.style)).enumerated().map { index, line in
-            let label = index == 0 ? top : index == canvasRows - 1 ? bottom : ""
-            return StyledText(label, .dim).padded(to: labelWidth, alignment: .right) + StyledText(" │", .dim) + line
+            StyledText(labels[index] ?? "", .dim).padded(to: labelWidth, alignment: .right) + StyledText(" │", .dim) + line
         }
         let indent = String(repeating: " ", count: labelWidth + 1)
         lines.append(StyledText(indent + "└" + String(repeating: "─", count: canvasColumns), .dim))
-        let left = NumberText.significant(x.lowerBound, digits: 7)
-        let right = NumberText.significant(x.upperBound, digits: 7)
+        let left = axes.xText(x.lowerBound)
+        let right = axes.xText(x.upperBound)
         let space = max(1, canvasColumns - left.displayWidth - right.displayWidth)
         lines.append(StyledText(indent + " " + left + String(repeating: " ", count: space) + right, .dim))
-        lines.append(legend(indent: indent))
+        if axes.showsLegend { lines.append(legend(indent: indent)) }
         return lines.map { $0.truncated(to: columns) }
+    }
+
+    /// The labels of the y axis by row: the bounds at the ends, and between them what lies at the middle of a row.
+    private func yLabels(_ y: ClosedRange<Double>, rows: Int) -> [Int: String] {
+        func text(_ value: Double, digits: Int) -> String {
+            NumberText.significant(axes.isLogarithmic ? pow(10, value) : value, digits: digits)
+        }
+        var labels: [Int: String] = [rows - 1: text(y.lowerBound, digits: 4)]
+        labels[0] = text(y.upperBound, digits: 4)
+        for row in stride(from: Self.labelEvery, to: rows - 2, by: Self.labelEvery) {
+            let share = (Double(row) * 4 + 1.5) / Double(rows * 4 - 1)
+            labels[row] = text(y.upperBound * (1 - share) + y.lowerBound * share, digits: 3)
+        }
+        return labels
     }
 
     private func legend(indent: String) -> StyledText {
@@ -68,21 +114,24 @@ public struct BraillePlot: Sendable {
     private func range(_ coordinate: (_ point: (x: Double, y: Double)) -> Double) -> ClosedRange<Double>? {
         var low = Double.infinity
         var high = -Double.infinity
-        for point in series.lazy.flatMap(\.points) where point.x.isFinite && point.y.isFinite {
+        for point in placed.joined() where point.x.isFinite && point.y.isFinite {
             low = min(low, coordinate(point))
             high = max(high, coordinate(point))
         }
         guard low <= high else { return nil }
         if low == high {
-            let margin = max(abs(low) * 0.01, 1e-9)
+            // On a logarithmic axis the bounds are exponents, whose size says nothing.
+            let margin = axes.isLogarithmic ? 0.01 : max(abs(low) * 0.01, 1e-9)
             return (low - margin)...(high + margin)
         }
         return low...high
     }
 
-    private func draw(_ curve: Series, number: Int, x: ClosedRange<Double>, y: ClosedRange<Double>, on canvas: inout Canvas) {
+    private func draw(
+        _ points: [(x: Double, y: Double)], number: Int, x: ClosedRange<Double>, y: ClosedRange<Double>, on canvas: inout Canvas
+    ) {
         var previous: (column: Int, row: Int)?
-        for point in curve.points {
+        for point in points {
             guard point.x.isFinite, point.y.isFinite else { previous = nil; continue }
             // Halved before the subtraction, so that extreme values do not overflow to infinity.
             let acrossShare = (point.x / 2 - x.lowerBound / 2) / (x.upperBound / 2 - x.lowerBound / 2)

@@ -8,6 +8,7 @@ public enum TextStyle: String, Sendable {
     case blue = "34"
     case magenta = "35"
     case cyan = "36"
+    case reverse = "7"
 }
 
 /// Text in pieces with styles, whose width in columns is known apart from the escape sequences that show the styles.
@@ -51,6 +52,55 @@ public struct StyledText: Sendable, Equatable, ExpressibleByStringInterpolation 
         return result
     }
 
+    /// The text in lines of at most `columns`, broken at spaces where there are any.
+    public func wrapped(to columns: Int) -> [StyledText] {
+        guard width > columns, columns > 0 else { return [self] }
+        var lines: [StyledText] = []
+        var line = StyledText("")
+        var used = 0
+        for piece in pieces {
+            for word in Self.words(piece.text) {
+                if used > 0, used + word.displayWidth > columns {
+                    lines.append(line)
+                    line = StyledText("")
+                    used = 0
+                }
+                var rest = word
+                // A word that is longer than a line is cut.
+                while rest.displayWidth > columns {
+                    let head = rest.prefix(columns: columns)
+                    guard !head.isEmpty else { break }
+                    lines.append(StyledText(head, piece.style))
+                    rest.removeFirst(head.count)
+                }
+                line.append(rest, piece.style)
+                used += rest.displayWidth
+            }
+        }
+        return line.width > 0 ? lines + [line] : lines
+    }
+
+    /// Words with the spaces after them.
+    private static func words(_ text: String) -> [String] {
+        var words: [String] = []
+        for character in text {
+            if let last = words.last?.last, !(last == " " && character != " ") {
+                words[words.count - 1].append(character)
+            } else {
+                words.append(String(character))
+            }
+        }
+        return words
+    }
+
+    private mutating func append(_ text: String, _ style: TextStyle?) {
+        if let last = pieces.last, last.style == style {
+            pieces[pieces.count - 1].text += text
+        } else {
+            pieces.append(Piece(text: text, style: style))
+        }
+    }
+
     /// The text with spaces added on one side up to `columns`.
     public func padded(to columns: Int, alignment: Alignment) -> StyledText {
         let missing = columns - width
@@ -58,6 +108,9 @@ public struct StyledText: Sendable, Equatable, ExpressibleByStringInterpolation 
         let space = StyledText(String(repeating: " ", count: missing))
         return alignment == .left ? self + space : space + self
     }
+
+    /// The same text, all of it in one style.
+    public func restyled(_ style: TextStyle?) -> StyledText { StyledText(pieces.map(\.text).joined(), style) }
 
     /// The bytes for the terminal (ECMA-48 SGR sequences), or plain text where `coloured` is false.
     public func text(coloured: Bool) -> String {

@@ -30,7 +30,7 @@ struct Anneal: ParsableCommand {
                 subcommands: [
                     Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
                 ]),
-            CommandGroup(name: "Machine", subcommands: [GPUs.self, Queue.self, Projects.self, Doctor.self, Version.self]),
+            CommandGroup(name: "Machine", subcommands: [Top.self, GPUs.self, Queue.self, Projects.self, Doctor.self, Version.self]),
         ])
 }
 

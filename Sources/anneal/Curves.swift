@@ -4,8 +4,11 @@ import Terminal
 
 /// Curves of a job as the metrics commands fetch and draw them.
 struct Curves {
-    /// What is drawn where nothing else is asked for.
-    static let lossKeys = ["train/loss", "validation/val_loss"]
+    /// Names under which trainers report the loss, the most telling first.
+    static let trainingLossKeys = ["train/loss", "loss", "training_loss", "train_loss"]
+    static let validationLossKeys = [
+        "validation/val_loss", "val/loss", "validation/loss", "eval/loss", "val_loss", "validation_loss", "eval_loss",
+    ]
     /// Colours of curves drawn together.
     static let styles: [TextStyle] = [.cyan, .yellow, .magenta, .green, .blue, .red]
 
@@ -22,6 +25,11 @@ struct Curves {
         if let points { query.append(("points", String(points))) }
         if let attempt { query.append(("attempt", String(attempt))) }
         return try client.get(CurveView.self, ["v1", "jobs", jobID, "metrics"], query: query)
+    }
+
+    /// What is drawn where nothing else is asked for: a training loss and a validation loss, as far as there are any.
+    static func lossKeys(among keys: [String]) -> [String] {
+        [trainingLossKeys, validationLossKeys].compactMap { names in names.first(where: keys.contains) }
     }
 
     static func plot(_ curves: [CurveView], columns: Int, rows: Int) -> [StyledText] {

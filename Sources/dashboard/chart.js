@@ -1,6 +1,7 @@
 // One chart: the curves of one key for all runs, with its legend, summary and table.
 
 import { xOptions, xText, xValues } from "./axis.js";
+import { recorded } from "./curves.js";
 import { h, makeTable } from "./dom.js";
 import { grouped, number } from "./format.js";
 import { marksPlugin } from "./marks.js";
@@ -56,7 +57,7 @@ export class Chart {
     linesOf({ run, curve }) {
         const { smoothing, isLog, axis } = this.panel.settings;
         const visible = (value) => (Number.isFinite(value) && (!isLog || value > 0) ? value : NaN);
-        const smoothed = smoothing > 0 ? smooth(curve.steps, curve.values, smoothing, curve.count) : null;
+        const smoothed = smoothing > 0 ? smooth(curve.steps, curve.values, smoothing, recorded(curve, run.keys.get(this.key))) : null;
         const raw = curve.values.map(visible);
         const x = xValues(curve, axis, run.origin ?? curve.times[0]);
         return { run, curve, smoothed, x, lines: smoothed ? [raw, smoothed.map(visible)] : [raw] };
@@ -180,7 +181,7 @@ export class Chart {
                 least: finite.length ? finite.reduce((one, other) => Math.min(one, other)) : null,
                 greatest: finite.length ? finite.reduce((one, other) => Math.max(one, other)) : null,
                 odd: curve.values.length - finite.length,
-                count: curve.count,
+                count: recorded(curve, run.keys.get(this.key)),
             };
         });
     }

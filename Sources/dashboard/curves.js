@@ -16,12 +16,29 @@ function takeOver(curve, answer) {
     curve.times = answer.times;
     curve.values = answer.values.map(Number);
     curve.attempts = answer.attempts;
+    // How many points came: those that were recorded may be more.
     curve.count = answer.count;
+    curve.readCount = answer.count;
+    curve.readLast = answer.steps.at(-1);
+}
+
+/**
+ * How many points were recorded of a curve, of which the page may hold only some.
+ * @param {object} curve
+ * @param {{count: number, first_step: number, last_step: number}|null|undefined} known What the job's summary told of its key.
+ * @returns {number} An estimate where points came between the summary and the curve.
+ */
+export function recorded(curve, known) {
+    if (!known || known.count <= curve.readCount) return curve.count;
+    const spacing = (known.last_step - known.first_step) / Math.max(1, known.count - 1) || 1;
+    const between = Math.max(0, Math.round((curve.readLast - known.last_step) / spacing));
+    return known.count + between + curve.count - curve.readCount;
 }
 
 /** A curve before it was read: `epoch` counts how often points were taken back, `pending` holds what the stream tells meanwhile. */
 function emptyCurve() {
-    return { steps: [], times: [], values: [], attempts: [], count: 0, seq: 0, epoch: 0, pending: [], isReady: false };
+    const told = { steps: [], times: [], values: [], attempts: [], count: 0, readCount: 0, readLast: 0, seq: 0 };
+    return { ...told, epoch: 0, pending: [], isReady: false };
 }
 
 /** Adds a point that the stream told. */
@@ -98,7 +115,12 @@ export class CurveStore {
             for (const job of jobs) for (const key of keys) this.curves.delete(`${job} ${key}`);
             throw error;
         }
-        const told = new Map(answer.curves.map((curve) => [`${curve.job_id} ${curve.key}`, curve]));
+        const told = new Map();
+        for (const curve of answer.curves) {
+            const id = `${curve.job_id} ${curve.key}`;
+            // Two sources may have written a key; the fuller curve is the one to show.
+            if (!(told.get(id)?.count >= curve.count)) told.set(id, curve);
+        }
         for (const job of jobs) {
             for (const key of keys) {
                 const curve = this.curves.get(`${job} ${key}`);

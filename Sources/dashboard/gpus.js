@@ -35,7 +35,21 @@ function lastMinutes(gpu, history, measured) {
     ];
 }
 
-function card({ gpu, history, names }, soon) {
+/** What was measured last: some devices tell the history only. */
+function withLast(gpu, history) {
+    const last = (name) => history?.[name]?.at(-1) ?? null;
+    const busy = last("utilization");
+    return {
+        ...gpu,
+        utilization: gpu.utilization ?? (busy === null ? null : busy * 100),
+        memory_used_bytes: gpu.memory_used_bytes ?? last("memory_bytes"),
+        temperature: gpu.temperature ?? last("temperature_celsius"),
+        power_watts: gpu.power_watts ?? last("power_watts"),
+    };
+}
+
+function card({ gpu: device, history, names }, soon) {
+    const gpu = withLast(device, history);
     const badges = [gpu.simulated ? h("span", { class: "badge" }, "simulated") : null,
         HEALTH[gpu.health] ? h("span", { class: "badge warn" }, HEALTH[gpu.health]) : null];
     const holders = gpu.holders.map((holder) => h("li", {}, jobLink(holder.job_id, names[holder.job_id] ?? shortID(holder.job_id)),

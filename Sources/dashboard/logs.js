@@ -39,6 +39,10 @@ export class LogViewer {
         }), ` ${name}`);
         this.attempt.addEventListener("change", () => this.restart(this.stream));
         this.output.addEventListener("scroll", () => this.scrolled());
+        // Scrolling begins gently: without these, each new line would pull the reader back before the log was seen to move.
+        this.output.addEventListener("wheel", (event) => (event.deltaY < 0 ? this.hold() : null), { passive: true });
+        this.output.addEventListener("touchmove", () => this.hold(), { passive: true });
+        this.output.addEventListener("keydown", (event) => (["ArrowUp", "PageUp", "Home"].includes(event.key) ? this.hold() : null));
         this.node = h("div", {}, h("div", { class: "toolbar", role: "group", "aria-label": "Log" }, stream("stdout"), stream("stderr"),
             h("label", {}, "Attempt ", this.attempt), this.resume, this.status), this.output);
         signal.addEventListener("abort", () => this.following?.abort());
@@ -158,15 +162,20 @@ export class LogViewer {
         this.shown += lines.length;
     }
 
+    /** Stops following. */
+    hold() {
+        if (!this.isFollowing || this.output.scrollHeight <= this.output.clientHeight) return;
+        this.isFollowing = false;
+        this.resume.hidden = false;
+        this.resume.textContent = "Follow";
+    }
+
+    /** Follows again once the reader has gone back to the end, and stops where the reader drags the bar away from it. */
     scrolled() {
         const { scrollTop, clientHeight, scrollHeight } = this.output;
         const isNear = scrollHeight - scrollTop - clientHeight < NEAR;
-        if (isNear && !this.isFollowing) this.follow();
-        else if (!isNear && this.isFollowing && this.lastTop > scrollTop) {
-            this.isFollowing = false;
-            this.resume.hidden = false;
-            this.resume.textContent = "Follow";
-        }
+        if (isNear && !this.isFollowing && scrollTop > this.lastTop) this.follow();
+        else if (!isNear && scrollTop < this.lastTop) this.hold();
         this.lastTop = scrollTop;
     }
 

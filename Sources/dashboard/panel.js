@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { xValues } from "./axis.js";
 import { Chart } from "./chart.js";
-import { CurveStore } from "./curves.js";
+import { CurveStore, recorded } from "./curves.js";
 import { toast } from "./dialogs.js";
 import { h, shortID } from "./dom.js";
 import { isActive } from "./format.js";
@@ -265,6 +265,7 @@ export class Panel {
     zoom(from, to) {
         if (!(to > from)) return;
         this.view = [from, to];
+        this.setCursor(null);
         this.toolbar.reset.hidden = false;
         this.invalidateAll();
         clearTimeout(this.refining);
@@ -274,6 +275,7 @@ export class Panel {
     resetZoom() {
         this.view = null;
         this.extent = null;
+        this.setCursor(null);
         this.toolbar.reset.hidden = true;
         this.invalidateAll();
     }
@@ -284,7 +286,7 @@ export class Panel {
         const visible = [...this.charts.values()].filter((chart) => chart.isVisible);
         for (const run of this.runs) {
             const partial = visible.map(({ key }) => ({ key, curve: this.store.ready(run.id, key) }))
-                .filter(({ curve }) => curve && curve.count > curve.steps.length);
+                .filter(({ key, curve }) => curve && recorded(curve, run.keys.get(key)) > curve.steps.length);
             if (!partial.length) continue;
             const { curve } = partial[0];
             const x = xValues(curve, this.settings.axis, run.origin ?? curve.times[0]);
@@ -337,7 +339,7 @@ export class Panel {
             after: live.length ? this.position : undefined,
             signal,
             onEvent: (event) => this.take(event, live.length > 0),
-            onGap: () => (live.length ? this.reload() : null),
+            onGap: (gap) => (live.length ? this.reload(gap?.job_id) : null),
         }).then((hasEnded) => {
             if (!hasEnded || signal.aborted) return;
             for (const run of live) run.isLive = false;
@@ -368,9 +370,11 @@ export class Panel {
         if (event.data.progress) this.onEvent(event);
     }
 
-    /** Events were lost: what is shown is read again. */
-    reload() {
-        this.store.clear();
+    /** Events were lost, of one job or of all: what is shown of them is read again. */
+    reload(job) {
+        if (job && !this.runs.some(({ id }) => id === job)) return;
+        if (job) this.store.forget(job);
+        else this.store.clear();
         this.loadVisible();
     }
 

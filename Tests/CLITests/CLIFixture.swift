@@ -108,6 +108,15 @@ struct Script: ExpressibleByDictionaryLiteral {
         json = .object(JSONObject(elements.map { ($0, .array($1)) }, uniquingKeysWith: { $1 }))
     }
 
+    /// The script with further answers.
+    func adding(_ answers: [String: [JSONValue]]) -> Script {
+        var script = self
+        guard case .object(var object) = json else { return self }
+        for (request, list) in answers { object[request] = .array(list) }
+        script.json = .object(object)
+        return script
+    }
+
     /// A JSON answer.
     static func json(_ value: some Encodable, status: Int64 = 200) throws -> JSONValue {
         ["status": .int(status), "json": try JSONValue(encoding: value)]

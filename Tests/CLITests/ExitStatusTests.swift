@@ -54,6 +54,9 @@ import Testing
         (["submit", "/"], "cannot read /: Is a directory"), (["ls", "--url", "gopher://x"], "no address of a daemon"),
         (["priority", "toy/sft", "101"], "0 to 100"),
         (["metrics", "toy/sft", "--csv", "--json"], "exclude each other"),
+        (["plot", "toy/sft", "--smooth", "1.5"], "from 0 to 1"), (["plot", "toy/sft", "--smooth", "nan"], "from 0 to 1"),
+        (["plot", "toy/sft", "--points", "0"], "--points"), (["plot", "toy/sft", "--by", "day"], "'day'"),
+        (["plot", "toy/sft", "--follow", "--json"], "--follow draws"), (["plot"], "<job>"),
     ]) func wrongUsageIsTwoAndSaysWhatIsWrong(arguments: [String], message: String) throws {
         let run = try CLIFixture.run(arguments, environment: ["ANNEAL_URL": "http://127.0.0.1:1"], folder: NSTemporaryDirectory())
         #expect(run.status == 2)
@@ -76,7 +79,8 @@ import Testing
     @Test func everyCommandHasHelpWithExamplesAndExitCodes() throws {
         let commands = [
             "submit", "validate", "ls", "show", "watch", "logs", "metrics", "plot", "cancel", "retry", "pause", "resume", "priority",
-            "explain", "gpus", "gpus list", "gpus drain", "gpus undrain", "projects", "projects list", "projects set", "hold", "release",
+            "explain", "top", "gpus", "gpus list", "gpus drain", "gpus undrain", "projects", "projects list", "projects set", "hold",
+            "release",
             "queue", "datasets", "datasets ls", "datasets upload", "datasets show", "datasets content", "checkpoints", "checkpoints ls",
             "checkpoints show",
             "checkpoints pin", "checkpoints unpin", "checkpoints rm", "evaluations", "evaluations ls", "evaluations show", "compare",

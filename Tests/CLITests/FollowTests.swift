@@ -137,17 +137,56 @@ import Testing
         }
     }
 
-    @Test func followedMetricsEndWithTheJob() throws {
-        let stream = try metric(1, step: 10, loss: 2) + "event: end\ndata: {}\n\n"
+    @Test func followedMetricsAreALineEachAndEndWithTheJob() throws {
+        let stream =
+            try Sample.event(1, "state", job: Sample.jobID(2), StateEventData(state: "running", previous: "starting"))
+            + metric(2, step: 10, loss: 2) + metric(3, step: 11, loss: .nan) + "event: end\ndata: {}\n\n"
         let script: Script = [
-            "GET /v1/jobs/\(Sample.jobID(2))": [try Script.json(Sample.job(2, "sft", state: "failed"))],
+            "GET /v1/jobs/\(Sample.jobID(2))": [
+                try Script.json(Sample.job(2, "sft", state: "failed", message: "out of memory")), try Script.json(Sample.job(2, "sft")),
+            ],
             "GET /v1/stream": [Script.events(stream)],
         ]
         try CLIFixture.with(script) { fixture in
             let plain = try fixture.run("metrics", Sample.jobID(2), "--follow")
-            #expect(plain.output == "step 10  train/loss 2\n")
-            let csv = try fixture.run("metrics", Sample.jobID(2), "--follow", "--csv")
-            #expect(csv.output == "key,attempt,step,time,value\ntrain/loss,1,10,1.000,2.0\n")
+            #expect(plain.output == "10 train/loss 2.0 1970-01-01T00:00:01.000Z\n11 train/loss NaN 1970-01-01T00:00:01.000Z\n")
+            #expect(plain.status == 1)
+            #expect(plain.errors == "08:15:30Z running\nanneal: the job 'toy/sft' failed: out of memory\n")
+            let csv = try fixture.run("metrics", Sample.jobID(2), "--follow", "--csv", "--key", "train/*", "--key", "x")
+            #expect(csv.status == 0)
+            #expect(csv.output == "key,attempt,step,time,value\ntrain/loss,1,10,1.000,2.0\ntrain/loss,1,11,1.000,NaN\n")
+            #expect(
+                try fixture.requests().last { $0.target.hasPrefix("/v1/stream") }?.target
+                    == "/v1/stream?job=\(Sample.jobID(2))&types=metric%2Cstate&key=train%2F%2A&key=x")
+            let json = try fixture.run("metrics", Sample.jobID(2), "--follow", "--json")
+            let types = try json.output.split(separator: "\n").dropLast().map {
+                try StreamEvent(decoding: JSONParser.parse(String($0))).type
+            }
+            #expect(types == ["state", "metric", "metric"])
+            let terminal = try fixture.run("metrics", Sample.jobID(2), "--follow", terminal: (80, 24))
+            #expect(terminal.output.contains("      10  ") && terminal.output.contains("             2"))
+        }
+    }
+
+    @Test func followedMetricsGoOnFromTheLastEventWhateverItsID() throws {
+        func renamed(_ event: String, _ id: String) -> String { "id: \(id)\n" + event.split(separator: "\n", maxSplits: 1)[1] }
+        let gap = #"event: gap\ndata: {"seq":9,"type":"gap","at":"\#(Sample.time)","data":{"from":3,"to":9,"fetch":"/v1/metrics?job=x"}}"#
+        let script: Script = [
+            "GET /v1/jobs/\(Sample.jobID(2))": [try Script.json(Sample.job(2, "sft"))],
+            "GET /v1/stream": [
+                Script.events(renamed(try metric(1, step: 1, loss: 3), "7:45"), cut: true),
+                Script.events(renamed(try metric(2, step: 2, loss: 2), "9.45"), cut: true),
+                Script.events(gap.replacing("\\n", with: "\n") + "\n\n" + renamed(try metric(10, step: 3, loss: 1), "10")),
+            ],
+        ]
+        try CLIFixture.with(script) { fixture in
+            let run = try fixture.run("metrics", Sample.jobID(2), "--follow")
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(run.output.split(separator: "\n").map { $0.prefix(14) } == ["1 train/loss 3", "2 train/loss 2", "3 train/loss 1"])
+            let streams = try fixture.requests().filter { $0.target.hasPrefix("/v1/stream") }
+            #expect(streams.map { $0.headers["last-event-id"] } == [nil, "7:45", "9.45"])
+            #expect(run.errors.contains("the daemon does not answer"))
+            #expect(run.errors.contains("some points were thinned") && run.errors.contains("GET /v1/metrics?job=x"))
         }
     }
 }

@@ -51,4 +51,33 @@ import Testing
         #expect(lines[2].text(coloured: true).contains("\u{1B}[36m⣀"))
         #expect(lines[5].text(coloured: false).contains("■ train 0  ■ val 8"))
     }
+
+    @Test func onALogarithmicAxisEqualFactorsAreEquallyFarApart() {
+        let points = [(x: 0.0, y: 1000.0), (x: 1, y: 100), (x: 2, y: 10), (x: 3, y: 1)]
+        let logarithmic = BraillePlot(
+            [.init(name: "a", points: points)], columns: 24, rows: 11, axes: .init(isLogarithmic: true, showsLegend: false)
+        ).lines().map { $0.text(coloured: false) }
+        let straight = BraillePlot(
+            [.init(name: "a", points: points.map { ($0.x, 3 - $0.x) })], columns: 24, rows: 11, axes: .init(showsLegend: false)
+        ).lines().map { $0.text(coloured: false) }
+        #expect(logarithmic.count == 11)
+        #expect(logarithmic[0].hasPrefix("1000 │") && logarithmic[8].hasPrefix("   1 │"))
+        // Where labels are of different widths the canvases are too; the shape is compared by its ends.
+        #expect(straight[0].contains("⠢") == logarithmic[0].contains("⠢") && straight[8].hasSuffix("⢄") == logarithmic[8].hasSuffix("⢄"))
+        #expect(logarithmic[4].prefix(5).contains { $0.isNumber })
+    }
+
+    @Test func aLogarithmicAxisLeavesOutWhatIsNotAboveZero() {
+        let axes = BraillePlot.Axes(isLogarithmic: true)
+        let none = BraillePlot([.init(name: "a", points: [(0, 0), (1, -1)])], columns: 24, rows: 6, axes: axes).lines()
+        #expect(none.map { $0.text(coloured: false) } == ["no values above zero, which a logarithmic axis needs"])
+        let some = BraillePlot([.init(name: "a", points: [(0, 0), (1, 5), (2, 5)])], columns: 24, rows: 6, axes: axes).lines()
+        #expect(some.count == 6)
+    }
+
+    @Test func theXAxisIsLabelledAsTheCallerWants() {
+        let axes = BraillePlot.Axes(xText: { SpanText.exact(seconds: $0) }, showsLegend: false)
+        let lines = BraillePlot([.init(name: "a", points: [(0, 1), (7200, 2)])], columns: 40, rows: 6, axes: axes).lines()
+        #expect(lines.last?.text(coloured: false).hasSuffix("2h 00m") == true)
+    }
 }

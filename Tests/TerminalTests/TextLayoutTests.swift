@@ -22,6 +22,20 @@ import Testing
         #expect(text.truncated(to: 0).width == 0)
     }
 
+    @Test func longTextIsWrappedAtSpacesAndLongWordsAreCut() {
+        func wrapped(_ text: StyledText, _ columns: Int) -> [String] { text.wrapped(to: columns).map { $0.text(coloured: true) } }
+        #expect(wrapped("short", 10) == ["short"])
+        #expect(wrapped("one two three", 8) == ["one two ", "three"])
+        #expect(wrapped("abcdefghij", 4) == ["abcd", "efgh", "ij"])
+        #expect(wrapped(StyledText("red ", .red) + "日本語です", 6) == ["\u{1B}[31mred \u{1B}[0m", "日本語", "です"])
+        #expect(StyledText("any").wrapped(to: 0) == ["any"])
+    }
+
+    @Test func aStyleCanTakeThePlaceOfAll() {
+        let text = StyledText("a", .red) + "b"
+        #expect(text.restyled(.reverse).text(coloured: true) == "\u{1B}[7mab\u{1B}[0m")
+    }
+
     @Test func columnsLineUpByDisplayWidth() {
         let table = Table(
             [.init("NAME"), .init("ROWS", .right), .init("STATE")],

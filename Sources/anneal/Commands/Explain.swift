@@ -20,19 +20,29 @@ struct Explain: ParsableCommand {
         Output.line(
             StateText.mark(view.state) + " " + StyledText(job, .bold) + " " + StateText.name(view.state)
                 + StateText.reason(view.reason, of: view.state))
-        Output.lines(view.message.split(separator: "\n").map { StyledText(String($0)) })
-        if !view.waitsFor.isEmpty { Output.line(StyledText("waits for", .bold)) }
-        Output.lines(view.waitsFor.map { StyledText("  \($0.kind): ", .dim) + StyledText($0.message) })
+        Output.lines(ExplainText.lines(view))
+    }
+}
+
+/// Why a job is where it is, as text.
+enum ExplainText {
+    static func lines(_ view: ExplainView) -> [StyledText] {
+        var lines = view.message.split(separator: "\n").map { StyledText(String($0)) }
+        if !view.waitsFor.isEmpty { lines.append(StyledText("waits for", .bold)) }
+        lines += view.waitsFor.map { StyledText("  \($0.kind): ", .dim) + StyledText($0.message) }
         for holder in view.waitsFor.flatMap({ $0.holders ?? [] }) {
             let end = holder.endsBy.map { ", until \($0) at the latest" } ?? ""
-            Output.line(StyledText("  held by ", .dim) + StyledText("\(holder.jobID)\(end)"))
+            lines.append(StyledText("  held by ", .dim) + StyledText("\(holder.jobID)\(end)"))
         }
-        if let expected = view.expectedAt { Output.line(StyledText("expected to start by ", .bold) + StyledText("\(expected) (estimate)")) }
-        if !view.evidence.isEmpty { Output.line(StyledText("evidence", .bold)) }
+        if let expected = view.expectedAt {
+            lines.append(StyledText("expected to start by ", .bold) + StyledText("\(expected) (estimate)"))
+        }
+        if !view.evidence.isEmpty { lines.append(StyledText("evidence", .bold)) }
         for evidence in view.evidence {
-            let lines = evidence.message.split(separator: "\n", omittingEmptySubsequences: false)
-            Output.line(StyledText("  \(evidence.kind): ", .dim) + StyledText(String(lines.first ?? "")))
-            Output.lines(lines.dropFirst().map { StyledText("  │ ", .dim) + StyledText(String($0)) })
+            let text = evidence.message.split(separator: "\n", omittingEmptySubsequences: false)
+            lines.append(StyledText("  \(evidence.kind): ", .dim) + StyledText(String(text.first ?? "")))
+            lines += text.dropFirst().map { StyledText("  │ ", .dim) + StyledText(String($0)) }
         }
+        return lines
     }
 }

@@ -62,11 +62,11 @@ struct WatchScreen {
 
     /// The loss of the training that runs, or of the last one that has points.
     private var plot: [StyledText] {
-        let trainings = model.jobs.values.filter { job in Curves.lossKeys.contains { job.curves[$0]?.points.isEmpty == false } }
+        let trainings = model.jobs.values.filter { job in !Curves.lossKeys(among: Array(job.curves.keys)).isEmpty }
         guard let job = trainings.last(where: \.isActive) ?? trainings.last else { return [] }
         let height = min(Self.plotRows.upperBound, rows - min(model.jobs.count, 6) - 4)
         guard height >= Self.plotRows.lowerBound else { return [] }
-        let curves = Curves.lossKeys.compactMap { key in
+        let curves = Curves.lossKeys(among: Array(job.curves.keys)).compactMap { key in
             job.curves[key].map { CurveView(jobID: job.id, key: key, points: $0.points) }
         }
         return Curves.plot(curves, columns: min(columns, Self.columnsMax), rows: height)

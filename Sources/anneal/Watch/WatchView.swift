@@ -1,4 +1,3 @@
-import Glibc
 import Terminal
 
 /// How a watched experiment is shown.
@@ -10,24 +9,11 @@ protocol WatchView {
 
 /// Draws the experiment in place.
 struct LiveWatchView: WatchView {
-    private static let hideCursor = "\u{1B}[?25l"
-    private static let showCursor = "\u{1B}[?25h"
-
     private var region = LiveRegion()
     private var lastFrame: [StyledText] = []
     private var lastSize: (columns: Int, rows: Int) = (0, 0)
 
-    mutating func begin(_ model: WatchModel) {
-        // An interrupted watch must not leave the terminal without its cursor. The handler uses only what POSIX allows in one.
-        for number in [SIGINT, SIGTERM, SIGHUP] {
-            signal(number) { number in
-                let restore: StaticString = "\u{1B}[?25h\n"
-                write(STDOUT_FILENO, restore.utf8Start, restore.utf8CodeUnitCount)
-                _exit(128 + number)
-            }
-        }
-        Output.write(Self.hideCursor)
-    }
+    mutating func begin(_ model: WatchModel) { LiveCursor.hide() }
 
     mutating func show(_ shared: SharedModel) {
         let size = Output.terminal.size ?? (80, 24)
@@ -43,7 +29,7 @@ struct LiveWatchView: WatchView {
         Output.write(region.frame(frame, columns: size.columns, rows: size.rows, coloured: Output.terminal.wantsColour))
     }
 
-    mutating func end(_ model: WatchModel) { Output.write(Self.showCursor) }
+    mutating func end(_ model: WatchModel) { LiveCursor.show() }
 }
 
 /// Prints a line for each change, with the time of day in UTC at which it happened.
