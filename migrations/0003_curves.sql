@@ -59,7 +59,10 @@ CREATE TABLE metric_attempt (
     packed_seq INTEGER NOT NULL,
     dropped_seq INTEGER NOT NULL,
     -- Values that could not be taken.
-    dropped_points INTEGER NOT NULL DEFAULT 0 CHECK (dropped_points >= 0)
+    dropped_points INTEGER NOT NULL DEFAULT 0 CHECK (dropped_points >= 0),
+    -- What retention has left of curves, and of readings of devices: 0 all points, 1 the summaries of blocks, 2 nothing.
+    curve_tier INTEGER NOT NULL DEFAULT 0 CHECK (curve_tier BETWEEN 0 AND 2),
+    device_tier INTEGER NOT NULL DEFAULT 0 CHECK (device_tier BETWEEN 0 AND 2)
 ) STRICT;
 
 -- Identifiers that clients gave to what they sent, so that a repeated request changes nothing.

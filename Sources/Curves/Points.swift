@@ -35,32 +35,38 @@ public struct Points: Sendable, Equatable {
         public static func < (left: Place, right: Place) -> Bool { (left.step, left.time) < (right.step, right.time) }
     }
 
+    /// Where a point stands.
     public func place(_ index: Int) -> Place { Place(step: steps[index], time: times[index]) }
 
+    /// Adds a point, which must come after the last.
     public mutating func append(_ place: Place, _ value: Double) {
         steps.append(place.step)
         times.append(place.time)
         values.append(value)
     }
 
+    /// Adds points, which must come after the last.
     public mutating func append(_ other: Points) {
         steps += other.steps
         times += other.times
         values += other.values
     }
 
+    /// Makes room for so many points in all.
     public mutating func reserve(_ count: Int) {
         steps.reserveCapacity(count)
         times.reserveCapacity(count)
         values.reserveCapacity(count)
     }
 
+    /// Puts a point before the one at `index`.
     public mutating func insert(_ place: Place, _ value: Double, at index: Int) {
         steps.insert(place.step, at: index)
         times.insert(place.time, at: index)
         values.insert(value, at: index)
     }
 
+    /// A stretch of the points.
     public subscript(range: Range<Int>) -> Points {
         Points(steps: Array(steps[range]), times: Array(times[range]), values: Array(values[range]))
     }

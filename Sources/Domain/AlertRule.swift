@@ -76,7 +76,9 @@ public struct AlertRule: Sendable, Hashable {
         guard words.count == 3, isKey(words[0]) else { return nil }
         if words[1] == "is", words[2] == "nan" { return .notANumber(key: words[0], steps: steps) }
         guard let sign = Sign(rawValue: words[1]) else { return nil }
-        if let number = Double(words[2]), number.isFinite { return .value(key: words[0], sign, .number(number), steps: steps) }
+        if let number = Double(words[2]) {
+            return number.isFinite ? .value(key: words[0], sign, .number(number), steps: steps) : nil
+        }
         return isKey(words[2]) ? .value(key: words[0], sign, .key(words[2]), steps: steps) : nil
     }
 

@@ -67,7 +67,8 @@ public struct RetryPolicy: Sendable, Hashable {
 
     /// Reasons that no retry can mend. A rule of the spec for one of them is still obeyed.
     public static let permanent: Set<Reason> = [
-        .badConfig, .badData, .importError, .startFailed, .gateFailed, .cancelled, .timeout, .badReference, .nanLoss, .alert, .diskFull, .logLimit,
+        .badConfig, .badData, .importError, .startFailed, .gateFailed, .cancelled, .timeout, .badReference, .nanLoss, .alert, .diskFull,
+        .logLimit,
         .superseded,
     ]
 }

@@ -14,6 +14,8 @@ final class Call {
     let frames: FrameCache
     let dashboard: DashboardFiles
     private let parameters: [String]
+    /// The body, once it was read.
+    private var wholeBody: [UInt8]?
 
     init(
         exchange: HTTPExchange, route: Route, parameters: [String], caller: Caller, service: AnnealService, views: JobViewCache,
@@ -146,8 +148,18 @@ final class Call {
 
     // MARK: Body
 
-    /// The whole body, up to `limit` bytes.
+    /// The whole body, up to `limit` bytes. May be asked for again.
     func body(upTo limit: Int) async throws -> [UInt8] {
+        if let bytes = wholeBody {
+            guard bytes.count <= limit else { throw ServiceError(.tooLarge, "the body is larger than \(limit) bytes") }
+            return bytes
+        }
+        let bytes = try await readBody(upTo: limit)
+        wholeBody = bytes
+        return bytes
+    }
+
+    private func readBody(upTo limit: Int) async throws -> [UInt8] {
         try await withCheckedThrowingContinuation { continuation in
             exchange.readBody(upTo: limit) { result in
                 switch result {

@@ -138,7 +138,7 @@ enum CurveFormat: Sendable {
 
     // MARK: Binary
 
-    /// The length of a JSON header (8 bytes), the header, zeros up to a multiple of 8, and for each curve its steps, its times in seconds and
+    /// The length of a JSON header (8 bytes), the header, spaces up to a multiple of 8, and for each curve its steps, its times in seconds and
     /// its values as doubles, little-endian.
     private func binary(_ curves: [NamedCurve], _ sequence: Int64, _ bytes: inout [UInt8]) {
         var header: [UInt8] = []

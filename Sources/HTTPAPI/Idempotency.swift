@@ -44,18 +44,24 @@ enum Idempotency {
     /// Runs an operation under its idempotency key, if the request is a POST that carries one.
     static func run(_ call: Call, _ body: @escaping @LoopActor @Sendable (Call) async throws -> Answer) async throws -> Answer {
         // A submission keeps its answer itself, in its own transaction.
-        guard call.route.method == .post, call.route.operation != "submitExperiment", let reservation = try await reserve(call, body: [])
-        else { return try await body(call) }
+        guard call.route.method == .post, call.route.operation != "submitExperiment", key(of: call) != nil else { return try await body(call) }
+        let sent = call.hasBody ? try await call.body(upTo: ServiceLimits.trackingRequestBytesMax) : []
+        guard let reservation = try await reserve(call, body: sent) else { return try await body(call) }
         if let stored = reservation.stored { return stored }
         let answer = try await body(call)
-        try await reservation.keep(answer)
+        // Foreign protocols answer with their errors; what was refused may be tried again.
+        if answer.status.code < 400 { try await reservation.keep(answer) }
         return answer
+    }
+
+    /// Some clients send the name with the X- prefix on every write.
+    private static func key(of call: Call) -> String? {
+        call.request.headers["idempotency-key"] ?? call.request.headers["x-idempotency-key"]
     }
 
     /// Looks the request's key up; `nil` where it has none.
     static func reserve(_ call: Call, body: [UInt8]) async throws -> Reservation? {
-        // Some clients send the name with the X- prefix on every write.
-        guard let key = call.request.headers["idempotency-key"] ?? call.request.headers["x-idempotency-key"] else { return nil }
+        guard let key = key(of: call) else { return nil }
         guard !key.isEmpty, key.utf8.count <= ServiceLimits.idempotencyKeyLengthMax, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
         else {
             throw ServiceError(

@@ -6,7 +6,7 @@ import Store
 /// The body of a batch of points: `{"points": [{"key", "step", "time", "value"}, …]}`, or columns, which are smaller and quicker to read:
 /// `{"series": [{"key": "train/loss", "steps": […], "times": […], "values": […]}, …]}`.
 ///
-/// Times are seconds since 1970 and may be left out. All of a batch is taken or none; every error says where it is.
+/// Times are seconds since 1970 and may be left out or null. All of a batch is taken or none; every error says where it is.
 enum PointBatch {
     static func parse(_ bytes: [UInt8], receivedAt moment: Timestamp) throws -> [MetricPoint] {
         let document: JSONValue
@@ -15,19 +15,19 @@ enum PointBatch {
         } catch {
             throw ServiceError(.badRequest, "the body is not JSON: \(error)")
         }
-        guard let members = document.object, members.allSatisfy({ $0.key == "points" || $0.key == "series" }) else {
-            throw ServiceError(.badRequest, "the body must be an object with 'points' or 'series'")
-        }
+        let members = try self.members(document, ["points", "series"], "")
         var points: [MetricPoint] = []
-        for (index, point) in try list(document["points"], "/points").enumerated() {
+        for (index, item) in try (members["points"].map { try list($0, "/points") } ?? []).enumerated() {
             let place = "/points/\(index)"
+            let point = try self.members(item, ["key", "step", "time", "value"], place)
             points.append(
                 MetricPoint(
                     key: try key(point["key"], place), step: try step(point["step"], place), at: try time(point["time"], place) ?? moment,
                     value: try value(point["value"], place)))
         }
-        for (index, series) in try list(document["series"], "/series").enumerated() {
-            points += try self.series(series, "/series/\(index)", moment)
+        for (index, item) in try (members["series"].map { try list($0, "/series") } ?? []).enumerated() {
+            let place = "/series/\(index)"
+            points += try series(try self.members(item, ["key", "steps", "times", "values"], place), place, moment)
         }
         guard points.count <= ServiceLimits.pointsPerBatchMax else {
             throw ServiceError(.tooLarge, "a batch may hold \(ServiceLimits.pointsPerBatchMax) points, not \(points.count)")
@@ -35,10 +35,10 @@ enum PointBatch {
         return points
     }
 
-    private static func series(_ series: JSONValue, _ place: String, _ moment: Timestamp) throws -> [MetricPoint] {
+    private static func series(_ series: JSONObject, _ place: String, _ moment: Timestamp) throws -> [MetricPoint] {
         let key = try key(series["key"], place)
         let steps = try list(series["steps"], place + "/steps")
-        let times = try list(series["times"], place + "/times")
+        let times = try series["times"].map { $0 == .null ? [] : try list($0, place + "/times") } ?? []
         let values = try list(series["values"], place + "/values")
         guard steps.count == values.count, times.isEmpty || times.count == values.count else {
             throw invalid(
@@ -55,18 +55,24 @@ enum PointBatch {
         return points
     }
 
-    private static func list(_ value: JSONValue?, _ place: String) throws -> [JSONValue] {
-        switch value {
-        case nil, .null?: return []
-        case .array(let items)?: return items
-        default: throw invalid(place, "must be a list")
+    /// The members of an object; one that nobody reads is a slip.
+    private static func members(_ value: JSONValue, _ known: [String], _ place: String) throws -> JSONObject {
+        guard let members = value.object else { throw invalid(place, "must be an object with \(known.joined(separator: ", "))") }
+        if let unknown = members.keys.first(where: { !known.contains($0) }) {
+            throw invalid(place + "/" + unknown, "is not known; known are: \(known.joined(separator: ", "))")
         }
+        return members
+    }
+
+    private static func list(_ value: JSONValue?, _ place: String) throws -> [JSONValue] {
+        guard let items = value?.array else { throw invalid(place, "must be a list") }
+        return items
     }
 
     private static func key(_ value: JSONValue?, _ place: String) throws -> String {
-        guard let key = value?.string, (1...TrackingLimits.keyLengthMax).contains(key.utf8.count),
-            !key.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
-        else { throw invalid(place, "'key' must be 1 to \(TrackingLimits.keyLengthMax) bytes of printable text") }
+        guard let key = value?.string, TrackingLimits.isKey(key) else {
+            throw invalid(place, "'key' must be 1 to \(TrackingLimits.keyLengthMax) printable characters")
+        }
         return key
     }
 
@@ -95,6 +101,6 @@ enum PointBatch {
     }
 
     private static func invalid(_ place: String, _ why: String) -> ServiceError {
-        ServiceError(.badRequest, "\(place): \(why)", errors: [.init(pointer: place, detail: why)])
+        ServiceError(.badRequest, "\(place.isEmpty ? "the body" : place) \(why)", errors: [.init(pointer: place, detail: why)])
     }
 }

@@ -6,7 +6,7 @@ public enum RouteTable {
 
     private static let native: [Route] = [
         Route(.get, "/", "getIndex", access: .open, anyQuery: true, task: DashboardRoutes.index),
-        Route(.get, "/assets/{path+}", "getAsset", access: .open, anyQuery: true, task: DashboardRoutes.asset),
+        Route(.get, "/assets/{file}", "getAsset", access: .open, anyQuery: true, task: DashboardRoutes.asset),
         Route(.get, "/healthz", "getHealth", access: .open, task: ContractRoutes.health),
         Route(.get, "/openapi.yaml", "getContract", access: .open, task: ContractRoutes.contract),
         Route(.get, "/metrics", "getPrometheusMetrics", task: ContractRoutes.prometheus),
@@ -33,6 +33,7 @@ public enum RouteTable {
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
         Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
+        Route(.delete, "/v1/jobs/{job_id}/metrics", "deleteJobMetrics", access: .write, query: ["key", "attempt"], task: MetricRoutes.delete),
         Route(.get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, task: MetricRoutes.list),
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),

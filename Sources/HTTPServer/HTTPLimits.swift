@@ -21,7 +21,7 @@ public struct HTTPLimits: Sendable {
     // MARK: Connections
 
     /// Open connections. At the bound a new one takes the place of the longest idle one, or else is answered 503.
-    public var connectionsMax = 1024
+    public var connectionsMax = 8192
     /// Bytes of requests that may wait on a connection while an earlier one is answered; then its socket is not read.
     public var pipelinedBytesMax = 64 << 10
     /// Answered bytes that may wait for a slow reader before its next request is looked at.

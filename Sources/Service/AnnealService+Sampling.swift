@@ -44,7 +44,9 @@ extension AnnealService {
             var isIdle = true
             for gpu in attempt.allocation.gpus {
                 attempt.gpuSeconds += elapsed.inSeconds * part
-                if let percent = utilization[gpu] ?? nil, percent < Self.idlePercent { attempt.idleGPUSeconds += elapsed.inSeconds * part } else {
+                if let percent = utilization[gpu] ?? nil, percent < Self.idlePercent {
+                    attempt.idleGPUSeconds += elapsed.inSeconds * part
+                } else {
                     isIdle = false
                 }
             }
@@ -63,7 +65,9 @@ extension AnnealService {
         let readings = Dictionary(sample.gpus.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
         var batches: [(String, [MetricPoint], GPUAccount)] = []
         for job in jobs.values {
-            guard let attempt = job.attempt, let started = attempt.startedAt, sample.at - started >= Self.attributionInterval else { continue }
+            guard let attempt = job.attempt, let started = attempt.startedAt, sample.at - started >= Self.attributionInterval else {
+                continue
+            }
             if job.firstStartedAt == nil { job.firstStartedAt = started }
             let step = Int((sample.at - (job.firstStartedAt ?? started)).inSeconds)
             guard step >= 0 else { continue }
@@ -103,17 +107,22 @@ extension AnnealService {
         let samples = history.recent(seconds, count: ServiceLimits.deviceSamplesMax)
         let times = samples.map { Double($0.at.milliseconds) / 1000 }
         let gpus = (history.latest?.gpus ?? []).enumerated().map { index, gpu in
-            func column(_ value: (GPUDevice) -> Double?) -> [Double?] { samples.map { index < $0.gpus.count ? value($0.gpus[index]) : nil } }
+            func column(_ value: (GPUDevice) -> Double?) -> [Double?] {
+                samples.map { index < $0.gpus.count ? value($0.gpus[index]) : nil }
+            }
             return DeviceHistoryView.GPU(
                 id: gpu.uuid, index: gpu.index, name: gpu.name, simulated: gpu.isSimulated, times: times,
-                utilization: column { $0.utilization.map { Double($0) / 100 } }, memoryBytes: column { $0.memoryUsedBytes.map(Double.init) },
-                powerWatts: column { $0.powerMilliwatts.map { Double($0) / 1000 } }, temperature: column { $0.temperature.map(Double.init) })
+                utilization: column { $0.utilization.map { Double($0) / 100 } },
+                memoryBytes: column { $0.memoryUsedBytes.map(Double.init) },
+                powerWatts: column { $0.powerMilliwatts.map { Double($0) / 1000 } }, temperature: column { $0.temperature.map(Double.init) }
+            )
         }
         let loads = zip(samples, samples.dropFirst()).map { $1.host.load(since: $0.host) }
         return DeviceHistoryView(
             gpus: gpus,
             host: DeviceHistoryView.Host(
-                times: times, cpu: samples.isEmpty ? [] : [loads.first ?? nil] + loads, memoryBytes: samples.map { Double($0.host.memoryUsed) }))
+                times: times, cpu: samples.isEmpty ? [] : [loads.first ?? nil] + loads,
+                memoryBytes: samples.map { Double($0.host.memoryUsed) }))
     }
 
     /// GPU-hours by project, experiment or job, the most first; those of attempts that run count up to now.
@@ -124,7 +133,8 @@ extension AnnealService {
             by: group.rawValue,
             data: rows.map { row in
                 UsageView.Row(
-                    name: row.name, gpuHours: row.gpuSeconds / 3600, idleGPUHours: min(row.idleSeconds, row.gpuSeconds) / 3600, attempts: row.attempts)
+                    name: row.name, gpuHours: row.gpuSeconds / 3600, idleGPUHours: min(row.idleSeconds, row.gpuSeconds) / 3600,
+                    attempts: row.attempts)
             })
     }
 }

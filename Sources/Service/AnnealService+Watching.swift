@@ -39,8 +39,7 @@ extension AnnealService {
             }
             if watchTicks % 300 == 1 {
                 background("tidying metrics") { [self] in
-                    let moment = now
-                    try await store.write { try $0.tidyMetrics(at: moment) }
+                    try await tidyMetrics()
                 }
             }
             if watchTicks.isMultiple(of: 2) { for job in jobs.values { job.attempt?.metrics?.look() } }

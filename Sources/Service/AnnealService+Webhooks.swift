@@ -8,12 +8,14 @@ import Store
 extension AnnealService {
     /// Kinds of events that a webhook is told of where it names none.
     public nonisolated static let defaultWebhookTypes = [
-        "job.succeeded", "job.failed", "job.cancelled", "job.lost", "experiment.succeeded", "experiment.failed", "experiment.cancelled", "alert",
+        "job.succeeded", "job.failed", "job.cancelled", "job.lost", "experiment.succeeded", "experiment.failed", "experiment.cancelled",
+        "alert",
     ]
 
     /// Makes a webhook. Its secret is in the answer, and in no later one.
     public func createWebhook(url: String, types: [String]?, project: String?, secret: String?) async throws -> WebhookView {
-        guard url.hasPrefix("https://") || url.hasPrefix("http://"), url.utf8.count <= 2000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+        guard url.hasPrefix("https://") || url.hasPrefix("http://"), url.utf8.count <= 2000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        else {
             throw ServiceError(.badRequest, "the 'url' of a webhook must be http:// or https://")
         }
         let secret = secret ?? WebhookSignature.makeSecret()
@@ -21,7 +23,8 @@ extension AnnealService {
             throw ServiceError(.badRequest, "a 'secret' is 'whsec_' and base64 of 24 to 64 bytes; leave it out to have one made")
         }
         let hook = WebhookRecord(
-            id: identifiers.next(.webhook), url: url, secret: secret, types: types ?? Self.defaultWebhookTypes, project: project, createdAt: now)
+            id: identifiers.next(.webhook), url: url, secret: secret, types: types ?? Self.defaultWebhookTypes, project: project,
+            createdAt: now)
         try await store.write { writer in
             guard try writer.webhooks().count < ServiceLimits.webhooksMax else {
                 throw ServiceError(.conflict, "there are \(ServiceLimits.webhooksMax) webhooks already")
@@ -31,7 +34,9 @@ extension AnnealService {
         return WebhookView(hook, showsSecret: true)
     }
 
-    public func webhooks() async throws -> [WebhookView] { try await store.read { try $0.webhooks() }.map { WebhookView($0, showsSecret: false) } }
+    public func webhooks() async throws -> [WebhookView] {
+        try await store.read { try $0.webhooks() }.map { WebhookView($0, showsSecret: false) }
+    }
 
     /// Deletes a webhook; what it was still to be sent is dropped.
     public func deleteWebhook(_ id: String) async throws {
@@ -63,7 +68,8 @@ extension AnnealService {
         let moment = now
         try await store.write { writer in
             guard try writer.webhook(id) != nil else { throw ServiceError.missing("webhook", id) }
-            try writer.queueDelivery(to: id, kind: "ping", event: try writer.lastEventSeq() * 1000 + moment.milliseconds % 1000, data: [:], at: moment)
+            try writer.queueDelivery(
+                to: id, kind: "ping", event: try writer.lastEventSeq() * 1000 + moment.milliseconds % 1000, data: [:], at: moment)
         }
         webhookSender?.look()
     }
@@ -80,7 +86,8 @@ extension WebhookView {
 extension DeliveryView {
     fileprivate init(_ record: DeliveryRecord) {
         self.init(
-            id: record.id, state: record.state.rawValue, tries: record.tries, nextAt: record.state == .waiting ? record.nextAt.description : nil,
+            id: record.id, state: record.state.rawValue, tries: record.tries,
+            nextAt: record.state == .waiting ? record.nextAt.description : nil,
             status: record.status, message: record.message, createdAt: record.createdAt.description)
     }
 }

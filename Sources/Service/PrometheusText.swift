@@ -102,7 +102,9 @@ extension AnnealService {
         gpus("anneal_gpu_ecc_uncorrected_total", "Memory errors that could not be corrected.", type: "counter") {
             $0.uncorrectedErrors.map(Double.init)
         }
-        gpus("anneal_gpu_ecc_corrected_total", "Memory errors that were corrected.", type: "counter") { $0.correctedErrors.map(Double.init) }
+        gpus("anneal_gpu_ecc_corrected_total", "Memory errors that were corrected.", type: "counter") {
+            $0.correctedErrors.map(Double.init)
+        }
         gpus("ray_node_gpus_utilization", "As Ray's exporter says it: percent.") { $0.utilization.map(Double.init) }
         gpus("ray_node_gram_used", "As Ray's exporter says it: megabytes.") { $0.memoryUsedBytes.map { Double($0) / Double(1 << 20) } }
         let host = sample.host

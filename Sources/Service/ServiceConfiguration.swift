@@ -17,6 +17,8 @@ public struct ServiceConfiguration: Sendable {
     public var dashboardDirectory: String?
     /// Between two readings of GPUs and host.
     public var sampleInterval: Duration = .seconds(2)
+    /// How long metrics stay.
+    public var metricRetention = MetricRetention.standard
     /// Whether webhooks may go to addresses of this machine and of private networks.
     public var allowsPrivateWebhooks = false
 

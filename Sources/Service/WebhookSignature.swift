@@ -12,7 +12,8 @@ public enum WebhookSignature {
 
     /// The bytes of a secret; `nil` where it is none.
     static func key(_ secret: String) -> SymmetricKey? {
-        guard secret.hasPrefix(prefix), let bytes = Data(base64Encoded: String(secret.dropFirst(prefix.count))), (24...64).contains(bytes.count)
+        guard secret.hasPrefix(prefix), let bytes = Data(base64Encoded: String(secret.dropFirst(prefix.count))),
+            (24...64).contains(bytes.count)
         else { return nil }
         return SymmetricKey(data: bytes)
     }

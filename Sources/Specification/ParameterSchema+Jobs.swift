@@ -54,7 +54,8 @@ extension ParameterSchema {
 
     private static let alerts: [ParameterSchema] = [
         ParameterSchema(
-            required: "when", .text(bytesMax: 600), "KEY SIGN NUMBER or KEY SIGN KEY, with 'for STEPS'; KEY is nan; stalled; gpu_idle > 20m."),
+            required: "when", .text(bytesMax: 600),
+            "KEY SIGN NUMBER or KEY SIGN KEY, with 'for STEPS'; KEY is nan; stalled; gpu_idle > 20m."),
         ParameterSchema("do", .choice(AlertRule.Action.allCases.map(\.rawValue)), default: "notify", "What follows beside the alert."),
         ParameterSchema("level", .choice(["info", "warn", "error"]), default: "warn", "How grave it is."),
     ]

@@ -6,6 +6,8 @@ enum Connection {
     static func writer(path: String, limits: StoreLimits) throws -> DatabaseQueue {
         var configuration = common(label: "anneal-writer", limits: limits)
         configuration.prepareDatabase { database in
+            // Takes effect on a new database; pages that metrics leave can then be given back without writing all of it anew.
+            try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             let mode = try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL")
             guard mode == "wal" else {
                 throw StoreError(.inputOutput, "this file system cannot hold a write-ahead log (journal_mode \(mode ?? "unknown"))")

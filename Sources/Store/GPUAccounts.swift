@@ -53,7 +53,8 @@ extension ReadTransaction {
 
     /// GPU time since a moment, the most first. Shares count as parts.
     public func gpuUsage(by column: GPUUsageColumn, since: Timestamp, now: Timestamp) throws -> [GPUUsage] {
-        let share = "CASE WHEN coalesce(json_extract(allocation, '$.gpu_share'), 0) > 0 THEN json_extract(allocation, '$.gpu_share') / 1000.0 ELSE 1 END"
+        let share =
+            "CASE WHEN coalesce(json_extract(allocation, '$.gpu_share'), 0) > 0 THEN json_extract(allocation, '$.gpu_share') / 1000.0 ELSE 1 END"
         return try rows(
             """
             SELECT \(column.sql),

@@ -45,6 +45,7 @@ extension ReadTransaction {
         }
         if let found = try dataset(named: input.name) { return found }
         if input.digest.utf8.count == 64, let found = try dataset(sha256: input.digest) { return found }
+        // A source that is no JSON names no file here; the input is kept as the client described it.
         let path = input.document["dataset"]?["source"]?.string.flatMap { try? JSONParser.parse($0) }?["uri"]?.string
         return try path.flatMap { path in
             try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE path = ? LIMIT 1", [path]) { try DatasetRecord(&$0) }

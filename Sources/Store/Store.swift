@@ -67,6 +67,7 @@ public final class Store: Sendable {
             try connection.writeWithoutTransaction { database in
                 _ = try migrator.migrate(database)
                 try RowPacking.run(database, limits: limits)
+                try FreePages.prepare(database)
             }
             let writer = Writer(connection: connection, folder: folder, limits: limits, onCommit: onCommit)
             let store = Store(path: path, folder: folder, limits: limits, writer: writer)

@@ -22,6 +22,10 @@ public struct StoreLimits: Sendable {
     public var metricKeysPerAttemptMax = 10_000
     /// Attempts whose newest points the writer keeps at hand.
     public var metricAttemptsAtHandMax = 1024
+    /// Attempts whose metrics one write lets go.
+    public var retentionAttemptsMax = 64
+    /// Free pages that one write gives back to the file system.
+    public var freedPagesMax = 1024
     /// Rows of one page of a list.
     public var pageRowsMax = 1000
     /// How long a connection waits for a lock that another program (a backup, the `sqlite3` shell) holds.

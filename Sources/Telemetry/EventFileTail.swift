@@ -19,6 +19,7 @@ public struct EventFileTail: PointTail {
         self.offset = offset
     }
 
+    /// The scalars of the records that were added.
     public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {

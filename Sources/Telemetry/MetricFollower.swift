@@ -27,6 +27,7 @@ public struct MetricAcknowledgement {
 /// acknowledged the one before, so a slow database slows nothing but this.
 @LoopActor
 public final class MetricFollower {
+    /// Gets a batch, and answers it once.
     public typealias Receiver = @LoopActor (_ batch: MetricBatch, _ acknowledge: MetricAcknowledgement) -> Void
 
     /// How often the file is looked at beside the notices of the kernel, which can be lost.

@@ -33,6 +33,7 @@ public struct MetricLineTail: PointTail {
     public var inode: UInt64 { lines.inode }
     public var offset: Int64 { lines.offset }
 
+    /// The points of the lines that were added; for each that names no time, `seconds` is it.
     public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
         let found = try lines.read()
         var piece = PointPiece()
@@ -58,6 +59,7 @@ public struct LogTail: PointTail {
     public var inode: UInt64 { lines.inode }
     public var offset: Int64 { lines.offset }
 
+    /// The points of the lines that were added, as of `seconds`.
     public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
         let found = try lines.read()
         var piece = PointPiece()

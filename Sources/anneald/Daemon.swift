@@ -46,7 +46,10 @@ struct Daemon {
         let token = try requiredToken()
         let gate = RequestGuard(hosts: settings.hosts + [settings.address?.host].compactMap(\.self), token: token)
         let front = FrontDoor()
-        let server = HTTPServer(handler: front)
+        var limits = HTTPLimits.standard
+        // Attempts need descriptors too.
+        limits.connectionsMax = min(limits.connectionsMax, DescriptorLimit.raise() / 2)
+        let server = HTTPServer(limits: limits, handler: front)
         try server.listen(unixPath: settings.socketPath)
         var url = "unix://" + settings.socketPath
         if let address = settings.address {

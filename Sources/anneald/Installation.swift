@@ -22,6 +22,7 @@ struct Installation {
         let shared = folder + "/../share/anneal/dashboard"
         configuration.dashboardDirectory = access(shared + "/index.html", R_OK) == 0 ? shared : ascending(to: "Sources/dashboard")
         configuration.sampleInterval = settings.sampleInterval
+        configuration.metricRetention = settings.metricRetention
         configuration.allowsPrivateWebhooks = settings.allowsPrivateWebhooks
         return configuration
     }

@@ -30,6 +30,8 @@ struct Settings {
     var counters: [String: Int]
     /// Between two readings of GPUs and host.
     var sampleInterval: Duration
+    /// How long metrics stay.
+    var metricRetention: MetricRetention
     /// Whether webhooks may go to addresses of this machine and of private networks.
     var allowsPrivateWebhooks: Bool
     /// A file of patterns that tell causes of failures, beside those that are built in.
@@ -67,7 +69,8 @@ struct Settings {
             memoryBytes: try memory(flags.memory ?? file.text("memory")), hosts: file.texts("hosts"), token: try token(file),
             python: file.text("python") ?? variable("ANNEAL_PYTHON"), trainer: file.text("trainer") ?? variable("ANNEAL_TRAINER"),
             shim: file.text("shim"), worker: file.text("worker"), counters: try counters(flags.counter, file),
-            sampleInterval: try sampleInterval(file), allowsPrivateWebhooks: try file.flag("webhooks_to_private_addresses") ?? false,
+            sampleInterval: try sampleInterval(file), metricRetention: try metricRetention(file),
+            allowsPrivateWebhooks: try file.flag("webhooks_to_private_addresses") ?? false,
             causes: file.text("causes"))
     }
 
@@ -77,6 +80,17 @@ struct Settings {
             throw SettingsError(message: "'sample_interval' must be from 1s to 10s")
         }
         return text
+    }
+
+    private static func metricRetention(_ file: ConfigurationFile) throws(SettingsError) -> MetricRetention {
+        var retention = MetricRetention.standard
+        let parts: [(String, WritableKeyPath<MetricRetention, Duration?>)] = [
+            ("points", \.curves.points), ("summaries", \.curves.summaries), ("device_points", \.devices.points),
+            ("device_summaries", \.devices.summaries),
+        ]
+        let ages = try file.ages("metric_retention", names: parts.map(\.0))
+        for (name, part) in parts { if let age = ages[name] { retention[keyPath: part] = age } }
+        return retention
     }
 
     private static func counters(_ flags: [String], _ file: ConfigurationFile) throws(SettingsError) -> [String: Int] {
@@ -139,7 +153,7 @@ struct Settings {
 struct ConfigurationFile {
     private static let known = [
         "data", "listen", "socket", "gpus", "cpus", "memory", "hosts", "token", "token_file", "python", "trainer", "shim", "worker",
-        "counters", "causes", "sample_interval", "webhooks_to_private_addresses",
+        "counters", "causes", "sample_interval", "metric_retention", "webhooks_to_private_addresses",
     ]
 
     private let path: String
@@ -185,8 +199,30 @@ struct ConfigurationFile {
 
     func duration(_ key: String) throws(SettingsError) -> Duration? {
         guard let value = members[key] else { return nil }
-        guard let duration = Quantity.duration(value) else { throw SettingsError(message: "\(path): '\(key)' must be a duration such as 2s") }
+        guard let duration = Quantity.duration(value) else {
+            throw SettingsError(message: "\(path): '\(key)' must be a duration such as 2s")
+        }
         return duration
+    }
+
+    /// A mapping of some of `names` to durations, or to `never`.
+    func ages(_ key: String, names: [String]) throws(SettingsError) -> [String: Duration?] {
+        guard let value = members[key] else { return [:] }
+        guard let entries = value.object else { throw SettingsError(message: "\(path): '\(key)' must be a mapping") }
+        var ages: [String: Duration?] = [:]
+        for (name, value) in entries {
+            guard names.contains(name) else {
+                throw SettingsError(message: "\(path): '\(key)' has no '\(name)'; known are \(names.joined(separator: ", "))")
+            }
+            if value.string == "never" {
+                ages[name] = .some(nil)
+            } else if let age = Quantity.duration(value) {
+                ages[name] = age
+            } else {
+                throw SettingsError(message: "\(path): '\(key).\(name)' must be a duration such as 90d, or never")
+            }
+        }
+        return ages
     }
 
     func counts(_ key: String) throws(SettingsError) -> [String: Int] {

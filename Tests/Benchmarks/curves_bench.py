@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import resource
+import selectors
 import socket
 import sqlite3
 import statistics
@@ -215,7 +216,8 @@ def resend(table, cores, daemon, folder: pathlib.Path) -> None:
             medians[size] = statistics.median(times)
         ratio = medians[10_000_000] / medians[10_000]
         table.add(
-            "a batch sent again, ms at 10 million points", f"{medians[10_000_000] * 1000:.2f}", f"{medians[10_000] * 1000:.2f} at 10 thousand", ratio, "< 1.5", ratio < 1.5
+            "a batch sent again, ms at 10 million points", f"{medians[10_000_000] * 1000:.2f}",
+            f"{medians[10_000] * 1000:.2f} at 10 thousand", ratio, "< 1.5", ratio < 1.5,
         )
         experiment = ours.call("GET", "/v1/experiments?limit=1")[1]["data"][0]
         ours.call("POST", f"/v1/experiments/{experiment['id']}/cancel", {})
@@ -288,12 +290,12 @@ def live(table, cores, daemon, folder: pathlib.Path) -> None:
     """From a worker's append to a client's event, with 100 attempts writing."""
     writer = folder / "writer.py"
     writer.write_text(
-        "import json, os, time\n"
+        "import json, os, threading, time\n"
         "with open(os.environ['ANNEAL_METRICS'], 'a') as file:\n"
         "    for step in range(100000):\n"
         "        file.write(json.dumps({'step': step, 'time': time.time(), 'train/loss': time.time()}) + '\\n')\n"
         "        file.flush()\n"
-        "        time.sleep(1)\n"
+        "        threading.Event().wait(1)\n"
     )
     with daemon("live", cores, ["--cpus", "1000"]) as ours:
         jobs = {f"w{index}": {"kind": "command", "command": [sys.executable, "-S", str(writer)], "cache": False} for index in range(100)}
@@ -330,8 +332,6 @@ def listeners(table, cores, daemon, folder: pathlib.Path) -> None:
             one.sendall(b"GET /v1/stream?types=metric&key=live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             sockets.append(one)
         threading.Event().wait(3)
-        import selectors
-
         selector = selectors.DefaultSelector()
         seen = [0] * count
         for number, one in enumerate(sockets):
@@ -353,7 +353,8 @@ def listeners(table, cores, daemon, folder: pathlib.Path) -> None:
         each = (resident() - before) / count
         ok = min(seen) == sent and each < 20
         table.add(
-            f"{count:,} listeners, {per_second} events/s: lost, cores, kB each", f"{sent * count - sum(seen)}, {used:.2f}, {each:.1f}", "–", None, "0, ≤ 1, < 20", ok and used <= 1.0
+            f"{count:,} listeners, {per_second} events/s: lost, cores, kB each", f"{sent * count - sum(seen)}, {used:.2f}, {each:.1f}",
+            "–", None, "0, ≤ 1, < 20", ok and used <= 1.0,
         )
         for one in sockets:
             one.close()

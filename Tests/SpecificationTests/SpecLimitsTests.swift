@@ -42,6 +42,15 @@ import Testing
         expectProblem(problems(PlanFixture.command + "\ndescription: \(longest)d"), "/jobs/a/description too_large")
     }
 
+    @Test func alertsAreBoundedAndEachIsRead() {
+        func job(_ count: Int, _ rule: String = "loss > 3") -> String {
+            PlanFixture.command + "\nalerts: [" + Array(repeating: "{when: \"\(rule)\"}", count: count).joined(separator: ", ") + "]"
+        }
+        #expect(problems(job(SpecLimits.alertsMax)) == [])
+        expectProblem(problems(job(SpecLimits.alertsMax + 1)), "/jobs/a/alerts")
+        expectProblem(problems(job(1, "loss is bad")), "/jobs/a/alerts/0/when")
+    }
+
     @Test func keysAreBounded() {
         let longest = String(repeating: "k", count: SpecLimits.keyBytesMax)
         for format in ["{\"a\": [{\"KEY\": 1}]}", "a:\n- KEY: 1\n"] {

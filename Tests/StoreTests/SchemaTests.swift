@@ -69,6 +69,19 @@ import Testing
         BadValue("attempt", "allocation = '[]'"), BadValue("attempt", "evidence = '{}'"),
         BadValue("project", "name = ''"), BadValue("project", "weight = 0"), BadValue("project", "gpu_limit = -1"),
         BadValue("project", "usage_gpu_seconds = -1"), BadValue("project", "usage_at_ms = -1"),
+        BadValue("metric_attempt", "curve_tier = 3"), BadValue("metric_attempt", "device_tier = -1"),
+        BadValue("tracked_run", "id = 'x'"), BadValue("tracked_run", "name = ''"), BadValue("tracked_run", "status = 'LOST'"),
+        BadValue("tracked_run", "started_at_ms = -1"), BadValue("tracked_run", "ended_at_ms = -1"),
+        BadValue("tracked_run", "deleted_at_ms = -1"),
+        BadValue("run_param", "key = ''"), BadValue("run_param", "value = printf('%6001d', 1)"), BadValue("run_param", "attempt = -1"),
+        BadValue("run_tag", "key = printf('%251d', 1)"), BadValue("run_tag", "value = printf('%8001d', 1)"),
+        BadValue("run_input", "name = ''"), BadValue("run_input", "document = '[]'"),
+        BadValue("gpu_account", "gpu_seconds = -1"), BadValue("gpu_account", "idle_seconds = -1"),
+        BadValue("webhook", "id = 'x'"), BadValue("webhook", "url = ''"), BadValue("webhook", "types = '{}'"),
+        BadValue("webhook", "created_at_ms = -1"), BadValue("webhook", "deleted_at_ms = -1"),
+        BadValue("webhook_delivery", "id = 'x'"), BadValue("webhook_delivery", "state = 'lost'"),
+        BadValue("webhook_delivery", "tries = -1"),
+        BadValue("webhook_delivery", "next_at_ms = -1"), BadValue("webhook_delivery", "created_at_ms = -1"),
         BadValue("gpu_state", "uuid = ''"), BadValue("gpu_state", "drained = 2"), BadValue("gpu_state", "since_ms = -1"),
     ]
 
@@ -137,6 +150,9 @@ import Testing
             "SELECT * FROM metric_chunk WHERE series_id = 1 AND (first_step, first_at_ms) <= (5, 5) ORDER BY first_step DESC, first_at_ms DESC",
             "SELECT * FROM metric_batch WHERE attempt_ordinal = 1 AND seq > 5 ORDER BY seq",
             "SELECT * FROM idempotency WHERE key = 'a' AND route = 'b'",
+            "SELECT * FROM tracked_run WHERE job_id = 'a' ORDER BY id", "SELECT * FROM run_param WHERE run_id = 'a' ORDER BY key",
+            "SELECT * FROM webhook_delivery WHERE webhook_id = 'a' AND id < 'x' ORDER BY id DESC",
+            "SELECT * FROM webhook_delivery WHERE state = 'waiting' AND next_at_ms <= 5 ORDER BY next_at_ms",
         ]
         try await StoreFixture.with { fixture in
             for query in queries {

@@ -128,6 +128,20 @@ extension WriteTransaction {
         try setSetting("a", "b")
         try setProject("p", weight: 1, gpuLimit: nil)
         try setGPUState(uuid: "GPU-1", drained: true, reason: "fan", at: at(1))
+        try execute(
+            "INSERT INTO tracked_run (id, job_id, name, prefix, user_name, status, started_at_ms) VALUES ('run_1', 'job_1', 'n', '', '', 'RUNNING', 1)"
+        )
+        try execute("INSERT INTO run_param (run_id, key, value, attempt) VALUES ('run_1', 'k', 'v', 1)")
+        try execute("INSERT INTO run_tag (run_id, key, value) VALUES ('run_1', 'k', 'v')")
+        try execute("INSERT INTO run_input (run_id, name, digest, document) VALUES ('run_1', 'n', 'd', '{}')")
+        try execute("INSERT INTO gpu_account (attempt_ordinal, gpu_seconds, idle_seconds) SELECT ordinal, 1, 1 FROM attempt")
+        try execute(
+            "INSERT INTO webhook (id, url, secret, types, created_at_ms) VALUES ('hook_1', 'https://example.org', 's', '[\"state\"]', 1)")
+        try execute(
+            """
+            INSERT INTO webhook_delivery (id, webhook_id, event_seq, body, state, next_at_ms, created_at_ms)
+            VALUES ('msg_1', 'hook_1', 1, '{}', 'waiting', 1, 1)
+            """)
     }
 }
 

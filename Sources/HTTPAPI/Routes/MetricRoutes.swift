@@ -15,7 +15,7 @@ enum MetricRoutes {
         let keys = call.queries("key")
         guard !keys.isEmpty else {
             // What chooses points means nothing here, and still has to be right.
-            _ = try query(call)
+            _ = (try query(call), try format(call))
             return try .json(try await call.service.metricSummary(job: call.parameter()))
         }
         return try await curves(
@@ -60,15 +60,22 @@ enum MetricRoutes {
         return .json(bytes: JSONWriter().bytes(of: ["added": .int(Int64(added)), "known": .int(Int64(batch.metrics.count - added))]))
     }
 
+    /// Deletes keys of a job that has ended, or all of them.
+    static func delete(_ call: Call) async throws -> Answer {
+        let attempt = try call.integer("attempt", in: 1...1_000_000)
+        let points = try await call.service.deleteMetrics(job: call.parameter(), keys: call.queries("key"), attempt: attempt)
+        return .json(bytes: JSONWriter().bytes(of: ["deleted": .int(Int64(points))]))
+    }
+
     private static func format(_ call: Call) throws(ServiceError) -> CurveFormat {
+        let layout = call.query("layout")
+        guard layout == nil || layout == "points" || layout == "columns" else {
+            throw Call.invalid("layout", "must be one of points, columns")
+        }
         if call.accepts("text/csv") { return .csv }
         if call.accepts("application/x-ndjson") { return .lines }
         if call.accepts(CurveFormat.binaryType) { return .binary }
-        switch call.query("layout") {
-        case nil, "points": return .points
-        case "columns": return .columns
-        default: throw Call.invalid("layout", "must be one of points, columns")
-        }
+        return layout == "columns" ? .columns : .points
     }
 
     private static func query(_ call: Call) throws(ServiceError) -> CurveQuery {
@@ -83,26 +90,27 @@ enum MetricRoutes {
             }
             query.source = source
         }
-        let (from, to) = (try bound(call, "from", query.axis), try bound(call, "to", query.axis))
+        let (from, to) = (try bound(call, "from", query.axis, .up), try bound(call, "to", query.axis, .down))
         guard (from ?? .min) <= (to ?? .max) else { throw Call.invalid("from", "is after 'to'") }
         if from != nil || to != nil { query.range = (from ?? .min)...(to ?? .max) }
         return query
     }
 
     /// A step, or seconds since 1970 as milliseconds.
-    private static func bound(_ call: Call, _ name: String, _ axis: CurveQuery.Axis) throws(ServiceError) -> Int64? {
+    ///
+    /// - Parameter inward: which whole step a bound between two of them means.
+    private static func bound(
+        _ call: Call, _ name: String, _ axis: CurveQuery.Axis, _ inward: FloatingPointRoundingRule
+    ) throws(ServiceError) -> Int64? {
         guard let text = call.query(name) else { return nil }
+        // Swift also reads hexadecimal numbers and names of infinity; the contract has only those of JSON.
+        guard text.utf8.allSatisfy({ "0123456789.eE-+".utf8.contains($0) }), !text.hasPrefix("+"), let number = Double(text),
+            (0...Double(TrackingLimits.stepMax)).contains(number)
+        else { throw Call.invalid(name, "must be a step or seconds since 1970, a number from 0 to \(TrackingLimits.stepMax)") }
         switch axis {
-        case .step:
-            guard let step = Int64(text), step >= 0, !text.hasPrefix("+") else {
-                throw Call.invalid(name, "must be a step, a whole number from 0")
-            }
-            return step
-        case .time:
-            guard let seconds = Double(text), (0..<1e11).contains(seconds) else {
-                throw Call.invalid(name, "must be a time in seconds since 1970")
-            }
-            return Int64(seconds * 1000)
+        case .step: return Int64(number.rounded(inward))
+        // Times are told as milliseconds divided by 1000, which is not exact; the nearest is the one that was told.
+        case .time: return Int64((number * 1000).rounded())
         }
     }
 }

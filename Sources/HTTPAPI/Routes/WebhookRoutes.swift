@@ -3,6 +3,7 @@ import EventLoop
 import HTTPServer
 import JSON
 import Service
+import Specification
 
 /// Webhooks and what was sent to them.
 @LoopActor
@@ -15,14 +16,24 @@ enum WebhookRoutes {
         guard let url = members["url"]?.string else { throw ServiceError(.badRequest, "'url' is missing") }
         let types = try members["types"].map { value -> [String] in
             let list = value.array?.compactMap(\.string) ?? []
-            guard (1...50).contains(list.count), list.count == value.array?.count, list.allSatisfy({ (1...50).contains($0.utf8.count) }) else {
+            guard (1...50).contains(list.count), list.count == value.array?.count, list.allSatisfy(isKind) else {
                 throw ServiceError(.badRequest, "'types' must be a list of kinds of events such as job.failed, experiment.* or alert")
             }
             return list
         }
+        let project = try text(members["project"], "project")
+        guard project.map(NameRule.experiment.matches) ?? true else {
+            throw ServiceError(.badRequest, "'project' is no name of a project: \(NameRule.experiment.description)")
+        }
         let view = try await call.service.createWebhook(
-            url: url, types: types, project: try text(members["project"], "project"), secret: try text(members["secret"], "secret"))
+            url: url, types: types, project: project, secret: try text(members["secret"], "secret"))
         return try .json(view, status: .created)
+    }
+
+    /// Whether a text can name a kind of events, or many: `job.failed`, `experiment.*`, `*`.
+    private static func isKind(_ text: String) -> Bool {
+        (1...50).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2E || $0 == 0x2A || $0 == 0x5F }
     }
 
     private static func text(_ value: JSONValue?, _ name: String) throws -> String? {

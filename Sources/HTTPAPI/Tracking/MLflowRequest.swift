@@ -29,6 +29,7 @@ struct MLflowRequest: Sendable {
             fields = [:]
             return
         }
+        // What is no JSON and what is no object are told alike, as by MLflow.
         guard case .object(let members)? = try? JSONParser.parse(bytes, options: .python) else {
             throw ServiceError(.badRequest, "the body is not a JSON object")
         }
@@ -98,9 +99,10 @@ struct MLflowRequest: Sendable {
     static func point(_ fields: (String) -> JSONValue?) throws -> MetricPoint {
         func number(_ name: String) -> Int? { fields(name).flatMap { $0.int ?? $0.string.flatMap { Int($0) } } }
         guard let key = fields("key")?.string else { throw ServiceError(.badRequest, "Missing value for required parameter 'key'") }
-        guard (1...TrackingLimits.keyLengthMax).contains(key.utf8.count), !key.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+        guard TrackingLimits.isKey(key) else {
             throw ServiceError(
-                .badRequest, "Metric name of \(key.utf8.count) bytes is not 1 to \(TrackingLimits.keyLengthMax) bytes of printable text")
+                .badRequest,
+                "Metric name of \(key.unicodeScalars.count) characters is not 1 to \(TrackingLimits.keyLengthMax) printable characters")
         }
         let value: Double? =
             switch fields("value") {
@@ -154,4 +156,9 @@ enum TrackingLimits {
     static let historyPageMax = 25_000
     /// Runs of one page of a search.
     static let searchPageMax = 50_000
+
+    /// Whether a metric may have this name.
+    static func isKey(_ text: String) -> Bool {
+        (1...keyLengthMax).contains(text.unicodeScalars.count) && !text.utf8.contains { $0 < 0x20 || $0 == 0x7F }
+    }
 }

@@ -19,6 +19,7 @@ enum TrackioRoutes {
     ) -> Route {
         Route(.post, "/api/" + name, "trackio", access: .attempt, anyQuery: true) { call in
             let bytes = try await call.body(upTo: ServiceLimits.trackingRequestBytesMax)
+            // What is no JSON and what is another shape of it are told alike.
             guard let document = try? JSONParser.parse(bytes, options: .python), document["kwargs"]?.object != nil else {
                 throw ServiceError(.badRequest, "the body must be an object with 'kwargs'")
             }
@@ -59,12 +60,16 @@ enum TrackioRoutes {
             let step = entry["step"]?.int ?? 0
             let time = entry["timestamp"]?.string.flatMap { Timestamp(rfc3339: $0)?.milliseconds } ?? moment
             for (key, value) in flattened(entry["metrics"] ?? [:]) {
-                guard
-                    let point = try? MLflowRequest.point({
-                        ["key": .string(key), "value": value, "step": .int(Int64(step)), "timestamp": .int(time)][$0]
-                    })
-                else { continue }
-                batch.metrics.append(point)
+                do {
+                    batch.metrics.append(
+                        try MLflowRequest.point({
+                            ["key": .string(key), "value": value, "step": .int(Int64(step)), "timestamp": .int(time)][$0]
+                        }))
+                } catch {
+                    // trackio logs images, tables and texts in the same place; only a number is missed.
+                    if value.double != nil { batch.dropped += 1 }
+                    continue
+                }
                 identifiers.append(
                     entry["log_id"]?.string.map { "\($0.prefix(60)):\(key.utf8.reduce(5381) { ($0 &* 33) &+ UInt32($1) })" } ?? "")
             }

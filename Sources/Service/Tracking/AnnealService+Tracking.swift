@@ -120,6 +120,7 @@ extension AnnealService {
                 }
             }
             for tag in batch.tags { try writer.setTag(run: id, key: tag.key, value: tag.value) }
+            if batch.dropped > 0, let attempt { try writer.countDroppedMetrics(attempt: attempt.id, batch.dropped) }
             guard !batch.metrics.isEmpty else { return (0, nil, []) }
             guard let attempt else {
                 throw ServiceError(.conflict, "the job '\(run.jobID)' has not run yet; there is no attempt to log for")

@@ -64,6 +64,9 @@ public struct TrackedBatch: Sendable {
     public var params: [(key: String, value: String)] = []
     public var tags: [(key: String, value: String)] = []
 
+    /// Values that could not be taken.
+    public var dropped = 0
+
     public init() {}
 }
 

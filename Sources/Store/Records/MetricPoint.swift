@@ -85,7 +85,7 @@ public struct MetricEvent: Sendable, Hashable {
 }
 
 /// What is known of one series of a job without its points.
-public struct MetricKeySummary: Sendable {
+public struct MetricKeySummary: Sendable, Equatable {
     public var key: String
     /// The source that is shown; of several attempts that of the newest.
     public var source: MetricSource
