@@ -34,6 +34,8 @@ final class EventStreamSession {
     }
 
     private static let pingEvery: Duration = .seconds(15)
+    /// After a read that found no room.
+    private static let retryPause: Duration = .milliseconds(200)
 
     private let call: Call
     private let service: AnnealService
@@ -53,6 +55,7 @@ final class EventStreamSession {
     private var isClosed = false
     private var token: EventHub.Token?
     private var ping: LoopTimer?
+    private var retry: LoopTimer?
 
     init(_ call: Call, filter: Filter, format: StreamFormat, after place: StreamPosition) {
         self.call = call
@@ -116,7 +119,7 @@ final class EventStreamSession {
 
     /// Reads on where the client is: curves first, then the other events; goes live once the client has all that were published.
     private func catchUp() {
-        guard !isReading else { return }
+        guard !isReading, !goesLiveAtOnce() else { return }
         isReading = true
         Task { @LoopActor in
             defer { isReading = false }
@@ -132,7 +135,7 @@ final class EventStreamSession {
                 var metricsAfter = after
                 if case .catchingUp(let snapshot, _) = place { metricsAfter = snapshot }
                 let wantsGaps = mayHaveGaps && filter.wantsMetrics
-                let (page, newest, gaps) = try await service.store.read { [metricsAfter] reader in
+                let (page, newest, gaps) = try await service.streamReads.read { [metricsAfter] reader in
                     (
                         try reader.events(after: after, filter.stored, limit: ServiceLimits.streamPageEvents), try reader.lastEventSeq(),
                         wantsGaps
@@ -151,6 +154,8 @@ final class EventStreamSession {
                 deliver(
                     page.items.filter { $0.metrics == nil || $0.seq > metricsAfter }, upTo: page.items.last?.seq, hasMore: page.hasMore,
                     newest: newest)
+            } catch let error as StoreError where error.code == .busy {
+                retry = LoopTimer(after: Self.retryPause) { [weak self] in self?.resume() }
             } catch {
                 service.log.error("a stream could not read events", metadata: ["error": "\(error)"])
                 close()
@@ -158,18 +163,25 @@ final class EventStreamSession {
         }
     }
 
+    /// Makes a stream of everything live without a look at the database, where nothing has happened since the place it begins at.
+    private func goesLiveAtOnce() -> Bool {
+        guard filter.experiment == nil, filter.job == nil, place == .events(service.hub.latestSequence) else { return false }
+        isLive = true
+        return true
+    }
+
     /// Tells of the next curve. False where the client has to read first; it goes on when it has.
     private func tellHistory(as snapshot: Int64, told: Int) async throws -> Bool {
         let filter = filter
         if history == nil {
-            let all = try await service.store.read { try $0.history(EventFilter(experimentID: filter.experiment, jobID: filter.job)) }
+            let all = try await service.streamReads.read { try $0.history(EventFilter(experimentID: filter.experiment, jobID: filter.job)) }
             history = all.filter { one in filter.keys.map { $0.contains { $0.matches(one.key) } } ?? true }.reversed()
         }
         guard let one = history?.popLast() else {
             place = .catchingUp(snapshot: snapshot, events: 0)
             return true
         }
-        guard let points = try await service.store.read({ try $0.points(of: one, asOf: snapshot) }) else {
+        guard let points = try await service.streamReads.read({ try $0.points(of: one, asOf: snapshot) }) else {
             tell(MetricGap(experimentID: one.experimentID, jobID: one.jobID, through: snapshot), after: 0)
             return true
         }
@@ -236,7 +248,7 @@ final class EventStreamSession {
         guard filter.experiment != nil || filter.job != nil else { return }
         let filter = filter
         Task { @LoopActor in
-            let isOver = try? await service.store.read { reader in  // A failed look leaves the stream open, which is harmless.
+            let isOver = try? await service.streamReads.read { reader in  // A failed look leaves the stream open, which is harmless.
                 if let job = filter.job { return try reader.job(job)?.state.isTerminal ?? true }
                 return try filter.experiment.flatMap { try reader.experiment($0) }?.state.isTerminal ?? true
             }
@@ -261,6 +273,7 @@ final class EventStreamSession {
         isClosed = true
         token.map(service.hub.cancel)
         ping?.cancel()
+        retry?.cancel()
         writer.onDrain = nil
     }
 }

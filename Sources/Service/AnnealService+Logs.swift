@@ -39,7 +39,8 @@ extension AnnealService {
 
     /// Refuses a stream about something that does not exist.
     public func requireSubjects(experiment: String?, job: String?) async throws {
-        try await store.read { reader in
+        guard experiment != nil || job != nil else { return }
+        try await streamReads.read { reader in
             if let experiment, try reader.experiment(experiment) == nil { throw ServiceError.missing("experiment", experiment) }
             if let job, try reader.job(job) == nil { throw ServiceError.missing("job", job) }
         }

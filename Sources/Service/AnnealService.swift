@@ -29,6 +29,8 @@ public final class AnnealService {
     public nonisolated let devices: DeviceInventory
     public nonisolated let capacity: HostCapacity
     public let hub: EventHub
+    /// Reads for streams.
+    public let streamReads: ReadLine
     public internal(set) var phase = Phase.reconciling(done: 0, total: 0)
     public let startedAt: Timestamp
 
@@ -80,6 +82,7 @@ public final class AnnealService {
         self.causePatterns = causePatterns
         self.log = log
         hub = EventHub()
+        streamReads = ReadLine(store: store)
         hasher = ContentHasher(store: store)
         controlGroups = ControlGroupTree.prepare()
         supervisor = Supervisor(
