@@ -34,7 +34,9 @@ class World:
         self.process = None
         self.port = None
         self.environment = dict(os.environ)
+        #: Numbers of the events that a client was told of, and the identifier that it goes on from.
         self.seen = []
+        self.position = "0"
         self.following = True
         self.settled = threading.Event()
 
@@ -192,14 +194,17 @@ class World:
         """Reads the events of all subjects, and takes up where it was whenever the daemon goes away."""
         while self.following:
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                last = self.seen[-1] if self.seen else 0
                 request = urllib.request.Request(
-                    f"http://127.0.0.1:{self.port}/v1/stream?after={last}", headers={"Last-Event-ID": str(last), "Accept": "text/event-stream"}
+                    f"http://127.0.0.1:{self.port}/v1/stream?after=0",
+                    headers={"Last-Event-ID": self.position, "Accept": "text/event-stream"},
                 )
                 with urllib.request.urlopen(request, timeout=5) as stream:
                     for line in stream:
                         if line.startswith(b"id: "):
-                            self.seen.append(int(line[4:]))
+                            self.position = line[4:].strip().decode()
+                            # While curves are told as they are, the identifier is no event's.
+                            if self.position.isdigit():
+                                self.seen.append(int(self.position))
                         if not self.following:
                             return
             self.settled.wait(0.05)

@@ -77,6 +77,7 @@ extension MLflowArtifacts {
     }
 
     private static func upload(_ call: Call) async throws -> Answer {
+        call.exchange.bodyBytesMax = Int64(ServiceLimits.artifactBytesMax)
         let (run, path) = try await file(call)
         _ = try await MLflowRoutes.writable(call, run.id)
         let bytes = try await call.body(upTo: ServiceLimits.artifactBytesMax)
