@@ -23,6 +23,9 @@ public struct HostReadings: Sendable, Hashable {
     public var dataFree: Int64 = 0
     public var dataTotal: Int64 = 0
 
+    /// Nothing read yet.
+    public init() {}
+
     /// Reads what can be read; what cannot stays zero or `nil`. Blocks for well below a millisecond.
     public static func read(dataDirectory: String) -> HostReadings {
         var readings = HostReadings()

@@ -136,14 +136,17 @@ final class NVML: Sendable {
         return handle
     }
 
-    /// `nvmlMemory_t`: total, free and used, 8 bytes each.
+    /// Bytes of a GPU and those in use, as `nvidia-smi` shows them: what the driver keeps for itself is not in use.
     private func memory(_ handle: Handle) -> (total: Int64, used: Int64)? {
-        structure("nvmlDeviceGetMemoryInfo", of: handle, byteCount: 24) { bytes in
-            (
-                Int64(clamping: bytes.load(fromByteOffset: 0, as: UInt64.self)),
-                Int64(clamping: bytes.load(fromByteOffset: 16, as: UInt64.self))
-            )
+        // nvmlMemory_v2_t: version (4), total, reserved, free and used (8 each from 8 on). Older drivers have the first version alone, which
+        // is total, free and used, and counts the reserved part as used.
+        let size = 40
+        let version = UInt32(size | 2 << 24)
+        func number(_ bytes: UnsafeMutableRawBufferPointer, _ offset: Int) -> Int64 {
+            Int64(clamping: bytes.load(fromByteOffset: offset, as: UInt64.self))
         }
+        let newer = structure("nvmlDeviceGetMemoryInfo_v2", of: handle, byteCount: size, version: version) { (number($0, 8), number($0, 32)) }
+        return newer ?? structure("nvmlDeviceGetMemoryInfo", of: handle, byteCount: 24) { (number($0, 0), number($0, 16)) }
     }
 
     /// `nvmlUtilization_t`: percent of GPU, percent of memory, 4 bytes each.
@@ -186,11 +189,15 @@ final class NVML: Sendable {
     // MARK: Calls
 
     func structure<Value>(
-        _ name: String, of handle: Handle, byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) -> Value
+        _ name: String, of handle: Handle, byteCount: Int, version: UInt32? = nil, _ body: (UnsafeMutableRawBufferPointer) -> Value
     ) -> Value? {
         guard let call = function(name, as: StructureCall.self) else { return nil }
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 8)
         defer { bytes.deallocate() }
+        if let version {
+            bytes.initializeMemory(as: UInt8.self, repeating: 0)
+            bytes.storeBytes(of: version, as: UInt32.self)
+        }
         guard let base = bytes.baseAddress, call(handle, base) == Self.success else { return nil }
         return body(bytes)
     }

@@ -89,10 +89,17 @@ extension AnnealService {
     /// Takes note of what new points tell of an attempt: how far it is, and whether it goes wrong.
     func take(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob, from source: MetricSource) {
         if !points.isEmpty { attempt.hasMetrics = true }
-        // Printed numbers may be anything's; only a trainer that really reports is judged by them.
-        guard source != .log else { return }
+        var points = points
+        if source == .log {
+            // What a trainer reports is not looked at again when it is printed.
+            points.removeAll { attempt.reportedKeys.contains($0.key) }
+        } else {
+            for point in points { attempt.reportedKeys.insert(point.key) }
+        }
         for point in points { attempt.progress.take(key: point.key, step: point.step, seconds: point.seconds, value: point.value) }
-        watch(points, of: attempt, job: job)
+        watchAlerts(points, of: attempt, job: job)
+        // Printed numbers may be anything's; only a trainer that really reports is stopped for them without a rule that says so.
+        if source != .log { watch(points, of: attempt, job: job) }
     }
 
     private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord) async throws {

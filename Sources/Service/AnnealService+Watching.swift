@@ -52,14 +52,20 @@ extension AnnealService {
         }
     }
 
-    /// Takes new points of an attempt's metrics.
-    func watch(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob) {
-        for point in points {
-            attempt.stall?.step(at: point.seconds, step: point.step)
-            for index in attempt.alerts.indices {
+    /// Raises the alerts whose rules come true with new points.
+    func watchAlerts(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob) {
+        for index in attempt.alerts.indices {
+            for point in points {
                 guard let text = attempt.alerts[index].take(key: point.key, step: point.step, value: point.value) else { continue }
                 raise(attempt.alerts[index].rule, text, of: attempt, job: job, step: point.step)
             }
+        }
+    }
+
+    /// Looks at new points for a stall, and for a loss that is no number.
+    func watch(_ points: [FollowedPoint], of attempt: RunningAttempt, job: ActiveJob) {
+        for point in points {
+            attempt.stall?.step(at: point.seconds, step: point.step)
             guard Self.lossKeys.contains(point.key), attempt.divergence?.take(step: point.step, loss: point.value) == .diverged else {
                 continue
             }

@@ -15,7 +15,7 @@ struct ProgressMeter {
         switch key {
         case "progress/total": total = value
         case "progress/done": mark(value, seconds)
-        case "train/loss": mark(Double(step), seconds)
+        case "train/loss", "loss": mark(Double(step), seconds)
         default: break
         }
     }

@@ -94,7 +94,7 @@ extension AnnealService {
         gpus("anneal_gpu_temperature_celsius", "Of the chip.") { $0.temperature.map(Double.init) }
         gpus("anneal_gpu_sm_clock_hertz", "Of the multiprocessors.") { $0.smClockMHz.map { Double($0) * 1e6 } }
         gpus("anneal_gpu_memory_clock_hertz", "Of the memory.") { $0.memoryClockMHz.map { Double($0) * 1e6 } }
-        gpus("anneal_gpu_throttle_reasons", "What holds the clocks down, as NVML's bits.") { $0.throttleReasons.map(Double.init) }
+        gpus("anneal_gpu_throttle_reasons", "What holds the clocks down, as NVML's bits.") { $0.throttleReasons.map { Double($0) } }
         gpus("anneal_gpu_pcie_transmit_bytes_per_second", "Over PCIe.") { $0.pcieTransmitKBps.map { Double($0) * 1000 } }
         gpus("anneal_gpu_pcie_receive_bytes_per_second", "Over PCIe.") { $0.pcieReceiveKBps.map { Double($0) * 1000 } }
         gpus("anneal_gpu_nvlink_transmit_bytes_total", "Over NVLink.", type: "counter") { $0.nvlinkTransmitKiB.map { Double($0) * 1024 } }

@@ -30,6 +30,8 @@ final class RunningAttempt {
     var metrics: AttemptFollower?
     /// Whether any point of it was kept.
     var hasMetrics = false
+    /// Keys that came from the trainer itself, whose printed forms are of no further use.
+    var reportedKeys: Set<String> = []
     var checkpoints: CheckpointWatcher?
     var progress = ProgressMeter()
     /// The newest checkpoint step seen.
