@@ -39,6 +39,8 @@ until curl --silent --fail --output /dev/null "$ANNEAL_URL/healthz"; do
     sleep 0.1
 done
 
+say "Its curves in a browser, while it runs: $ANNEAL_URL/"
+
 say "Submitting the experiment: anneal submit deploy/examples/demo.yaml --watch"
 if ! "$programs/anneal" submit deploy/examples/demo.yaml --watch; then
     echo "the experiment did not succeed; the end of the daemon's log:"
