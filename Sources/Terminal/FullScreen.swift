@@ -8,6 +8,8 @@ public enum FullScreen {
     private static let endingSignals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE]
 
     /// Takes the terminal. False where standard input and output are none.
+    ///
+    /// Signals that the caller's thread blocks are not seen; see `ProcessSignals.unblock`.
     public static func enter() -> Bool {
         var modes = termios()
         guard isatty(STDOUT_FILENO) == 1, tcgetattr(STDIN_FILENO, &modes) == 0 else { return false }
@@ -20,6 +22,7 @@ public enum FullScreen {
             characters[Int(VTIME)] = 0
         }
         saved.raw.pointee = modes
+        PromptOutput.open()
         watchSignals()
         take()
         return true
@@ -29,7 +32,9 @@ public enum FullScreen {
     public static func leave() {
         guard isTaken.load(ordering: .relaxed) else { return }
         giveBack()
-        for number in endingSignals { sigaction(number, saved.actions + Int(number), nil) }
+        for number in endingSignals where !ProcessSignals.isIgnored(saved.actions[Int(number)]) {
+            sigaction(number, saved.actions + Int(number), nil)
+        }
         for number in [SIGTSTP, SIGCONT, SIGWINCH] { signal(number, SIG_DFL) }
     }
 
@@ -42,14 +47,19 @@ public enum FullScreen {
         // A program that ends by `exit` gives the terminal back too; registered once for all.
         if !isRegistered.exchange(true, ordering: .relaxed) { atexit { giveBack() } }
         for number in endingSignals {
+            sigaction(number, nil, saved.actions + Int(number))
+            // What the caller wants ignored, as nohup does, stays so: the program would go on without its screen.
+            guard !ProcessSignals.isIgnored(saved.actions[Int(number)]) else { continue }
             var action = sigaction()
-            // In place of this handler comes again what was there before, which then gets the signal.
             action.__sigaction_handler.sa_handler = { number in
                 giveBack()
+                // What was there before gets the signal, such as Swift's report of a crash. Where that returns, the process ends.
                 sigaction(number, saved.actions + Int(number), nil)
-                raise(number)
+                ProcessSignals.raiseNow(number)
+                signal(number, SIG_DFL)
+                ProcessSignals.raiseNow(number)
             }
-            sigaction(number, &action, saved.actions + Int(number))
+            sigaction(number, &action, nil)
         }
         watch(SIGTSTP) { _ in
             giveBack()
@@ -70,8 +80,8 @@ public enum FullScreen {
     }
 }
 
-/// What the handlers need. They may only use memory that is there already, and `write`, `tcsetattr`, `sigaction` and `raise`, which
-/// POSIX allows in a handler.
+/// What the handlers need. They may only use memory that is there already, and what POSIX allows in a handler, such as `write`,
+/// `tcsetattr`, `sigaction` and `raise`.
 private struct SavedTerminal {
     let modes = UnsafeMutablePointer<termios>.allocate(capacity: 1)
     let raw = UnsafeMutablePointer<termios>.allocate(capacity: 1)
@@ -87,16 +97,14 @@ private let wantsRedraw = Atomic<Bool>(false)
 
 private func take() {
     tcsetattr(STDIN_FILENO, TCSANOW, saved.raw)
-    put("\u{1B}[?1049h\u{1B}[?25l\u{1B}[2J")
+    PromptOutput.write("\u{1B}[?1049h\u{1B}[?25l\u{1B}[2J")
     isTaken.store(true, ordering: .relaxed)
 }
 
 private func giveBack() {
     guard isTaken.exchange(false, ordering: .relaxed) else { return }
-    put("\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l")
+    PromptOutput.write("\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l")
     // Keys that nobody has read would reach the shell.
     tcflush(STDIN_FILENO, TCIFLUSH)
     tcsetattr(STDIN_FILENO, TCSANOW, saved.modes)
 }
-
-private func put(_ text: StaticString) { write(STDOUT_FILENO, text.utf8Start, text.utf8CodeUnitCount) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Terminal
 
 /// The command line of Anneal. It speaks only HTTP with the daemon.
 struct Anneal: ParsableCommand {
@@ -30,13 +31,18 @@ struct Anneal: ParsableCommand {
                 subcommands: [
                     Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
                 ]),
-            CommandGroup(name: "Machine", subcommands: [Top.self, GPUs.self, Queue.self, Projects.self, Doctor.self, Version.self]),
+            CommandGroup(
+                name: "Machine",
+                subcommands: [
+                    Top.self, GPUs.self, Queue.self, Usage.self, Projects.self, Webhooks.self, Doctor.self, Version.self,
+                ]),
         ])
 }
 
 @main
 enum Program {
     static func main() {
+        ProcessSignals.unblock()
         do {
             var command = try Anneal.parseAsRoot()
             try command.run()

@@ -28,9 +28,13 @@ struct MetricFollow {
         let events = EventStream(client: client, path: ["v1", "stream"]) { _ in query }
         var end: JobView?
         var width = 0
+        var isLost = false
         try events.read(
             onConnection: { isConnected in
-                if !isConnected { Output.complain("anneal: the daemon does not answer; the job goes on, trying again") }
+                // Each try fails anew, and is told once.
+                if isConnected, isLost { Output.complain("anneal: the daemon answers again") }
+                if !isConnected, !isLost { Output.complain("anneal: the daemon does not answer; the job goes on, trying again") }
+                isLost = !isConnected
             },
             isOver: {
                 let job = try client.get(JobView.self, ["v1", "jobs", jobID]).view

@@ -10,6 +10,8 @@ const ROUTES = [
     [/^\/$/, "experiments", () => import("./experiments.js")],
     [/^\/experiments\/([a-z0-9_]+)$/, "experiments", () => import("./experiment.js")],
     [/^\/jobs\/([a-z0-9_]+)$/, "experiments", () => import("./job.js")],
+    // The links that MLflow's client prints.
+    [/^\/experiments\/[a-z0-9_]+\/runs\/([a-z0-9_]+)$/, "experiments", () => import("./job.js")],
     [/^\/compare$/, "experiments", () => import("./compare.js")],
     [/^\/queue$/, "queue", () => import("./queue.js")],
     [/^\/gpus$/, "gpus", () => import("./gpus.js")],

@@ -1,8 +1,8 @@
 // What a job left: checkpoints and evaluations, as tables and as marks on its curves.
 
 import { list } from "./api.js";
-import { showComparison, showFigures, showGate } from "./comparison.js";
-import { h, jobLink, keyed, makeTable, section, shortID } from "./dom.js";
+import { showComparison, showFigures, showGate, showModel, withNames } from "./comparison.js";
+import { h, jobLink, keyed, makeTable, section } from "./dom.js";
 import { bytes, grouped, number, when } from "./format.js";
 
 /**
@@ -16,7 +16,8 @@ export async function readArtifacts(job, signal) {
         list("/v1/evaluations", { experiment: job.experiment_id }, signal, 1000),
     ]);
     const mine = new Set(checkpoints.map((checkpoint) => checkpoint.id));
-    return { checkpoints, evaluations: evaluations.filter((item) => item.job_id === job.id || mine.has(item.model_id)) };
+    const own = evaluations.filter((item) => item.job_id === job.id || mine.has(item.model_id));
+    return { checkpoints, evaluations: await withNames(own, signal) };
 }
 
 /** The places on the curves: those of checkpoints, and of the evaluations of checkpoints. Steps. */
@@ -53,7 +54,7 @@ export function artifactSections() {
             bytes(item.bytes), when(item.created_at), h("code", { class: "break" }, item.path),
         ]));
         keyed(judged.body, found.evaluations, (item) => item.id, (item) => judged.row([
-            when(item.created_at), h("span", { class: "break" }, item.model), jobLink(item.job_id, shortID(item.job_id)), showFigures(item),
+            when(item.created_at), showModel(item), jobLink(item.job_id, item.job), showFigures(item),
             showGate(item.gate) ?? "–", compareLink(item),
         ]));
         const compared = found.evaluations.filter((item) => item.compare);

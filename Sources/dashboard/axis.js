@@ -2,18 +2,31 @@
 
 import { duration, grouped } from "./format.js";
 
+/** Keys of which a step is a whole second since the job's start, as NeMo RL writes them (nemo_rl/utils/logger.py). */
+const SAMPLED = /^(?:ray|system)\//;
+
+/** Whether a key's steps are seconds and not the trainer's. */
+export function isSampled(key) {
+    return SAMPLED.test(key);
+}
+
+/** The axis of a key's chart where the reader chose `axis`: its own seconds where its steps are none of the trainer's. */
+export function axisOf(key, axis) {
+    return axis === "step" && isSampled(key) ? "seconds" : axis;
+}
+
 /** The choices, by name. */
 export const AXES = { step: "step", clock: "wall time", elapsed: "time since start" };
 
 /**
  * A curve's x values.
  * @param {object} curve
- * @param {string} axis One of AXES; clock in milliseconds of Unix time, elapsed in seconds.
+ * @param {string} axis One of AXES, or `seconds`; clock in milliseconds of Unix time, elapsed in seconds.
  * @param {number} origin Unix seconds of the run's start.
  * @returns {number[]}
  */
 export function xValues(curve, axis, origin) {
-    if (axis === "step") return curve.steps;
+    if (axis === "step" || axis === "seconds") return curve.steps;
     return axis === "clock" ? curve.times.map((time) => time * 1000) : curve.times.map((time) => time - origin);
 }
 

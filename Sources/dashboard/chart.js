@@ -1,6 +1,6 @@
 // One chart: the curves of one key for all runs, with its legend, summary and table.
 
-import { xOptions, xText, xValues } from "./axis.js";
+import { axisOf, xOptions, xText, xValues } from "./axis.js";
 import { recorded } from "./curves.js";
 import { h, makeTable } from "./dom.js";
 import { grouped, number } from "./format.js";
@@ -47,6 +47,11 @@ export class Chart {
         attachPointer(this);
     }
 
+    /** What its x axis shows. */
+    get axis() {
+        return axisOf(this.key, this.panel.settings.axis);
+    }
+
     /** The curves that can be drawn, with their run. */
     present() {
         const { panel, key } = this;
@@ -55,11 +60,11 @@ export class Chart {
 
     /** The lines of one run: the curve as it is, and smoothed over it. */
     linesOf({ run, curve }) {
-        const { smoothing, isLog, axis } = this.panel.settings;
+        const { smoothing, isLog } = this.panel.settings;
         const visible = (value) => (Number.isFinite(value) && (!isLog || value > 0) ? value : NaN);
         const smoothed = smoothing > 0 ? smooth(curve.steps, curve.values, smoothing, recorded(curve, run.keys.get(this.key))) : null;
         const raw = curve.values.map(visible);
-        const x = xValues(curve, axis, run.origin ?? curve.times[0]);
+        const x = xValues(curve, this.axis, run.origin ?? curve.times[0]);
         return { run, curve, smoothed, x, lines: smoothed ? [raw, smoothed.map(visible)] : [raw] };
     }
 
@@ -77,13 +82,16 @@ export class Chart {
     }
 
     drawPlot() {
-        const { panel } = this;
+        const { panel, axis } = this;
         // Kept, since asking for it in every frame would make the browser lay the page out twice.
         this.width ??= this.plot.clientWidth;
-        const [from, to] = panel.window();
+        const [from, to] = panel.window(axis);
         // Several runs share the chart's pixels; two of them for a stretch still show every peak, and draw in half the time.
         const stretches = Math.max(120, this.width / (this.lines.length > 2 ? 2 : 1));
-        const rows = align(this.lines, from, to, Math.floor(stretches));
+        // A little room, so that the marks at either end are seen whole.
+        const margin = from < to ? (to - from) * 7 / Math.max(120, this.width) : 1;
+        const edges = [from - margin, to + margin];
+        const rows = align(this.lines, ...edges, Math.floor(stretches));
         const labels = ["x"];
         const series = {};
         this.lines.forEach(({ run, smoothed }, index) => {
@@ -96,8 +104,8 @@ export class Chart {
         });
         // A logarithm needs a value above zero; where there is none the axis stays linear.
         const isLog = panel.settings.isLog && rows.some((row) => row.some((value, index) => index > 0 && value > 0));
-        const shape = JSON.stringify([labels, isLog, panel.settings.axis]);
-        const changing = { file: rows, dateWindow: from < to ? [from, to] : [from - 1, to + 1], series };
+        const shape = JSON.stringify([labels, isLog, axis]);
+        const changing = { file: rows, dateWindow: edges, series };
         if (this.graph && this.shape === shape) {
             this.graph.updateOptions({ ...changing, gridLineColor: panel.colours.grid, axisLineColor: panel.colours.grid });
             return;
@@ -120,7 +128,7 @@ export class Chart {
             rightGap: 6,
             yRangePad: 6,
             axes: {
-                x: { ...xOptions(panel.settings.axis), drawGrid: false, pixelsPerLabel: 60, axisLabelWidth: 64 },
+                x: { ...xOptions(axis), drawGrid: false, pixelsPerLabel: 60, axisLabelWidth: 64 },
                 y: { axisLabelWidth: 58, pixelsPerLabel: 26, axisLabelFormatter: (value) => number(value) },
             },
             plugins: [marksPlugin(this)],
@@ -129,7 +137,7 @@ export class Chart {
 
     /** A run's value at the cursor, or its newest. */
     readout({ run, curve, smoothed, x }) {
-        const { cursor } = this.panel;
+        const cursor = this.panel.cursorOn(this.axis);
         const known = run.keys.get(this.key);
         if (cursor === null) {
             const isBehind = known && known.last_step > curve.steps.at(-1);
@@ -144,7 +152,7 @@ export class Chart {
     drawLegend() {
         const items = this.lines.map((line) => {
             const { at, step, value, smoothed } = this.readout(line);
-            const { axis } = this.panel.settings;
+            const { axis } = this;
             const place = at === null || axis === "step" ? `step ${grouped(step)}` : xText(line.x[at], axis);
             return [line.run, Number.isFinite(smoothed) ? `${number(smoothed)} (${number(value)})` : number(value), place];
         });
@@ -197,7 +205,7 @@ export class Chart {
 
     /** Moves the cursor's line; null hides it. */
     showCursor() {
-        const { cursor } = this.panel;
+        const cursor = this.panel.cursorOn(this.axis);
         this.crosshair.hidden = cursor === null || !this.graph;
         if (!this.crosshair.hidden) {
             const left = this.graph.toDomXCoord(cursor);

@@ -1,7 +1,8 @@
 // Two evaluations side by side: the difference with its 95 % interval.
 
-import { h, makeTable, svg } from "./dom.js";
+import { h, jobLink, makeTable, svg } from "./dom.js";
 import { number, signed } from "./format.js";
+import { JOB, mentioned, namesOf } from "./names.js";
 
 /** The interval as a bar about zero, on a scale that all rows share. */
 function interval({ ci_low: low, ci_high: high, difference }, reach) {
@@ -43,10 +44,32 @@ export function showGate(gate) {
     return h("div", { class: "gate" }, h("span", { class: `state state-${style}` }, verdict), h("ul", {}, checks));
 }
 
-/** The figures of an evaluation, a line for each benchmark. */
+/** The figures of an evaluation, a line for each benchmark: the first, and the others where the reader wants them. */
 export function showFigures(evaluation) {
-    return h("ul", { class: "figures" }, evaluation.benchmarks.map(({ name, items, samples, metrics }) => h("li", {},
-        h("b", {}, name), ` (${items} items${samples > 1 ? ` × ${samples}` : ""}) `,
-        Object.entries(metrics).map(([metric, { value, stderr }]) =>
-            h("span", { class: "figure" }, `${metric} ${number(value)}${stderr ? ` ± ${number(stderr)}` : ""}`)))));
+    const figure = ([metric, { value, stderr }]) =>
+        h("span", { class: "figure" }, `${metric} ${number(value)}${stderr ? ` ± ${number(stderr)}` : ""}`);
+    return h("ul", { class: "figures" }, evaluation.benchmarks.map(({ name, items, samples, metrics }) => {
+        const [first, ...others] = Object.entries(metrics);
+        return h("li", {},
+            h("b", {}, name), ` (${items} items${samples > 1 ? ` × ${samples}` : ""}) `, first ? h("b", {}, figure(first)) : null,
+            others.length ? h("details", {}, h("summary", { class: "small" }, `${others.length} more`), others.map(figure)) : null);
+    }));
+}
+
+/**
+ * Adds to evaluations the names of the jobs that they speak of.
+ * @param {object[]} evaluations
+ * @param {AbortSignal} signal
+ */
+export async function withNames(evaluations, signal) {
+    const names = await namesOf(evaluations.flatMap((item) => [item.job_id, ...mentioned(item.model)]), signal);
+    return evaluations.map((item) => ({ ...item, job: names.get(item.job_id), maker: names.get(mentioned(item.model).at(-1)) }));
+}
+
+/** The model of an evaluation: of one that a job made, the job and what of it; the whole path is its title. */
+export function showModel({ model, maker }) {
+    const [, id, rest] = model.match(new RegExp(`.*${JOB.source}/(.+)$`)) ?? [];
+    if (!id) return h("span", { class: "break" }, model);
+    const what = rest.replace(/^(?:outputs|checkpoints)\//, "");
+    return h("span", { class: "break", title: model }, jobLink(id, maker), " ", h("code", {}, what));
 }

@@ -82,5 +82,5 @@ export function showDiff(before, after) {
         const tag = { same: "div", removed: "del", added: "ins" }[change.kind];
         shown.push(h(tag, { class: `line ${change.kind}` }, `${SIGNS[change.kind]} ${change.text}`));
     });
-    return h("pre", { class: "code diff", tabindex: "0" }, shown);
+    return h("pre", { class: "code diff", tabindex: "0", role: "region", "aria-label": "Differences" }, shown);
 }

@@ -62,7 +62,8 @@ export function makeTable(caption, labels) {
     const table = h("table", { role: "table" }, h("caption", { class: "visually-hidden" }, caption),
         h("thead", { role: "rowgroup" }, head), body);
     const row = (cells, props) => h("tr", { role: "row", ...props },
-        cells.map((cell, index) => h("td", { role: "cell", data: { label: labels[index] } }, h("div", {}, cell))));
+        cells.map((cell, index) => h("td", { role: "cell", class: cell === "–" ? "none" : null, data: { label: labels[index] } },
+            h("div", {}, cell))));
     return { table: h("div", { class: "table" }, table), body, row };
 }
 

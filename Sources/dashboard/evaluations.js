@@ -2,8 +2,8 @@
 
 import { get, list } from "./api.js";
 import { setTitle } from "./app.js";
-import { showComparison, showFigures, showGate } from "./comparison.js";
-import { h, jobLink, keyed, makeTable, shortID } from "./dom.js";
+import { showComparison, showFigures, showGate, showModel, withNames } from "./comparison.js";
+import { h, jobLink, keyed, makeTable } from "./dom.js";
 import { when } from "./format.js";
 import { keepFresh } from "./live.js";
 
@@ -12,7 +12,7 @@ export async function show(root, { query, signal }) {
     setTitle("Evaluations");
     const chosen = { base: query.get("base"), candidate: query.get("candidate") };
     let shown = [];
-    const search = h("input", { type: "search", "data-search": "", placeholder: "model or benchmark" });
+    const search = h("input", { type: "search", "data-search": "", placeholder: "model, job or benchmark" });
     const labels = ["Base", "Candidate", "When", "Model", "Job", "Results", "Gate"];
     const { table, body, row } = makeTable("Evaluations, newest first", labels);
     const empty = h("p", { class: "empty", hidden: true });
@@ -40,11 +40,11 @@ export async function show(root, { query, signal }) {
     });
     const draw = () => {
         const text = search.value.trim().toLowerCase();
-        const words = (item) => `${item.model} ${item.benchmarks.map(({ name }) => name).join(" ")}`.toLowerCase();
+        const words = (item) => [item.model, item.maker, item.job, ...item.benchmarks.map(({ name }) => name)].join(" ").toLowerCase();
         const matching = shown.filter((item) => words(item).includes(text));
         keyed(body, matching, (item) => item.id, (item) => row([
-            radio("base", item), radio("candidate", item), when(item.created_at), h("span", { class: "break" }, item.model),
-            jobLink(item.job_id, shortID(item.job_id)), showFigures(item), showGate(item.gate) ?? "–",
+            radio("base", item), radio("candidate", item), when(item.created_at), showModel(item),
+            jobLink(item.job_id, item.job), showFigures(item), showGate(item.gate) ?? "–",
         ]));
         table.hidden = matching.length === 0;
         empty.hidden = matching.length > 0;
@@ -57,7 +57,7 @@ export async function show(root, { query, signal }) {
         signal,
         matters: (event) => event.type === "evaluation",
         refresh: async () => {
-            shown = await list("/v1/evaluations", {}, signal, 500);
+            shown = await withNames(await list("/v1/evaluations", {}, signal, 500), signal);
             draw();
         },
     });

@@ -32,7 +32,7 @@ function specSection(experiment, signal) {
     });
     return section("Spec",
         h("details", {}, h("summary", {}, `Show the spec (${mine.length} lines)`),
-            h("pre", { class: "code", tabindex: "0" }, mine.join("\n"))),
+            h("pre", { class: "code", tabindex: "0", role: "region", "aria-label": "Spec as YAML" }, mine.join("\n"))),
         h("div", { class: "toolbar" }, h("label", {}, "Compare with ", select)), result);
 }
 

@@ -1,19 +1,18 @@
 // Why a job waits, or what it died of, in words and with what is known.
 
-import { get, list } from "./api.js";
+import { get } from "./api.js";
 import { h, jobLink, shortID } from "./dom.js";
 import { when } from "./format.js";
-
-const JOB = /(job_[0-9a-z]{26})/;
+import { JOB, mentioned, namesOf } from "./names.js";
 
 /** A sentence of the daemon, with links instead of identifiers. */
 function linked(text, names) {
     return text.split(JOB).map((part) => (JOB.test(part) ? jobLink(part, names.get(part)) : part));
 }
 
-/** A sentence of the daemon with short identifiers, for places that cannot hold links. */
-export function shortened(text) {
-    return text.split(JOB).map((part) => (JOB.test(part) ? shortID(part) : part)).join("");
+/** A sentence of the daemon with names instead of identifiers, for places that cannot hold links. */
+export function named(text, names) {
+    return text.split(JOB).map((part) => (JOB.test(part) ? names.get(part) ?? shortID(part) : part)).join("");
 }
 
 function holders(some, names) {
@@ -38,9 +37,8 @@ function evidence(item) {
  */
 export async function readExplanation(id, signal) {
     const explanation = await get(`/v1/jobs/${id}/explain`, { signal });
-    const isOfOthers = explanation.waits_for.some((wait) => JOB.test(wait.message) || wait.job_id || wait.holders);
-    const running = isOfOthers ? await list("/v1/jobs", { state: "running" }, signal) : [];
-    return { explanation, names: new Map(running.map((job) => [job.id, job.name])) };
+    const { message, waits_for: waits } = explanation;
+    return { explanation, names: await namesOf(mentioned(JSON.stringify([message, waits])), signal) };
 }
 
 /**

@@ -19,6 +19,12 @@ export function grouped(value) {
     return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
+/** A value of any type, as a summary or a matrix has them. */
+export function plain(value) {
+    if (typeof value === "number") return number(value);
+    return value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
 /** A number with its sign. */
 export function signed(value) {
     if (value === null || value === undefined) return "–";

@@ -1,11 +1,12 @@
 // The machine's GPUs: how busy they are, who holds them, and what the last ten minutes were like.
 
 import { drainButton } from "./actions.js";
-import { get, list } from "./api.js";
+import { get } from "./api.js";
 import { setTitle } from "./app.js";
 import { pause } from "./connection.js";
 import { h, jobLink, keyed, shortID } from "./dom.js";
-import { bytes, grouped, number } from "./format.js";
+import { bytes, duration, grouped, number } from "./format.js";
+import { namesOf } from "./names.js";
 import { sparkline } from "./sparkline.js";
 
 const EVERY = 2000;
@@ -25,13 +26,15 @@ function rounded(value, unit) {
 function lastMinutes(gpu, history, measured) {
     const mean = measured.reduce((sum, value) => sum + value, 0) / measured.length;
     const [average, most] = [mean, Math.max(...measured)].map((part) => `${Math.round(100 * part)} percent`);
-    const label = `Utilisation over ten minutes: mean ${average}, most ${most}`;
+    const seconds = history.times.at(-1) - history.times[0];
+    const span = `last ${seconds < 90 ? duration(Math.round(seconds)) : `${Math.round(seconds / 60)} min`}`;
+    const label = `Utilisation, ${span}: mean ${average}, most ${most}`;
     return [
         sparkline([
             { values: history.memory_bytes.map((value) => (value === null ? null : value / gpu.memory_bytes)), class: "memory" },
             { values: history.utilization, class: "utilisation" },
         ], history.times, 1, label),
-        h("p", { class: "small key" }, ["utilisation", "memory"].map((name) => h("span", { class: name }, name)), "10 min"),
+        h("p", { class: "small key" }, ["utilisation", "memory"].map((name) => h("span", { class: name }, name)), span),
     ];
 }
 
@@ -100,12 +103,12 @@ export async function show(root, { signal }) {
     let historyAt = 0;
 
     const refresh = async () => {
-        const [inventory, running] = await Promise.all([get("/v1/gpus", { signal }), list("/v1/jobs", { state: "running" }, signal)]);
+        const inventory = await get("/v1/gpus", { signal });
+        const names = await namesOf(inventory.data.flatMap((gpu) => gpu.holders.map((holder) => holder.job_id)), signal);
         if (Date.now() - historyAt > 10_000) {
             history = await readHistory(signal);
             historyAt = Date.now();
         }
-        const names = Object.fromEntries(running.map((job) => [job.id, job.name]));
         words.textContent = summary(inventory);
         note.hidden = !inventory.message;
         note.textContent = inventory.message ?? "";
@@ -113,7 +116,7 @@ export async function show(root, { signal }) {
         const items = inventory.data.map((gpu) => ({
             gpu,
             history: past.get(gpu.uuid) ?? past.get(gpu.index) ?? null,
-            names: Object.fromEntries(gpu.holders.map(({ job_id: job }) => [job, names[job]])),
+            names: Object.fromEntries(gpu.holders.map(({ job_id: job }) => [job, names.get(job)])),
         }));
         keyed(grid, items, ({ gpu }) => gpu.uuid, (item) => card(item, refresh));
     };

@@ -123,7 +123,7 @@ function drawNode(node, { x, y }) {
         svg("title", {}, `${node.name} · ${node.note}`),
         svg("rect", { width: WIDTH, height: HEIGHT, rx: 6, class: "box" }),
         svg("rect", { width: 5, height: HEIGHT, rx: 2, class: "stripe" }),
-        svg("text", { x: 14, y: 19, class: "name" }, clip(node.name, 22)),
+        svg("text", { x: 14, y: 19, class: "name" }, clip(node.name, 20)),
         svg("text", { x: 14, y: 36, class: "note" }, clip(node.note, 26)));
     return node.href ? svg("a", { href: node.href, "aria-label": `${node.name}, ${node.note}` }, box) : box;
 }

@@ -6,7 +6,7 @@ import { setTitle } from "./app.js";
 import { artifactSections, marksOf, readArtifacts } from "./artifacts.js";
 import { facts, h, keyed, makeTable, section, shortID, stateChip } from "./dom.js";
 import { readExplanation, showExplanation } from "./explanation.js";
-import { between, duration, isActive, progressBar, resources, when } from "./format.js";
+import { between, duration, isActive, plain, progressBar, resources, when } from "./format.js";
 import { lineageSection } from "./lineage.js";
 import { announceState, coalesced } from "./live.js";
 import { LogViewer } from "./logs.js";
@@ -21,7 +21,7 @@ function outputs(job) {
 
 function summaryFigures(job) {
     return Object.entries(job.summary ?? {}).map(([key, value]) =>
-        h("span", { class: "figure" }, `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`));
+        h("span", { class: "figure" }, `${key} `, h("b", {}, plain(value))));
 }
 
 function drawHead(head, job, after) {
@@ -66,7 +66,8 @@ function attemptsSection() {
     const draw = (attempts) => {
         node.hidden = attempts.length === 0;
         keyed(body, attempts, (item) => item.id, (item) => row([
-            String(item.number), stateChip(item.state), item.cause?.replaceAll("_", " ") ?? "–", item.message ?? "–",
+            String(item.number), stateChip(item.state),
+            item.cause && item.cause !== item.state ? item.cause.replaceAll("_", " ") : "–", item.message ?? "–",
             item.signal ? `signal ${item.signal}` : item.exit_code ?? "–", item.resumed_from_step ?? "–",
             when(item.started_at) ?? "–",
             between(item.started_at, item.finished_at) ?? "–",

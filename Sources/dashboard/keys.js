@@ -1,6 +1,8 @@
 // The order and the groups of metric keys.
 
 const GROUPS = ["train", "loss", "val", "validation", "eval", "reward"];
+/** What tells of the machine and of the daemon's own bookkeeping comes last. */
+const LAST = ["timing", "progress", "ray", "system"];
 
 /**
  * Sorts keys: groups that matter most first, losses first within a group.
@@ -11,7 +13,8 @@ const GROUPS = ["train", "loss", "val", "validation", "eval", "reward"];
 export function byImportance(one, other) {
     const rank = (key) => {
         const place = GROUPS.indexOf(groupOf(key));
-        return [place < 0 ? GROUPS.length : place, groupOf(key), key.includes("loss") ? 0 : 1, key];
+        const middle = GROUPS.length + 1 + LAST.indexOf(groupOf(key));
+        return [place < 0 ? middle : place, groupOf(key), key.includes("loss") ? 0 : 1, key];
     };
     const [left, right] = [rank(one), rank(other)];
     const at = left.findIndex((part, index) => part !== right[index]);

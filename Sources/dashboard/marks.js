@@ -1,7 +1,10 @@
 // What happened along a curve: where attempts began, and where checkpoints and evaluations lie on it.
 
-import { xValues } from "./axis.js";
+import { isSampled } from "./axis.js";
 import { lowerBound } from "./series.js";
+
+/** Curves of so few points are drawn with a dot for each: a line alone would not show where they lie, or nothing at all of one point. */
+const FEW = 12;
 
 /** The steps at which a later attempt took over. */
 function takeovers(curve) {
@@ -50,13 +53,30 @@ function outline(pen, kind, x, y) {
     pen.closePath();
 }
 
-function drawEvents(chart, { drawingContext: pen, dygraph }) {
-    const { settings, colours } = chart.panel;
+function drawDots(chart, { drawingContext: pen, dygraph }) {
     const area = dygraph.getArea();
     pen.save();
+    for (const { run, x, lines: [values] } of chart.lines) {
+        if (x.length > FEW) continue;
+        pen.fillStyle = chart.panel.colours.runs[run.colour];
+        values.forEach((value, index) => {
+            const left = dygraph.toDomXCoord(x[index]);
+            if (!Number.isFinite(value) || left < area.x || left > area.x + area.w) return;
+            pen.beginPath();
+            pen.arc(left, dygraph.toDomYCoord(value), 3, 0, 2 * Math.PI);
+            pen.fill();
+        });
+    }
+    pen.restore();
+}
+
+function drawEvents(chart, { drawingContext: pen, dygraph }) {
+    const { colours } = chart.panel;
+    const area = dygraph.getArea();
+    if (isSampled(chart.key)) return;
+    pen.save();
     pen.lineWidth = 1.5;
-    for (const { run, curve, smoothed } of chart.lines) {
-        const x = xValues(curve, settings.axis, run.origin ?? curve.times[0]);
+    for (const { run, curve, smoothed, x } of chart.lines) {
         for (const { step, kind, isBest } of run.marks) {
             const at = Math.min(curve.steps.length - 1, lowerBound(curve.steps, step));
             // Marks may lie beyond what a key has recorded: then they are not on its curve.
@@ -79,7 +99,10 @@ export function marksPlugin(chart) {
     return {
         activate: () => ({
             willDrawChart: (event) => drawAttempts(chart, event),
-            didDrawChart: (event) => drawEvents(chart, event),
+            didDrawChart: (event) => {
+                drawDots(chart, event);
+                drawEvents(chart, event);
+            },
         }),
         toString: () => "marks",
     };

@@ -1,7 +1,7 @@
 // The charts of one or several runs: what is drawn, when, and what is read for it.
 
 import { get } from "./api.js";
-import { xValues } from "./axis.js";
+import { axisOf, xValues } from "./axis.js";
 import { Chart } from "./chart.js";
 import { CurveStore, recorded } from "./curves.js";
 import { toast } from "./dialogs.js";
@@ -33,14 +33,16 @@ export class Panel {
      * @param {string} [options.filter] The first text of the search for keys.
      * @param {function(object): void} [options.onEvent] Told every event but the points.
      * @param {function(string[]): void} [options.onRuns] Told the runs when the reader adds or removes one.
+     * @param {boolean} [options.linksToComparison] Whether the page of a comparison is another one.
      */
-    constructor({ signal, filter = "", onEvent = () => null, onRuns = () => null }) {
-        Object.assign(this, { signal, onEvent, onRuns, filter });
+    constructor({ signal, filter = "", onEvent = () => null, onRuns = () => null, linksToComparison = true }) {
+        Object.assign(this, { signal, onEvent, onRuns, filter, linksToComparison });
         this.settings = storedSettings();
         this.runs = [];
         this.charts = new Map();
         this.view = null;
         this.cursor = null;
+        this.extents = new Map();
         this.position = undefined;
         this.target = "";
         this.colours = chartColours();
@@ -50,7 +52,7 @@ export class Panel {
         this.chips = h("ul", { class: "runs", "aria-label": "Runs" });
         this.groups = h("div", { class: "groups" });
         this.empty = h("p", { class: "empty" }, "loading…");
-        this.node = h("div", { class: "panel" }, this.toolbar.node, this.chips, this.empty, this.groups);
+        this.node = h("div", { class: "panel loading" }, this.toolbar.node, this.chips, this.empty, this.groups);
         this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "200px" });
         this.resizer = new ResizeObserver((entries) => this.resized(entries));
         const themed = () => {
@@ -73,6 +75,7 @@ export class Panel {
         await Promise.all(others.map((id) => this.addRun(id)));
         for (const chart of this.charts.values()) this.observe(chart);
         this.isStarted = true;
+        this.node.classList.remove("loading");
         this.retarget();
     }
 
@@ -155,10 +158,12 @@ export class Panel {
         if (signature === this.chipsDrawn) return;
         this.chipsDrawn = signature;
         this.chips.hidden = this.runs.length < 2;
+        const jobs = this.runs.map(({ id }) => id).join(",");
+        const link = h("li", { class: "plain" }, h("a", { href: `#/compare?jobs=${jobs}` }, "What they differ in"));
         this.chips.replaceChildren(...this.runs.map((run, index) => h("li", {}, h("span", { class: `swatch run-${run.colour}` }),
             h("a", { href: `#/jobs/${run.id}` }, run.name),
             index === 0 ? null : h("button", { type: "button", class: "quiet", "aria-label": `Remove ${run.name}`,
-                on: { click: () => this.removeRun(run.id) } }, "✕"))));
+                on: { click: () => this.removeRun(run.id) } }, "✕"))), ...(this.linksToComparison ? [link] : []));
     }
 
     /** Puts a chart for each key into its group, and removes those whose key is gone. */
@@ -234,7 +239,7 @@ export class Panel {
 
     /** The charts to draw. */
     due() {
-        this.extent = null;
+        this.extents.clear();
         return [...this.charts.values()].filter((chart) => chart.isVisible && chart.isDirty);
     }
 
@@ -242,30 +247,31 @@ export class Panel {
         for (const chart of this.charts.values()) this.invalidate(chart);
     }
 
-    /** The x values at the left and right edges. */
-    window() {
-        if (this.view) return this.view;
-        if (this.extent) return this.extent;
+    /** The x values at the left and right edges of the charts with this axis. */
+    window(axis) {
+        if (this.view?.axis === axis) return this.view.edges;
+        if (this.extents.has(axis)) return this.extents.get(axis);
         let from = Infinity;
         let to = -Infinity;
         for (const run of this.runs) {
             for (const key of run.keys.keys()) {
-                const curve = this.store.ready(run.id, key);
+                const curve = axisOf(key, this.settings.axis) === axis ? this.store.ready(run.id, key) : null;
                 if (!curve?.steps.length) continue;
                 const ends = { steps: [curve.steps[0], curve.steps.at(-1)], times: [curve.times[0], curve.times.at(-1)] };
-                const [first, last] = xValues(ends, this.settings.axis, run.origin ?? curve.times[0]);
+                const [first, last] = xValues(ends, axis, run.origin ?? curve.times[0]);
                 from = Math.min(from, first);
                 to = Math.max(to, last);
             }
         }
-        this.extent = from <= to ? [from, to] : [0, 1];
-        return this.extent;
+        const extent = from <= to ? [from, to] : [0, 1];
+        this.extents.set(axis, extent);
+        return extent;
     }
 
-    zoom(from, to) {
+    zoom(axis, from, to) {
         if (!(to > from)) return;
-        this.view = [from, to];
-        this.setCursor(null);
+        this.view = { axis, edges: [from, to] };
+        this.setCursor(axis, null);
         this.toolbar.reset.hidden = false;
         this.invalidateAll();
         clearTimeout(this.refining);
@@ -274,8 +280,8 @@ export class Panel {
 
     resetZoom() {
         this.view = null;
-        this.extent = null;
-        this.setCursor(null);
+        this.extents.clear();
+        this.setCursor(null, null);
         this.toolbar.reset.hidden = true;
         this.invalidateAll();
     }
@@ -283,14 +289,15 @@ export class Panel {
     /** Reads the stretch that is looked at once more, where the page holds only part of its points. */
     refine() {
         if (!this.view || this.signal.aborted) return;
-        const visible = [...this.charts.values()].filter((chart) => chart.isVisible);
+        const { axis, edges } = this.view;
+        const visible = [...this.charts.values()].filter((chart) => chart.isVisible && chart.axis === axis);
         for (const run of this.runs) {
             const partial = visible.map(({ key }) => ({ key, curve: this.store.ready(run.id, key) }))
                 .filter(({ key, curve }) => curve && recorded(curve, run.keys.get(key)) > curve.steps.length);
             if (!partial.length) continue;
             const { curve } = partial[0];
-            const x = xValues(curve, this.settings.axis, run.origin ?? curve.times[0]);
-            const [from, to] = this.view.map((edge) => lowerBound(x, edge));
+            const x = xValues(curve, axis, run.origin ?? curve.times[0]);
+            const [from, to] = edges.map((edge) => lowerBound(x, edge));
             if (to <= from) continue;
             const steps = [curve.steps[Math.max(0, from - 1)], curve.steps[Math.min(to, x.length - 1)]];
             // The curve is on the screen already, only coarser; where this fails it stays so.
@@ -298,8 +305,13 @@ export class Panel {
         }
     }
 
-    setCursor(x) {
-        this.cursor = x;
+    /** Where the reader points, on charts with this axis; null where nowhere. */
+    cursorOn(axis) {
+        return this.cursor?.axis === axis ? this.cursor.x : null;
+    }
+
+    setCursor(axis, x) {
+        this.cursor = x === null ? null : { axis, x };
         this.cursorFrame ??= requestAnimationFrame(() => {
             this.cursorFrame = null;
             for (const chart of this.charts.values()) if (chart.isVisible) chart.showCursor();

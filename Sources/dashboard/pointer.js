@@ -12,14 +12,15 @@ function valueAt(chart, event) {
 
 function keyZoom(chart, key) {
     const { panel } = chart;
-    const [from, to] = panel.window();
+    const { axis } = chart;
+    const [from, to] = panel.window(axis);
     const span = to - from;
     switch (key) {
     case "+":
-    case "=": return panel.zoom(from + span / 4, to - span / 4);
-    case "-": return panel.zoom(from - span / 2, to + span / 2);
-    case "ArrowLeft": return panel.zoom(from - span / 4, to - span / 4);
-    case "ArrowRight": return panel.zoom(from + span / 4, to + span / 4);
+    case "=": return panel.zoom(axis, from + span / 4, to - span / 4);
+    case "-": return panel.zoom(axis, from - span / 2, to + span / 2);
+    case "ArrowLeft": return panel.zoom(axis, from - span / 4, to - span / 4);
+    case "ArrowRight": return panel.zoom(axis, from + span / 4, to + span / 4);
     default: return panel.resetZoom();
     }
 }
@@ -39,7 +40,7 @@ export function attachPointer(chart) {
     frame.addEventListener("pointermove", (event) => {
         if (!chart.graph) return;
         const here = valueAt(chart, event);
-        chart.panel.setCursor(here.value);
+        chart.panel.setCursor(chart.axis, here.value);
         if (!start) return;
         const width = Math.abs(here.left - start.left);
         brush.hidden = width < LEAST_DRAG;
@@ -53,12 +54,12 @@ export function attachPointer(chart) {
         start = null;
         brush.hidden = true;
         if (event.type === "pointerup" && Math.abs(end.left - begin.left) >= LEAST_DRAG) {
-            chart.panel.zoom(Math.min(begin.value, end.value), Math.max(begin.value, end.value));
+            chart.panel.zoom(chart.axis, Math.min(begin.value, end.value), Math.max(begin.value, end.value));
         }
     };
     frame.addEventListener("pointerup", finish);
     frame.addEventListener("pointercancel", finish);
-    frame.addEventListener("pointerleave", () => chart.panel.setCursor(null));
+    frame.addEventListener("pointerleave", () => chart.panel.setCursor(chart.axis, null));
     frame.addEventListener("dblclick", () => chart.panel.resetZoom());
     frame.addEventListener("keydown", (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey || !["+", "=", "-", "0", "ArrowLeft", "ArrowRight"].includes(event.key)) return;

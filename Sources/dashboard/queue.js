@@ -5,12 +5,13 @@ import { list } from "./api.js";
 import { setTitle } from "./app.js";
 import { h, jobLink, keyed, makeTable, stateChip } from "./dom.js";
 import { reasonWords, resources, when } from "./format.js";
-import { readExplanation, shortened, showExplanation } from "./explanation.js";
+import { named, readExplanation, showExplanation } from "./explanation.js";
 import { keepFresh } from "./live.js";
+import { mentioned, namesOf } from "./names.js";
 
 /** The reason in words; the whole explanation is read when the reader wants it. */
 function reason(item, signal) {
-    const words = item.message ? shortened(item.message) : item.reason ? reasonWords(item.reason) : "it is next";
+    const words = item.message ? item.message : item.reason ? reasonWords(item.reason) : "it is next";
     const box = h("div");
     const details = h("details", {}, h("summary", { class: "clamp" }, words), box);
     details.addEventListener("toggle", async () => {
@@ -60,7 +61,9 @@ export async function show(root, { signal }) {
     soon = keepFresh({
         signal,
         refresh: async () => {
-            shown = await list("/v1/queue", {}, signal, 1000);
+            const items = await list("/v1/queue", {}, signal, 1000);
+            const names = await namesOf(items.flatMap((item) => mentioned(item.message)), signal);
+            shown = items.map((item) => ({ ...item, message: item.message && named(item.message, names) }));
             draw();
         },
     });

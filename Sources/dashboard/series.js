@@ -28,7 +28,7 @@ export function smooth(steps, values, weight, count) {
     const span = steps.at(-1) - steps[0];
     const spacing = Math.max(1e-9, span / Math.max(1, Math.min(count, SMOOTHED_POINTS) - 1));
     const result = new Array(values.length);
-    let sum = 0;
+    let mean = 0;
     let mass = 0;
     let last = null;
     for (let index = 0; index < values.length; index += 1) {
@@ -39,10 +39,11 @@ export function smooth(steps, values, weight, count) {
         }
         const points = last === null ? 1 : (steps[index] - last) / spacing;
         const kept = weight ** points;
-        sum = sum * kept + value * (1 - kept);
         mass = mass * kept + 1 - kept;
+        // As a step towards the value, and not as a quotient of two sums: a constant curve stays constant to its last digit.
+        mean += (value - mean) * (mass > 0 ? (1 - kept) / mass : 1);
         last = steps[index];
-        result[index] = sum / mass;
+        result[index] = mean;
     }
     return result;
 }
@@ -100,15 +101,29 @@ function exactRows(curves, spans, width) {
     return rows;
 }
 
+/** A line's value between two of its points. */
+function between(x, line, at, place) {
+    while (at < x.length - 1 && x[at + 1] <= place) at += 1;
+    if (at === x.length - 1 || x[at] >= place) return line[at];
+    return line[at] + (line[at + 1] - line[at]) * (place - x[at]) / (x[at + 1] - x[at]);
+}
+
+/** Whether a stretch only rises or only falls, and goes on so at both ends: then neither end is a peak that must be kept. */
+function isSlope(values, start, end, size) {
+    const [first, last] = [values[start], values[end - 1]];
+    const before = start > 0 ? values[start - 1] : first;
+    const after = end < size ? values[end] : last;
+    return last >= first ? before <= first && after >= last : before >= first && after <= last;
+}
+
 /** Two rows for each stretch of the axis, with each curve's least and greatest value there, in their order. */
 function thinRows(curves, spans, width, from, to, stretches) {
     const size = (to - from) / stretches;
     const rows = new Array(2 * stretches + 4);
-    const put = (place, column, lines, at) => {
-        rows[place] ??= Object.assign(new Array(width).fill(null), { 0: from + (place - 2 + 0.5) * size / 2 });
-        lines.forEach((line, offset) => {
-            rows[place][column + offset] = line[at];
-        });
+    const middle = (place) => from + (place - 2 + 0.5) * size / 2;
+    const put = (place, column, value) => {
+        rows[place] ??= Object.assign(new Array(width).fill(null), { 0: middle(place) });
+        rows[place][column] = value;
     };
     let column = 1;
     curves.forEach(({ x, lines }, index) => {
@@ -116,6 +131,7 @@ function thinRows(curves, spans, width, from, to, stretches) {
         for (let at = spans[index][0]; at < spans[index][1];) {
             const stretch = Math.max(-1, Math.min(stretches, Math.floor((x[at] - from) / size)));
             const end = from + (stretch + 1) * size;
+            const start = at;
             let least = at;
             let greatest = at;
             for (at += 1; at < spans[index][1] && x[at] < end; at += 1) {
@@ -123,8 +139,19 @@ function thinRows(curves, spans, width, from, to, stretches) {
                 if (values[at] > values[greatest] || Number.isNaN(values[greatest])) greatest = at;
             }
             const place = 2 * stretch + 2;
-            put(place, column, lines, Math.min(least, greatest));
-            if (least !== greatest) put(place + 1, column, lines, Math.max(least, greatest));
+            const [one, other] = least < greatest ? [least, greatest] : [greatest, least];
+            const isInside = stretch >= 0 && stretch < stretches;
+            const isMoved = isInside && one === start && other === at - 1 && isSlope(values, start, at, x.length);
+            lines.forEach((line, offset) => {
+                if (isMoved) {
+                    // The ends of a slope, moved to where rows lie, would make stairs of it.
+                    put(place, column + offset, between(x, line, Math.max(0, start - 1), middle(place)));
+                    put(place + 1, column + offset, between(x, line, start, middle(place + 1)));
+                    return;
+                }
+                put(place, column + offset, line[one]);
+                if (one !== other) put(place + 1, column + offset, line[other]);
+            });
         }
         column += lines.length;
     });

@@ -21,8 +21,16 @@ struct CLIFixture {
         var body: String
     }
 
+    /// A program that had to be killed.
+    struct Hung: Error, CustomStringConvertible {
+        var description: String
+    }
+
     let folder: String
     let address: String
+
+    /// What takes longer hangs. It is more than what a terminal run gives its program, so that the one can tell what the other awaits.
+    private static let secondsMax = 120.0
 
     private static let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
     static let sources = (#filePath as NSString).deletingLastPathComponent
@@ -43,21 +51,34 @@ struct CLIFixture {
         try script.json.text().write(toFile: folder + "/script.json", atomically: true, encoding: .utf8)
         let socket = folder + "/socket"
         let arguments = ["python3", sources + "/scripted_server.py", folder + "/script.json", folder + "/requests"]
-        var pipe: [Int32] = [0, 0]
-        try #require(Glibc.pipe(&pipe) == 0)
-        for end in pipe { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let server = try ChildProcess(arguments + (unixSocket ? [socket] : []), environment: ["PATH": path], output: pipe[1])
-        close(pipe[1])
-        defer {
-            close(pipe[0])
-            server.kill()
-        }
-        // The server prints where it listens once it does.
+        let (answers, output) = try pipe()
+        // The server ends where this end is closed, so that it does not outlive tests that are killed.
+        let (input, life) = try pipe()
+        defer { for descriptor in [answers, life] { close(descriptor) } }
+        let server = try ChildProcess(
+            arguments + (unixSocket ? [socket] : []), environment: ["PATH": path], input: input, output: output)
+        for descriptor in [input, output] { close(descriptor) }
+        defer { server.kill() }
+        let line = try firstLine(of: answers)
+        try body(CLIFixture(folder: folder, address: unixSocket ? "unix://\(line)" : "http://127.0.0.1:\(line)"))
+    }
+
+    private static func pipe() throws -> (reading: Int32, writing: Int32) {
+        var ends: [Int32] = [0, 0]
+        try #require(Glibc.pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    /// Where the scripted server listens, which it prints once it does.
+    private static func firstLine(of descriptor: Int32) throws -> String {
+        var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&watched, 1, Int32(secondsMax * 1000)) == 1, "the scripted server does not start")
         var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = read(pipe[0], &buffer, buffer.count)
+        let count = read(descriptor, &buffer, buffer.count)
         let line = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         try #require(!line.isEmpty, "the scripted server has not started; python3 is needed")
-        try body(CLIFixture(folder: folder, address: unixSocket ? "unix://\(line)" : "http://127.0.0.1:\(line)"))
+        return line
     }
 
     /// Runs the program to its end.
@@ -83,12 +104,16 @@ struct CLIFixture {
             files.forEach { close($0) }
             for name in ["in", "out", "err"] { unlink("\(stem).\(name)") }
         }
-        let variables = ["PATH": path, "TERM": "xterm"].merging(environment) { $1 }
+        // Swift's report of a crash takes a minute, and then lets a program go on that was sent the signal by another.
+        let variables = ["PATH": path, "TERM": "xterm", "SWIFT_BACKTRACE": "enable=no"].merging(environment) { $1 }
         let process = try ChildProcess(command, environment: variables, folder: folder, input: files[0], output: files[1], errors: files[2])
-        let status = process.wait()
-        return Run(
-            status: status, output: try String(contentsOfFile: stem + ".out", encoding: .utf8),
-            errors: try String(contentsOfFile: stem + ".err", encoding: .utf8))
+        let status = process.wait(secondsMax: secondsMax)
+        let output = try String(contentsOfFile: stem + ".out", encoding: .utf8)
+        let errors = try String(contentsOfFile: stem + ".err", encoding: .utf8)
+        guard let status else {
+            throw Hung(description: "anneal \(arguments.joined(separator: " ")) hangs; it printed '\(output)' and the errors '\(errors)'")
+        }
+        return Run(status: status, output: output, errors: errors)
     }
 
     func write(_ text: String, to name: String) throws { try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8) }

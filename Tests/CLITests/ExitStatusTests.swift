@@ -57,6 +57,8 @@ import Testing
         (["plot", "toy/sft", "--smooth", "1.5"], "from 0 to 1"), (["plot", "toy/sft", "--smooth", "nan"], "from 0 to 1"),
         (["plot", "toy/sft", "--points", "0"], "--points"), (["plot", "toy/sft", "--by", "day"], "'day'"),
         (["plot", "toy/sft", "--follow", "--json"], "--follow draws"), (["plot"], "<job>"),
+        (["usage", "--since", "yesterday"], "'yesterday' is no time"), (["usage", "--by", "user"], "'user'"),
+        (["webhooks", "create", "ftp://x"], "no http:// or https:// address"), (["webhooks", "replay", "hook_1"], "<message>"),
     ]) func wrongUsageIsTwoAndSaysWhatIsWrong(arguments: [String], message: String) throws {
         let run = try CLIFixture.run(arguments, environment: ["ANNEAL_URL": "http://127.0.0.1:1"], folder: NSTemporaryDirectory())
         #expect(run.status == 2)
@@ -84,8 +86,8 @@ import Testing
             "queue", "datasets", "datasets ls", "datasets upload", "datasets show", "datasets content", "checkpoints", "checkpoints ls",
             "checkpoints show",
             "checkpoints pin", "checkpoints unpin", "checkpoints rm", "evaluations", "evaluations ls", "evaluations show", "compare",
-            "lineage", "doctor",
-            "version",
+            "lineage", "doctor", "version", "usage", "webhooks", "webhooks list", "webhooks create", "webhooks show", "webhooks delete",
+            "webhooks ping", "webhooks deliveries", "webhooks replay",
         ]
         for command in commands {
             let run = try CLIFixture.run(
@@ -94,7 +96,7 @@ import Testing
             for part in ["OVERVIEW: ", "EXAMPLES:\n  ", "EXIT CODES:", "5 daemon unreachable"] {
                 #expect(run.output.contains(part), "\(command): \(part)")
             }
-            if !["datasets", "checkpoints", "evaluations", "gpus", "projects"].contains(command) {
+            if !["datasets", "checkpoints", "evaluations", "gpus", "projects", "webhooks"].contains(command) {
                 #expect(run.output.contains("--json"), "\(command)")
             }
         }

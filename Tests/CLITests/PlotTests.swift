@@ -121,7 +121,8 @@ import Testing
             let run = try fixture.run("plot", Sample.jobID(1), "--follow", terminal: (70, 24))
             #expect(run.status == 0, "\(run.output)")
             #expect(run.output.hasPrefix("\u{1B}[?25l") && run.output.hasSuffix("\u{1B}[?25h"))
-            #expect(run.output.contains("A\u{1B}[") && run.output.contains("\u{1B}[36m"))
+            // The second chart stands in the place of the first.
+            #expect(run.output.contains("\r\u{1B}[18A") && run.output.contains("\u{1B}[36m"), "\(run.output)")
             #expect(run.output.contains("0.5"))
         }
         try CLIFixture.with(try script(second, keys: "loss", state: "running")) { fixture in

@@ -1,4 +1,5 @@
 import APITypes
+import Foundation
 import JSON
 import Testing
 
@@ -50,12 +51,12 @@ enum TopSample {
     private let leave = "\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l"
 
     private func run(
-        _ fixture: CLIFixture, _ steps: [JSONValue], size: (columns: Int, rows: Int) = (80, 24), _ variables: [String: String] = [:]
+        _ fixture: CLIFixture, _ steps: [JSONValue], _ variables: [String: String] = [:]
     )
         throws -> CLIFixture.Run
     {
         let script = JSONValue.array(steps).text()
-        return try fixture.run("top", environment: variables.merging(["TERMINAL_SCRIPT": script]) { $1 }, terminal: size)
+        return try fixture.run("top", environment: variables.merging(["TERMINAL_SCRIPT": script]) { $1 }, terminal: (80, 24))
     }
 
     @Test func withoutATerminalAndWithOnceAPlainSnapshotIsPrinted() throws {
@@ -93,6 +94,48 @@ enum TopSample {
             #expect(run.status == status)
             #expect(run.output.contains(leave))
             #expect(run.errors.contains("the terminal's modes are as before"))
+        }
+    }
+
+    @Test(arguments: ["blocked", "ignored"], [15, 20])
+    func signalsComeHoweverTheProgramWasStarted(signals: String, number: Int64) throws {
+        try CLIFixture.with(try TopSample.script()) { fixture in
+            let steps: [JSONValue] =
+                number == 15
+                ? [["until": "? help", "signal": .int(number)]]
+                : [["until": "? help", "suspend": true], ["until": "\u{1B}[?1049h", "send": ""], ["until": "? help", "send": "q"]]
+            let run = try run(fixture, steps, ["TERMINAL_SIGNALS": signals])
+            #expect(run.status == (number == 15 ? 143 : 0), "\(run.errors)")
+            #expect(run.errors.hasSuffix("the terminal's modes are as before\n"))
+        }
+    }
+
+    @Test func anIgnoredSignalStaysIgnoredAndTheScreenStays() throws {
+        try CLIFixture.with(try TopSample.script()) { fixture in
+            let run = try run(
+                fixture, [["until": "? help", "signal": 2, "send": "?"], ["until": "Control-L", "send": "qq"]],
+                ["TERMINAL_SIGNALS": "ignored"])
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(run.output.components(separatedBy: leave).count == 2 && run.output.hasSuffix(leave))
+        }
+    }
+
+    @Test(arguments: [(2, 130), (15, 143), (1, 129)])
+    func aTerminalThatTakesNothingDoesNotKeepTheProgram(number: Int64, status: Int32) throws {
+        try CLIFixture.with(try TopSample.script()) { fixture in
+            let run = try run(fixture, [["until": "? help", "stall": true, "signal": .int(number)]])
+            #expect(run.status == status, "\(run.errors)")
+            #expect(run.output.hasSuffix(leave) && run.errors == "the terminal's modes are as before\n")
+        }
+    }
+
+    @Test(arguments: ["", "blocked", "ignored"])
+    func aTerminalThatIsGoneEndsTheProgram(signals: String) throws {
+        try CLIFixture.with(try TopSample.script()) { fixture in
+            let run = try run(fixture, [["until": "? help", "hang_up": true]], ["TERMINAL_SIGNALS": signals])
+            // Without the signal the next read or write tells it.
+            #expect(signals == "ignored" ? [0, 1].contains(run.status) : run.status == 129, "\(run.errors)")
+            #expect(run.errors == "the terminal is gone\n")
         }
     }
 

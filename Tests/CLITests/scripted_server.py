@@ -4,7 +4,8 @@ Usage: scripted_server.py SCRIPT RECORD [SOCKET]
 
 SCRIPT maps "METHOD /path" (or "METHOD /path?query", which goes first) to a list of answers, given one after the other; the
 last one repeats. An answer is {"status", "type", "body" or "json", "cut"}: with "cut" the connection breaks after the body, which
-was announced as longer. RECORD gets one JSON line for each request. The port is printed when the server listens.
+was announced as longer. RECORD gets one JSON line for each request. The port is printed when the server listens. The server ends
+when its standard input does.
 """
 
 import json
@@ -25,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
+        """Notes the request and gives the next answer of the script."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self.read_chunks()
@@ -52,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = answer
 
     def read_chunks(self):
+        """The body of a chunked request."""
         body = b""
         while size := int(self.rfile.readline(), 16):
             body += self.rfile.read(size)
@@ -60,19 +63,30 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def address_string(self):
+        """A name that needs no resolver."""
         return "client"
 
     def log_message(self, *_):
+        """Says nothing: standard error is the tests'."""
         pass
 
 
 def problem(status, title, detail):
+    """A problem document of the API."""
     return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": "not_found", "errors": []}
+
+
+def end_with_input():
+    """Ends the server with the tests that started it, however they end."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
 
 
 class TCPServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128
 
 
 class UnixServer(socketserver.ThreadingUnixStreamServer):
@@ -84,5 +98,6 @@ if len(sys.argv) > 3:
 else:
     server = TCPServer(("127.0.0.1", 0), Handler)
     place = server.server_address[1]
+threading.Thread(target=end_with_input, daemon=True).start()
 print(place, flush=True)
 server.serve_forever()

@@ -1,5 +1,6 @@
 import APITypes
 import ArgumentParser
+import Glibc
 import JSON
 import Terminal
 
@@ -27,7 +28,9 @@ struct Top: ParsableCommand {
             let screen = TopScreen(model: TopModel(first), address: client.endpoint.text, now: Moment.now())
             return Output.lines(screen.plainLines(columns: Output.columns))
         }
-        defer { FullScreen.leave() }
         TopSession(feed: TopFeed(source, first: first), address: client.endpoint.text).run()
+        FullScreen.leave()
+        // Threads still talk with the daemon; `exit` would take away the libraries that they use.
+        _exit(ExitStatus.done.rawValue)
     }
 }

@@ -6,7 +6,8 @@ import Terminal
 struct TopScreen {
     /// A daemon that is silent for longer is not well, though its connection may stand.
     private static let silenceSecondsMax = 5.0
-    private static let hints = "q quit  ↑↓ select  ⏎ details  p pause  c cancel  +- priority  / filter  ? help"
+    /// The first ones matter most, as narrow screens cut the last.
+    private static let hints = "q quit  ? help  ↑↓ select  ⏎ details  p pause  c cancel  +- priority  / filter"
     private static let help: [(keys: String, meaning: String)] = [
         ("↑ ↓  j k", "select a job; Page Up, Page Down, Home and End too"), ("Enter", "show all of the job, and why it is where it is"),
         ("p", "pause the job, or resume a paused one"), ("c", "cancel the job; asks before it does"),

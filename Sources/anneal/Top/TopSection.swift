@@ -54,8 +54,11 @@ struct TopSections {
         return TopSection(table, columns: columns, nothing: nothing)
     }
 
-    /// Names of the jobs that hold something, by identifier.
-    private var names: [String: String] { Dictionary(model.snapshot.active.map { ($0.id, $0.fullName) }, uniquingKeysWith: { $1 }) }
+    /// Names of the jobs that hold something or wait for it, by identifier.
+    private var names: [String: String] {
+        let waiting = model.snapshot.queue.map { ($0.jobID, "\($0.experiment)/\($0.name)") }
+        return Dictionary(waiting + model.snapshot.active.map { ($0.id, $0.fullName) }, uniquingKeysWith: { $1 })
+    }
 
     private func name(_ gpu: GPUView) -> StyledText {
         let saysSo = gpu.name.lowercased().contains("simulated")
