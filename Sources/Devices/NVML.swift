@@ -145,7 +145,9 @@ final class NVML: Sendable {
         func number(_ bytes: UnsafeMutableRawBufferPointer, _ offset: Int) -> Int64 {
             Int64(clamping: bytes.load(fromByteOffset: offset, as: UInt64.self))
         }
-        let newer = structure("nvmlDeviceGetMemoryInfo_v2", of: handle, byteCount: size, version: version) { (number($0, 8), number($0, 32)) }
+        let newer = structure("nvmlDeviceGetMemoryInfo_v2", of: handle, byteCount: size, version: version) {
+            (number($0, 8), number($0, 32))
+        }
         return newer ?? structure("nvmlDeviceGetMemoryInfo", of: handle, byteCount: 24) { (number($0, 0), number($0, 16)) }
     }
 

@@ -5,11 +5,24 @@ public struct AlertWatch: Sendable {
     public let rule: AlertRule
     private var stepsInARow = 0
     private var lastStep: Int?
-    private var isRaised = false
+    /// Whether the alert was raised and its condition has held since.
+    public private(set) var isRaised = false
     /// The newest values of the two keys of a comparison, with their steps.
     private var newest: [String: (step: Int, value: Double)] = [:]
 
     public init(_ rule: AlertRule) { self.rule = rule }
+
+    /// The keys that the rule looks at, and how many of their last points say where it stands.
+    public var needs: (keys: [String], points: Int) {
+        switch rule.condition {
+        case .value(let left, _, .key(let right), let steps): ([left, right], steps)
+        case .value(let key, _, .number, let steps), .notANumber(let key, let steps): ([key], steps)
+        case .stalled, .gpuIdle: ([], 0)
+        }
+    }
+
+    /// Takes it that the alert was raised already.
+    public mutating func setRaised() { isRaised = true }
 
     /// Takes a point. Returns what is to be told where the rule has come true with it.
     public mutating func take(key: String, step: Int, value: Double) -> String? {

@@ -28,7 +28,20 @@ enum CurveFormat: Sendable {
         }
     }
 
-    /// - Parameter single: the job of an answer that holds one curve and no list; `nil` for a list.
+    /// A single curve of which nothing lies where it was asked for.
+    func renderEmpty(job: String, key: String, source: String, sequence: Int64) -> [UInt8] {
+        var members: JSONObject = ["job_id": .string(job), "key": .string(key), "source": .string(source), "seq": .int(sequence)]
+        switch self {
+        case .points: members["points"] = []
+        case .columns:
+            members["count"] = 0
+            for name in ["steps", "times", "values", "attempts"] { members[name] = [] }
+        case .csv, .lines, .binary: return render([], sequence: sequence, single: true)
+        }
+        return JSONWriter().bytes(of: .object(members))
+    }
+
+    /// - Parameter single: whether the answer is one curve and no list.
     func render(_ curves: [NamedCurve], sequence: Int64, single: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         switch self {
@@ -138,8 +151,8 @@ enum CurveFormat: Sendable {
 
     // MARK: Binary
 
-    /// The length of a JSON header (8 bytes), the header, spaces up to a multiple of 8, and for each curve its steps, its times in seconds and
-    /// its values as doubles, little-endian.
+    /// The length of a JSON header (8 bytes), the header, spaces up to a multiple of 8, and for each curve its steps, its times in
+    /// seconds and its values as doubles, little-endian.
     private func binary(_ curves: [NamedCurve], _ sequence: Int64, _ bytes: inout [UInt8]) {
         var header: [UInt8] = []
         let list = curves.map { named -> JSONValue in

@@ -16,7 +16,8 @@ final class DashboardFiles {
     /// Where packages of chart libraries put their files.
     private static let libraryFolders = ["/usr/share/javascript/dygraphs", "/usr/share/nodejs/dygraphs/dist"]
     private static let types = [
-        "html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml",
+        "html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
+        "svg": "image/svg+xml",
         "map": "application/json",
     ]
     private static let bytesMax = 4 * 1024 * 1024

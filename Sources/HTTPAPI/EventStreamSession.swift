@@ -49,7 +49,8 @@ final class EventStreamSession {
     private var history: [HistorySeries]?
     /// Points of the history that the client has from an earlier connection.
     private var pointsToSkip = 0
-    private var mayHaveGaps = true
+    /// Up to which number the missing points of each job were told of.
+    private var gapsTold: [String: Int64] = [:]
     private var isLive = false
     private var isReading = false
     private var isClosed = false
@@ -76,6 +77,8 @@ final class EventStreamSession {
     /// Runs until the client goes, the subject of the stream ends, or the daemon stops.
     func start() {
         call.exchange.onDisconnect = { self.close() }
+        // Clients come back to the next daemon; this one need not wait for them.
+        call.exchange.onShutdown = { self.breakOff() }
         writer.onDrain = { self.resume() }
         token = service.hub.listen { event in self.receive(event) }
         ping = LoopTimer(after: Self.pingEvery, every: Self.pingEvery) { [weak self] in self?.sendPing() }
@@ -134,7 +137,8 @@ final class EventStreamSession {
                 // What lies before the snapshot was told with the curves.
                 var metricsAfter = after
                 if case .catchingUp(let snapshot, _) = place { metricsAfter = snapshot }
-                let wantsGaps = mayHaveGaps && filter.wantsMetrics
+                // Looked for with every page: points may be let go while a client is slow.
+                let wantsGaps = filter.wantsMetrics
                 let (page, newest, gaps) = try await service.streamReads.read { [metricsAfter] reader in
                     (
                         try reader.events(after: after, filter.stored, limit: ServiceLimits.streamPageEvents), try reader.lastEventSeq(),
@@ -149,7 +153,6 @@ final class EventStreamSession {
                     place = .history(snapshot: newest, points: 0)
                     return catchUp()
                 }
-                mayHaveGaps = false
                 for gap in gaps { tell(gap, after: metricsAfter) }
                 deliver(
                     page.items.filter { $0.metrics == nil || $0.seq > metricsAfter }, upTo: page.items.last?.seq, hasMore: page.hasMore,
@@ -203,7 +206,10 @@ final class EventStreamSession {
     }
 
     /// Says that points are no longer told one by one, and where they are.
-    private func tell(_ gap: MetricGap, after: Int64) {
+    private func tell(_ gap: MetricGap, after position: Int64) {
+        let after = max(position, gapsTold[gap.jobID] ?? 0)
+        guard gap.through > after else { return }
+        gapsTold[gap.jobID] = gap.through
         let document: JSONValue = [
             "seq": .int(gap.through), "type": "gap", "experiment_id": .string(gap.experimentID), "job_id": .string(gap.jobID),
             "data": [
@@ -219,6 +225,8 @@ final class EventStreamSession {
         for event in page where event.seq > position && !isClosed {
             place = place.moved(to: event.seq)
             pass(event)
+            // Batches of points can be large; what is not sent now is read again when the client has taken this.
+            if writer.bufferedBytes > ServiceLimits.streamBufferBytesMax { return }
         }
         guard !isClosed else { return }
         if let last, last > position { place = place.moved(to: last) }
@@ -259,6 +267,13 @@ final class EventStreamSession {
     private func finish() {
         guard !isClosed else { return }
         writer.write(format.frame(type: "end", id: nil, document: ["type": "end", "seq": .int(position), "data": [:]]))
+        writer.finish()
+        release()
+    }
+
+    /// Ends the answer without the event that says that there is no more to tell.
+    private func breakOff() {
+        guard !isClosed else { return }
         writer.finish()
         release()
     }

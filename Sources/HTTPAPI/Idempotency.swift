@@ -44,7 +44,9 @@ enum Idempotency {
     /// Runs an operation under its idempotency key, if the request is a POST that carries one.
     static func run(_ call: Call, _ body: @escaping @LoopActor @Sendable (Call) async throws -> Answer) async throws -> Answer {
         // A submission keeps its answer itself, in its own transaction.
-        guard call.route.method == .post, call.route.operation != "submitExperiment", key(of: call) != nil else { return try await body(call) }
+        guard call.route.method == .post, call.route.operation != "submitExperiment", key(of: call) != nil else {
+            return try await body(call)
+        }
         let sent = call.hasBody ? try await call.body(upTo: ServiceLimits.trackingRequestBytesMax) : []
         guard let reservation = try await reserve(call, body: sent) else { return try await body(call) }
         if let stored = reservation.stored { return stored }

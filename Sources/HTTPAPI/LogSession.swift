@@ -52,6 +52,13 @@ final class LogSession {
             pace.stop()
             self?.news()
         }
+        if follow {
+            call.exchange.onShutdown = { [weak self] in
+                pace.stop()
+                writer.finish()
+                self?.news()
+            }
+        }
         do {
             try await send(writer, pace)
             if follow { try await self.follow(writer, pace) }

@@ -33,7 +33,8 @@ public enum RouteTable {
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
         Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
-        Route(.delete, "/v1/jobs/{job_id}/metrics", "deleteJobMetrics", access: .write, query: ["key", "attempt"], task: MetricRoutes.delete),
+        Route(
+            .delete, "/v1/jobs/{job_id}/metrics", "deleteJobMetrics", access: .write, query: ["key", "attempt"], task: MetricRoutes.delete),
         Route(.get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, task: MetricRoutes.list),
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),
@@ -49,7 +50,8 @@ public enum RouteTable {
         Route(
             .get, "/v1/webhooks/{webhook_id}/deliveries", "listDeliveries", access: .write, query: page, task: WebhookRoutes.deliveries),
         Route(
-            .post, "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay", "replayDelivery", access: .write, task: WebhookRoutes.replay),
+            .post, "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay", "replayDelivery", access: .write, task: WebhookRoutes.replay
+        ),
         Route(.get, "/v1/projects", "listProjects", task: ProjectRoutes.list),
         Route(.get, "/v1/projects/{project}", "getProject", task: ProjectRoutes.get),
         Route(.patch, "/v1/projects/{project}", "updateProject", access: .write, task: ProjectRoutes.update),

@@ -13,8 +13,8 @@ struct Router {
         var literals: [Substring: Node] = [:]
         var parameter: Node?
         var routes: [Route] = []
-        /// Whether its routes' last parameter is all the segments that are left.
-        var takesRest = false
+        /// Those whose last parameter is all the segments that are left, one at least.
+        var restRoutes: [Route] = []
     }
 
     private let root = Node()
@@ -22,11 +22,9 @@ struct Router {
     init(_ routes: [Route]) {
         for route in routes {
             var node = root
-            for segment in route.path.split(separator: "/") {
-                if segment == "{path+}" {
-                    node.takesRest = true
-                    break
-                }
+            let segments = route.path.split(separator: "/")
+            let takesRest = segments.last == "{path+}"
+            for segment in takesRest ? segments.dropLast() : segments[...] {
                 if segment.hasPrefix("{") {
                     let next = node.parameter ?? Node()
                     node.parameter = next
@@ -37,7 +35,7 @@ struct Router {
                     node = next
                 }
             }
-            node.routes.append(route)
+            if takesRest { node.restRoutes.append(route) } else { node.routes.append(route) }
         }
     }
 
@@ -46,24 +44,27 @@ struct Router {
         var node = root
         var parameters: [String] = []
         for (index, segment) in segments.enumerated() {
-            if node.takesRest {
-                parameters.append(segments[index...].joined(separator: "/"))
-                break
-            }
             if let next = node.literals[segment] {
                 node = next
             } else if let next = node.parameter, !segment.isEmpty {
                 parameters.append(String(segment))
                 node = next
+            } else if !node.restRoutes.isEmpty {
+                return choose(node.restRoutes, method, parameters + [segments[index...].joined(separator: "/")])
             } else {
                 return .unknownPath
             }
         }
-        guard !node.routes.isEmpty else { return .unknownPath }
-        if let route = node.routes.first(where: { $0.method == method }) { return .route(route, parameters: parameters) }
+        return choose(node.routes, method, parameters)
+    }
+
+    /// Of the routes of one path that of the method.
+    private func choose(_ routes: [Route], _ method: HTTPMethod, _ parameters: [String]) -> Match {
+        guard !routes.isEmpty else { return .unknownPath }
+        if let route = routes.first(where: { $0.method == method }) { return .route(route, parameters: parameters) }
         // RFC 9110 section 9.3.2: HEAD is GET without the body.
-        if method == .head, let route = node.routes.first(where: { $0.method == .get }) { return .route(route, parameters: parameters) }
-        let allowed = node.routes.map(\.method.rawValue) + (node.routes.contains { $0.method == .get } ? ["HEAD"] : [])
+        if method == .head, let route = routes.first(where: { $0.method == .get }) { return .route(route, parameters: parameters) }
+        let allowed = routes.map(\.method.rawValue) + (routes.contains { $0.method == .get } ? ["HEAD"] : [])
         return .wrongMethod(allowed: allowed.sorted())
     }
 }

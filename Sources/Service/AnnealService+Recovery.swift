@@ -76,6 +76,7 @@ extension AnnealService {
 
     private func reattach(_ found: FoundAttempt) async throws {
         let (active, attempt, job) = (found.job, found.attempt, found.record)
+        try await restoreAlerts(of: attempt, job: active)
         let result = await supervisor.reattach(directory: attempt.directory) { [weak self] event in
             self?.attemptEvent(event, job: active, attempt: attempt, record: job)
         }

@@ -141,11 +141,12 @@ extension AnnealService {
 
 /// What GPU-hours are summed up by.
 public enum UsageGroup: String, Sendable, CaseIterable {
-    case project, experiment, job
+    case project, user, experiment, job
 
     var column: GPUUsageColumn {
         switch self {
         case .project: .project
+        case .user: .user
         case .experiment: .experiment
         case .job: .job
         }

@@ -80,7 +80,7 @@ final class AttemptFollower {
             // One that an earlier attempt wrote and this one goes on with: only what is new is this one's.
             let isContinued = passedOver.contains(file.path)
             follow(file.path, .tensorboard, at: file.path, offset: isContinued ? file.bytes : 0, inode: isContinued ? file.inode : 0) {
-                EventFileTail(path: $0, inode: $1, offset: $2)
+                EventFileTail(path: $0, prefix: file.prefix, inode: $1, offset: $2)
             }
         }
     }

@@ -9,6 +9,8 @@ final class CurveReader {
     private let transaction: ReadTransaction
     private let job: String
     private var waiting: [Int64: [Int64: Points]] = [:]
+    private var attemptRows: [AttemptRow]?
+    private var seriesRows: [Int64: [String: [Series]]] = [:]
 
     init(_ transaction: ReadTransaction, job: String) {
         self.transaction = transaction
@@ -53,39 +55,73 @@ final class CurveReader {
 
     // MARK: Parts
 
-    /// The part of each attempt's points that belongs to the job's curve.
-    ///
-    /// An attempt that continued from step s takes the place of what earlier attempts wrote after s; one that began anew takes
-    /// the place of all of it. An attempt that has written nothing takes no place. Only of trainings is it known where an attempt continued;
-    /// another program that keeps its own state goes on where its first point stands.
-    ///
-    /// - Parameter isWhole: whether nothing of earlier attempts gives way.
-    func parts(attempt: Int? = nil, isWhole: Bool = false) throws -> [Part] {
+    private struct AttemptRow {
+        let ordinal: Int64
+        let number: Int
+        let resumedFromStep: Int64?
+        /// Whether the program keeps its own state, so that only its points tell where it went on.
+        let goesOnByItself: Bool
+    }
+
+    /// The job's attempts that have written something, the newest first.
+    private func attempts() throws -> [AttemptRow] {
+        if let known = attemptRows { return known }
         let sql = """
             SELECT ordinal, number, resumed_from_step, (SELECT kind FROM job WHERE id = job_id) <> 'train'
             FROM attempt WHERE job_id = ? AND EXISTS (SELECT 1 FROM metric_series WHERE attempt_ordinal = ordinal) ORDER BY number DESC
             """
-        let attempts = try transaction.rows(sql, [job]) { ($0.long(), $0.integer(), $0.optionalLong(), $0.flag()) }
-        if isWhole, attempt == nil { return attempts.reversed().map { Part(ordinal: $0.0, attempt: $0.1, lastStep: .max) } }
-        if let attempt { return attempts.filter { $0.1 == attempt }.map { Part(ordinal: $0.0, attempt: $0.1, lastStep: .max) } }
+        let rows = try transaction.rows(sql, [job]) {
+            AttemptRow(ordinal: $0.long(), number: $0.integer(), resumedFromStep: $0.optionalLong(), goesOnByItself: $0.flag())
+        }
+        attemptRows = rows
+        return rows
+    }
+
+    /// The part of each attempt's points that belongs to the job's curve of a key.
+    ///
+    /// An attempt that continued from step s takes the place of what earlier attempts wrote after s; one that began anew takes
+    /// the place of all of it. An attempt that has written nothing takes no place. Only of trainings is it known where an attempt continued;
+    /// another program that keeps its own state goes on where its first point of the key stands.
+    ///
+    /// - Parameter isWhole: whether nothing of earlier attempts gives way.
+    func parts(key: String, attempt: Int? = nil, isWhole: Bool = false) throws -> [Part] {
+        let attempts = try attempts()
+        if let attempt {
+            return attempts.filter { $0.number == attempt }.map { Part(ordinal: $0.ordinal, attempt: $0.number, lastStep: .max) }
+        }
+        if isWhole { return attempts.reversed().map { Part(ordinal: $0.ordinal, attempt: $0.number, lastStep: .max) } }
         var parts: [Part] = []
         var lastStep = Int64.max
-        for (index, (ordinal, number, resumed, goesOn)) in attempts.enumerated() where lastStep >= 0 {
-            parts.append(Part(ordinal: ordinal, attempt: number, lastStep: lastStep))
+        for (index, row) in attempts.enumerated() where lastStep >= 0 {
+            parts.append(Part(ordinal: row.ordinal, attempt: row.number, lastStep: lastStep))
             guard index + 1 < attempts.count else { break }
-            let start = try resumed ?? (goesOn ? firstStep(ordinal) - 1 : -1)
-            lastStep = min(lastStep, start)
+            if let resumed = row.resumedFromStep {
+                lastStep = min(lastStep, resumed)
+            } else if !row.goesOnByItself {
+                lastStep = -1
+            } else if let first = try firstStep(row.ordinal, key) {
+                lastStep = min(lastStep, first - 1)
+            }
         }
         return parts.reversed()
     }
 
-    private func firstStep(_ ordinal: Int64) throws -> Int64 {
-        let series = try transaction.rows(
-            "SELECT \(Series.columns) FROM metric_series JOIN metric_key ON metric_key.id = key_id WHERE attempt_ordinal = ?", [ordinal],
-            Series.init
-        ).filter { !DeviceKeys.contains($0.key) }
+    /// Where an attempt's points of a key begin; `nil` where it has none.
+    private func firstStep(_ ordinal: Int64, _ key: String) throws -> Int64? {
+        let series = try allSeries(ordinal)[key] ?? []
         let waiting = try waitingPoints(ordinal)
-        return series.flatMap { [$0.firstStep, waiting[$0.id]?.steps.first] }.compactMap { $0 }.min() ?? 0
+        return series.flatMap { [$0.firstStep, waiting[$0.id]?.steps.first] }.compactMap { $0 }.min()
+    }
+
+    /// The series of an attempt by key, the better source first.
+    private func allSeries(_ ordinal: Int64) throws -> [String: [Series]] {
+        if let known = seriesRows[ordinal] { return known }
+        let rows = try transaction.rows(
+            "SELECT \(Series.columns) FROM metric_series JOIN metric_key ON metric_key.id = key_id WHERE attempt_ordinal = ? ORDER BY source",
+            [ordinal], Series.init)
+        let series = Dictionary(grouping: rows, by: \.key)
+        seriesRows[ordinal] = series
+        return series
     }
 
     /// The points of an attempt that are in no chunk yet, by series.
@@ -116,7 +152,9 @@ final class CurveReader {
     func curve(_ query: CurveQuery) throws -> Curve {
         // The steps of device metrics are seconds and go on over attempts; nothing of them is taken back.
         let isDevice = DeviceKeys.contains(query.key)
-        let found = try parts(attempt: query.attempt, isWhole: isDevice).compactMap { part in try series(part, query).map { (part, $0) } }
+        let found = try parts(key: query.key, attempt: query.attempt, isWhole: isDevice).compactMap { part in
+            try series(part, query).map { (part, $0) }
+        }
         guard !found.isEmpty else { return Curve() }
         var curve = Curve()
         let isFar = query.points.map { $0 * Self.pointsPerMark <= found.reduce(0) { $0 + $1.1.count } } ?? false
@@ -158,9 +196,16 @@ final class CurveReader {
             let (id, first, last) = (row.long(), row.long(), row.long())
             return (id: id, isInside: first >= low && last <= high, marks: marksOnly ? try row.summaries().flatMap(\.marks) : [])
         }
-        for chunk in chunks {
+        for (index, chunk) in chunks.enumerated() {
             if marksOnly && chunk.isInside {
-                for mark in chunk.marks { points.append(mark.place, mark.value) }
+                // Summaries say what the least and the greatest are, and of the curve's ends only where they stand.
+                let isEnd = index == 0 || index == chunks.count - 1
+                let ends = isEnd ? try transaction.packedPoints(chunk: chunk.id) : Points()
+                var marks = Points()
+                for mark in chunk.marks { marks.append(mark.place, mark.value) }
+                if index == 0, !ends.isEmpty { marks = ends[0..<1].merged(with: marks) }
+                if index == chunks.count - 1, !ends.isEmpty { marks = marks.merged(with: ends[(ends.count - 1)..<ends.count]) }
+                points.append(marks)
             } else {
                 points.append(try transaction.packedPoints(chunk: chunk.id))
             }
@@ -203,19 +248,16 @@ final class CurveReader {
 
     /// What series the job has, by key.
     func summaries() throws -> [MetricKeySummary] {
-        var summaries: [String: MetricKeySummary] = [:]
-        for part in try parts() {
-            let series = try transaction.rows(
-                "SELECT \(Series.columns) FROM metric_series JOIN metric_key ON metric_key.id = key_id WHERE attempt_ordinal = ? ORDER BY source",
-                [part.ordinal], Series.init)
-            var seen: Set<String> = []
-            for one in series where seen.insert(one.key).inserted {
-                guard var fresh = try summary(one, part) else { continue }
-                if let earlier = summaries[one.key] { fresh.add(earlier, isLater: earlier.lastStep > fresh.lastStep) }
-                summaries[one.key] = fresh
+        let keys = try Set(attempts().flatMap { try allSeries($0.ordinal).keys })
+        return try keys.sorted().compactMap { key in
+            var summary: MetricKeySummary?
+            for part in try parts(key: key) {
+                guard let series = try allSeries(part.ordinal)[key]?.first, var fresh = try self.summary(series, part) else { continue }
+                if let earlier = summary { fresh.add(earlier, isLater: earlier.lastStep > fresh.lastStep) }
+                summary = fresh
             }
+            return summary
         }
-        return summaries.values.sorted { $0.key < $1.key }
     }
 
     private func summary(_ series: Series, _ part: Part) throws -> MetricKeySummary? {

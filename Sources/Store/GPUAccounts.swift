@@ -13,11 +13,13 @@ public struct GPUAccount: Sendable, Hashable {
 
 /// What accounts are summed up by.
 public enum GPUUsageColumn: Sendable {
-    case project, experiment, job
+    case project, user, experiment, job
 
     fileprivate var sql: String {
         switch self {
         case .project: "experiment.project"
+        // Experiments say whose they are with a tag.
+        case .user: "coalesce(json_extract(experiment.tags, '$.user'), '')"
         case .experiment: "experiment.id"
         case .job: "job.id"
         }
@@ -51,21 +53,23 @@ extension ReadTransaction {
         ) { GPUAccount(gpuSeconds: $0.real(), idleSeconds: $0.real()) }
     }
 
-    /// GPU time since a moment, the most first. Shares count as parts.
+    /// GPU time since a moment, the most first. Shares count as parts; of an attempt that began before, its idle time counts in proportion.
     public func gpuUsage(by column: GPUUsageColumn, since: Timestamp, now: Timestamp) throws -> [GPUUsage] {
         let share =
             "CASE WHEN coalesce(json_extract(allocation, '$.gpu_share'), 0) > 0 THEN json_extract(allocation, '$.gpu_share') / 1000.0 ELSE 1 END"
         return try rows(
             """
-            SELECT \(column.sql),
-                sum((max(0, coalesce(attempt.finished_at_ms, ?2) - max(coalesce(attempt.started_at_ms, attempt.created_at_ms), ?1))) / 1000.0
-                    * json_array_length(attempt.gpus) * \(share)),
-                sum(coalesce(idle_seconds, 0)), count(*)
-            FROM attempt JOIN job ON job.id = attempt.job_id JOIN experiment ON experiment.id = job.experiment_id
-            LEFT JOIN gpu_account ON attempt_ordinal = attempt.ordinal
-            WHERE json_array_length(attempt.gpus) > 0 AND coalesce(attempt.finished_at_ms, ?2) >= ?1
-            GROUP BY 1 ORDER BY 2 DESC LIMIT 1000
+            SELECT \(column.sql), sum(seconds * gpus_held), sum(idle * seconds / max(seconds, whole)), count(*) FROM (
+                SELECT job_id, json_array_length(gpus) * \(share) AS gpus_held, coalesce(idle_seconds, 0) AS idle,
+                    (ended - began) / 1000.0 AS whole, (ended - max(began, ?1)) / 1000.0 AS seconds
+                FROM (
+                    SELECT *, max(coalesce(finished_at_ms, ?2), coalesce(started_at_ms, created_at_ms)) AS ended,
+                        coalesce(started_at_ms, created_at_ms) AS began
+                    FROM attempt LEFT JOIN gpu_account ON attempt_ordinal = attempt.ordinal
+                ) WHERE json_array_length(gpus) > 0 AND ended >= ?1
+            ) JOIN job ON job.id = job_id JOIN experiment ON experiment.id = job.experiment_id
+            GROUP BY 1 ORDER BY 2 DESC
             """, [since.milliseconds, now.milliseconds]
-        ) { GPUUsage(name: $0.text(), gpuSeconds: $0.real(), idleSeconds: $0.real(), attempts: $0.integer()) }
+        ) { GPUUsage(name: $0.text(), gpuSeconds: $0.real(), idleSeconds: $0.optionalReal() ?? 0, attempts: $0.integer()) }
     }
 }

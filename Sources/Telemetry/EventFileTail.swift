@@ -12,9 +12,12 @@ public struct EventFileTail: PointTail {
     public let path: String
     public private(set) var inode: UInt64
     public private(set) var offset: Int64
+    private let prefix: String
 
-    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0) {
+    /// - Parameter prefix: stands before each key that does not begin with it.
+    public init(path: String, prefix: String = "", inode: UInt64 = 0, offset: Int64 = 0) {
         self.path = path
+        self.prefix = prefix
         self.inode = inode
         self.offset = offset
     }
@@ -66,7 +69,7 @@ public struct EventFileTail: PointTail {
             let data = bytes[(place + Self.headerBytes)..<(place + Self.headerBytes + length)]
             if Self.number(bytes[(place + Self.headerBytes + length)..<(place + whole)]) == UInt64(Checksum.masked(data)) {
                 let event = TensorBoardEvent.parse(data, receivedAt: seconds)
-                piece.points += event.points
+                take(event.points, into: &piece)
                 piece.dropped += event.dropped
             } else {
                 piece.dropped += 1
@@ -74,6 +77,14 @@ public struct EventFileTail: PointTail {
             place += whole
         }
         return (place, place + Self.headerBytes)
+    }
+
+    private func take(_ points: [FollowedPoint], into piece: inout PointPiece) {
+        guard !prefix.isEmpty else { return piece.points += points }
+        for var point in points {
+            if !point.key.hasPrefix(prefix) { point.key = prefix + point.key }
+            if MetricLine.isKey(point.key) { piece.points.append(point) } else { piece.dropped += 1 }
+        }
     }
 
     /// The length in a header whose checksum is right.

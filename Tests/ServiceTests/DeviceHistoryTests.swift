@@ -17,7 +17,9 @@ import Testing
     }
 
     @Test func anAnswerHoldsSoManySamplesTheNewestAmongThem() {
-        for (seconds, expected) in [(ServiceLimits.deviceSamplesMax - 1, ServiceLimits.deviceSamplesMax), (ServiceLimits.deviceSamplesMax, 301)] {
+        for (seconds, expected) in [
+            (ServiceLimits.deviceSamplesMax - 1, ServiceLimits.deviceSamplesMax), (ServiceLimits.deviceSamplesMax, 301),
+        ] {
             let samples = history(seconds: 2000).recent(seconds, count: ServiceLimits.deviceSamplesMax)
             #expect(samples.count == expected)
             #expect(samples.last?.at.milliseconds == 2_000_000)

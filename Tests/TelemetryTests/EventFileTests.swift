@@ -198,6 +198,29 @@ import Testing
         }
     }
 
+    @Test func equalTagsOfFilesThatBelongTogetherStayApart() async throws {
+        try await withFolder { folder in
+            let places = ["runs/a/", "runs/a/loss_one/", "runs/b/", "keras/train/", "keras/validation/"]
+            for place in places {
+                try FileManager.default.createDirectory(atPath: folder + "/" + place, withIntermediateDirectories: true)
+                try GrowingFile(path: folder + "/" + place + "tfevents.1").append([1])
+            }
+            let found = EventFileFinder.find(below: folder)
+            let prefixes = Dictionary(uniqueKeysWithValues: found.map { ($0.path.dropFirst(folder.count + 1).dropLast(10), $0.prefix) })
+            // Starts of one training lie beside one another, and their curves are one.
+            #expect(prefixes["runs/a/"] == "" && prefixes["runs/b/"] == "" && prefixes["runs/a/loss_one/"] == "loss_one/")
+            #expect(prefixes["keras/train/"] == "train/" && prefixes["keras/validation/"] == "validation/")
+            #expect(EventFileFinder.find(below: folder + "/keras/train").map(\.prefix) == [""])
+            let file = GrowingFile(path: folder + "/keras/train/tfevents.1")
+            try file.replace(with: "")
+            let long = String(repeating: "k", count: TelemetryLimits.keyBytesMax)
+            for tag in ["loss", "train/loss", long] { try file.append(Self.record(Self.event(tag, Self.simple(1), step: 1))) }
+            var tail = EventFileTail(path: file.path, prefix: "train/")
+            let piece = try Self.read(&tail)
+            #expect(piece.points.map(\.key) == ["train/loss", "train/loss"] && piece.dropped == 1)
+        }
+    }
+
     @Test func soManyFilesAreFollowed() async throws {
         try await withFolder { folder in
             for number in 0..<TelemetryLimits.eventFilesMax { try GrowingFile(path: folder + "/tfevents.\(number)").append([1]) }

@@ -2,16 +2,30 @@
 
 Schemathesis submits specs with invented commands, URLs and counts, and the daemon really runs them. The hook leaves the shape of a
 sound spec alone and replaces in it what would reach beyond the test: commands by `true`, URLs by a closed port of the loopback
-address, large generators and matrices by small ones. Specs that are to be refused go out as they were made.
+address, large generators and matrices by small ones. Requests that are to be refused go out as they were made.
+
+It also mends what JSON Schema cannot say of a sound request, and the contract says in words: see `complete`.
 """
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import schemathesis
 
 CLOSED_URL = "http://127.0.0.1:9/"
+#: An experiment that does not exist.
+NO_EXPERIMENT = "exp_00000000000000000000000000"
+#: The webhook that must stay, so that its messages can be sent again.
+KEPT_WEBHOOK = os.environ.get("ANNEAL_KEPT_WEBHOOK")
+NO_WEBHOOK = "hook_00000000000000000000000000"
+#: Keys that the planted jobs do not have.
+UNUSED_KEYS = ["unused/*"]
+#: Keys that the planted jobs have.
+KNOWN_KEYS = ("train/loss", "train/*", "*")
+#: An alert that can be read.
+RULE = "train/loss > 10 for 3"
 ROWS_MAX = 50
 MATRIX_KEYS_MAX = 3
 MATRIX_VALUES_MAX = 2
@@ -19,21 +33,59 @@ MATRIX_VALUES_MAX = 2
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    if case.operation.definition.raw.get("operationId") == "submitExperiment" and is_positive(case) and isinstance(case.body, dict):
-        for job in case.body.get("jobs", {}).values():
-            tame(job)
+    """Changes a request that schemathesis is about to send."""
+    operation = case.operation.definition.raw.get("operationId")
+    if is_positive(case):
+        if operation == "submitExperiment" and isinstance(case.body, dict):
+            for job in case.body.get("jobs", {}).values():
+                tame(job)
+        if operation == "createWebhook" and isinstance(case.body, dict):
+            case.body["url"] = CLOSED_URL
+        if operation == "deleteWebhook" and case.path_parameters.get("webhook_id") == KEPT_WEBHOOK:
+            case.path_parameters["webhook_id"] = NO_WEBHOOK
+        if operation == "deleteJobMetrics":
+            case.query["key"] = UNUSED_KEYS
+        complete(operation, case)
     # Schemathesis uses one key for many requests, which the daemon rightly refuses.
     for name in [name for name in case.headers or {} if name.lower() == "idempotency-key"]:
         if is_positive(case):
             case.headers[name] = str(uuid.uuid4())
 
 
+def complete(operation: str, case) -> None:
+    """Brings parts of a request together that depend on each other."""
+    query = case.query
+    if operation in ("getMetrics", "getJobMetrics", "streamEvents") and query.get("key"):
+        # Invented keys alone would find no curves; of arrays schemathesis takes no dictionaries.
+        length = len(query["key"][0])
+        if length % 2 == 0:
+            query["key"][0] = KNOWN_KEYS[length // 2 % len(KNOWN_KEYS)]
+    if operation == "getMetrics" and not query.get("job") and "experiment" not in query:
+        query["experiment"] = NO_EXPERIMENT
+    if operation in ("getMetrics", "getJobMetrics") and {"from", "to"} <= query.keys():
+        query["from"], query["to"] = sorted((query["from"], query["to"]), key=float)
+    if operation == "logJobMetrics" and isinstance(case.body, dict):
+        for series in case.body.get("series", []):
+            columns = [name for name in ("steps", "times", "values") if series.get(name)]
+            count = min(len(series.get(name) or []) for name in {"steps", "values", *columns})
+            for name in columns:
+                series[name] = series[name][:count]
+
+
 def is_positive(case) -> bool:
+    """True for a request that follows the contract."""
     return case.meta is not None and case.meta.generation.mode.is_positive
 
 
 def tame(job: dict) -> None:
-    """Replaces what would run, fetch or fill the disk."""
+    """Replaces what would run, fetch or fill the disk, and mends what a schema cannot say."""
+    for alert in job.get("alerts", []):
+        alert["when"] = RULE
+    resources = job.get("resources", {})
+    for way in (resources, *resources.get("any_of", [])):
+        # The schema cannot say that the second number of a range is not the smaller one.
+        if isinstance(way.get("gpus"), str):
+            way["gpus"] = "{}-{}".format(*sorted(map(int, way["gpus"].split("-"))))
     if "command" in job:
         job["command"] = "true" if isinstance(job["command"], str) else ["true"]
     for holder in (job.get("source"), job.get("server")):

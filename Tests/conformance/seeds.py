@@ -39,6 +39,8 @@ class Seeds:
     dataset: str
     checkpoint: str
     evaluations: tuple[str, str]
+    webhook: str
+    delivery: str
 
     @staticmethod
     def plant(daemon) -> Seeds:
@@ -53,7 +55,12 @@ class Seeds:
         assert jobs["first"]["state"] == "succeeded", daemon.call("GET", f"/v1/jobs/{jobs['first']['id']}/explain")
         evaluations = daemon.call("GET", "/v1/evaluations")[1]["data"]
         checkpoints = daemon.call("GET", "/v1/checkpoints")[1]["data"]
+        # Nobody listens there; the message waits to be sent again.
+        webhook = daemon.call("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/"})[1]["id"]
+        assert daemon.call("POST", f"/v1/webhooks/{webhook}/ping")[0] == 204
+        deliveries = daemon.call("GET", f"/v1/webhooks/{webhook}/deliveries")[1]["data"]
         return Seeds(
             experiment=experiment["id"], job=jobs["first"]["id"], failed_job=jobs["fails"]["id"], dataset=dataset["id"],
             checkpoint=checkpoints[0]["id"], evaluations=(evaluations[0]["id"], evaluations[1]["id"]),
+            webhook=webhook, delivery=deliveries[0]["id"],
         )

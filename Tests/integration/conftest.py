@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -16,6 +17,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("ANNEAL_PROGRAMS", ROOT / ".build" / "debug"))
+#: Programs in Python that jobs run.
+SCRIPTS = pathlib.Path(__file__).resolve().parent / "programs"
 #: How long a test waits for something that must happen, in seconds. Generous: machines are busy.
 PATIENCE = 60
 
@@ -195,6 +198,24 @@ def command(*argv, **more):
 def shell(text, **more):
     """The same for a line of shell."""
     return command("sh", "-c", text, **more)
+
+
+def python(text, *arguments, **more):
+    """The same for Python code, run by the interpreter that the tests run on."""
+    return command(sys.executable, "-c", text, *arguments, **more)
+
+
+def script(name, *arguments, **more):
+    """The same for a program of the folder `programs`."""
+    return command(sys.executable, "-B", str(SCRIPTS / name), *arguments, **more)
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(tmp_path_factory):
+    """A daemon for all tests of a module that leave it as it was, with two CPUs and no GPU."""
+    daemon = Daemon(tmp_path_factory.mktemp("shared") / "data", "--gpus", "none", "--cpus", "2").start()
+    yield daemon
+    daemon.clean_up()
 
 
 @pytest.fixture

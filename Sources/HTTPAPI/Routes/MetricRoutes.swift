@@ -38,9 +38,20 @@ enum MetricRoutes {
     private static func curves(_ call: Call, jobs: [String], experiment: String?, keys: [String], isList: Bool) async throws -> Answer {
         let query = try query(call)
         let format = try format(call)
-        let bytes = try await call.service.curves(jobs: jobs, experiment: experiment, keys: keys, query) { sequence, curves in
-            if !isList, curves.isEmpty { throw ServiceError(.notFound, "the job '\(jobs[0])' has no metric '\(keys[0])'") }
-            return format.render(curves, sequence: sequence, single: !isList)
+        let rendered = try await call.service.curves(jobs: jobs, experiment: experiment, keys: keys, query) { sequence, curves in
+            isList || !curves.isEmpty ? format.render(curves, sequence: sequence, single: !isList) : nil
+        }
+        let bytes: [UInt8]
+        if let rendered {
+            bytes = rendered
+        } else {
+            // A key that has no points there is not one that was never written.
+            let summary = try await call.service.metricSummary(job: jobs[0])
+            guard let known = summary.keys.first(where: { $0.key == keys[0] }) else {
+                throw ServiceError(.notFound, "the job '\(jobs[0])' has no metric '\(keys[0])'")
+            }
+            bytes = format.renderEmpty(
+                job: jobs[0], key: known.key, source: query.source?.name ?? known.source, sequence: summary.seq)
         }
         var headers = HTTPHeaders()
         headers.set("Content-Type", format.contentType)
@@ -90,27 +101,32 @@ enum MetricRoutes {
             }
             query.source = source
         }
-        let (from, to) = (try bound(call, "from", query.axis, .up), try bound(call, "to", query.axis, .down))
-        guard (from ?? .min) <= (to ?? .max) else { throw Call.invalid("from", "is after 'to'") }
-        if from != nil || to != nil { query.range = (from ?? .min)...(to ?? .max) }
+        let (from, to) = (try bound(call, "from"), try bound(call, "to"))
+        guard (from ?? -.infinity) <= (to ?? .infinity) else { throw Call.invalid("from", "is after 'to'") }
+        if from != nil || to != nil { query.range = range(from, to, query.axis) }
         return query
     }
 
-    /// A step, or seconds since 1970 as milliseconds.
-    ///
-    /// - Parameter inward: which whole step a bound between two of them means.
-    private static func bound(
-        _ call: Call, _ name: String, _ axis: CurveQuery.Axis, _ inward: FloatingPointRoundingRule
-    ) throws(ServiceError) -> Int64? {
+    /// A step, or seconds since 1970.
+    private static func bound(_ call: Call, _ name: String) throws(ServiceError) -> Double? {
         guard let text = call.query(name) else { return nil }
         // Swift also reads hexadecimal numbers and names of infinity; the contract has only those of JSON.
         guard text.utf8.allSatisfy({ "0123456789.eE-+".utf8.contains($0) }), !text.hasPrefix("+"), let number = Double(text),
             (0...Double(TrackingLimits.stepMax)).contains(number)
         else { throw Call.invalid(name, "must be a step or seconds since 1970, a number from 0 to \(TrackingLimits.stepMax)") }
+        return number
+    }
+
+    /// The steps, or milliseconds, from one bound to the other.
+    private static func range(_ from: Double?, _ to: Double?, _ axis: CurveQuery.Axis) -> ClosedRange<Int64> {
         switch axis {
-        case .step: return Int64(number.rounded(inward))
-        // Times are told as milliseconds divided by 1000, which is not exact; the nearest is the one that was told.
-        case .time: return Int64((number * 1000).rounded())
+        case .step:
+            let (first, last) = (from.map { Int64($0.rounded(.up)) } ?? .min, to.map { Int64($0.rounded(.down)) } ?? .max)
+            // Between two steps there is none; nor is there a negative one.
+            return first <= last ? first...last : -1 ... -1
+        case .time:
+            // Times are told as milliseconds divided by 1000, which is not exact; the nearest is the one that was told.
+            return (from.map { Int64(($0 * 1000).rounded()) } ?? .min)...(to.map { Int64(($0 * 1000).rounded()) } ?? .max)
         }
     }
 }

@@ -10,7 +10,8 @@ import Specification
 enum WebhookRoutes {
     static func create(_ call: Call) async throws -> Answer {
         let known = ["url", "types", "project", "secret"]
-        guard let members = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax).object, members.keys.allSatisfy(known.contains) else {
+        guard let members = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax).object, members.keys.allSatisfy(known.contains)
+        else {
             throw ServiceError(.badRequest, "the body must be an object with 'url' and, if wanted, 'types', 'project' and 'secret'")
         }
         guard let url = members["url"]?.string else { throw ServiceError(.badRequest, "'url' is missing") }
@@ -32,8 +33,12 @@ enum WebhookRoutes {
 
     /// Whether a text can name a kind of events, or many: `job.failed`, `experiment.*`, `*`.
     private static func isKind(_ text: String) -> Bool {
-        (1...50).contains(text.utf8.count)
-            && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2E || $0 == 0x2A || $0 == 0x5F }
+        func isWord(_ word: Substring) -> Bool {
+            (1...24).contains(word.utf8.count) && word.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
+        }
+        let words = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard words.count == 2 else { return text == "*" || isWord(words[0]) }
+        return isWord(words[0]) && (words[1] == "*" || isWord(words[1]))
     }
 
     private static func text(_ value: JSONValue?, _ name: String) throws -> String? {

@@ -55,20 +55,30 @@ extension MLflowArtifacts {
     private nonisolated static let base = "/api/2.0/mlflow-artifacts/artifacts"
 
     nonisolated static let routes: [Route] = [
+        Route(.get, base, "mlflowArtifact", access: .read, anyQuery: true, task: listFolder),
         Route(.get, base + "/{path+}", "mlflowArtifact", access: .read, anyQuery: true, task: download),
         Route(.put, base + "/{path+}", "mlflowArtifact", access: .attempt, anyQuery: true, task: upload),
     ]
 
-    /// The file that `EXPERIMENT/RUN/artifacts/PATH` names.
-    private static func file(_ call: Call) async throws -> (run: TrackedRun, path: String) {
-        let parts = call.parameter().split(separator: "/", maxSplits: 3)
-        guard parts.count == 4, parts[2] == "artifacts" else { throw ServiceError(.notFound, "there is no artifact '\(call.parameter())'") }
+    /// The file, or where `isFolder` says so also the folder of all, that `EXPERIMENT/RUN/artifacts/PATH` names.
+    private static func file(_ call: Call, _ name: String, isFolder: Bool = false) async throws -> (run: TrackedRun, path: String) {
+        let parts = name.split(separator: "/", maxSplits: 3)
+        guard parts.count == 4 || (isFolder && parts.count == 3), parts[2] == "artifacts" else {
+            throw ServiceError(.notFound, "there is no artifact '\(name)'")
+        }
         let run = try await call.service.trackedRun(String(parts[1]))
-        return (run, try file(String(parts[3]), below: call.service.artifactFolder(of: run)))
+        return (run, try file(parts.count == 4 ? String(parts[3]) : "", below: call.service.artifactFolder(of: run)))
+    }
+
+    /// What a folder holds; the client names it in the query.
+    private static func listFolder(_ call: Call) async throws -> Answer {
+        let (_, folder) = try await file(call, call.query("path") ?? "", isFolder: true)
+        let files = try await call.service.reading.run { entries(of: folder, named: "") }
+        return .json(bytes: JSONWriter().bytes(of: ["files": .array(files)]))
     }
 
     private static func download(_ call: Call) async throws -> Answer {
-        let (_, path) = try await file(call)
+        let (_, path) = try await file(call, call.parameter())
         let bytes = try await call.service.reading.run { try ArtifactFile.read(path) }
         var headers = HTTPHeaders()
         headers.set("Content-Type", "application/octet-stream")
@@ -78,7 +88,7 @@ extension MLflowArtifacts {
 
     private static func upload(_ call: Call) async throws -> Answer {
         call.exchange.bodyBytesMax = Int64(ServiceLimits.artifactBytesMax)
-        let (run, path) = try await file(call)
+        let (run, path) = try await file(call, call.parameter())
         _ = try await MLflowRoutes.writable(call, run.id)
         let bytes = try await call.body(upTo: ServiceLimits.artifactBytesMax)
         try await call.service.reading.run { try ArtifactFile.write(bytes, to: path) }

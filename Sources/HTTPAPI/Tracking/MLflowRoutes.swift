@@ -5,7 +5,8 @@ import JSON
 import Service
 import Store
 
-/// MLflow's REST API, as far as its clients, Hugging Face's Trainer and NeMo RL call it: runs are jobs, and their histories the jobs' curves.
+/// MLflow's REST API, as far as its clients, Hugging Face's Trainer and NeMo RL call it: runs are jobs, and their histories the jobs'
+/// curves.
 @LoopActor
 enum MLflowRoutes {
     private typealias Handler = @LoopActor @Sendable (Call, MLflowRequest) async throws -> JSONValue
