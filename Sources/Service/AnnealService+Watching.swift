@@ -38,8 +38,9 @@ extension AnnealService {
                 background("looking at the disk") { [self] in try await watchDisk() }
             }
             if watchTicks % 300 == 1 {
-                background("tidying metrics") { [self] in
+                background("tidying metrics and webhooks") { [self] in
                     try await tidyMetrics()
+                    try await forgetDeliveries()
                 }
             }
             if watchTicks.isMultiple(of: 2) { for job in jobs.values { job.attempt?.metrics?.look() } }

@@ -12,6 +12,15 @@ extension AnnealService {
         "alert",
     ]
 
+    /// How long messages that were delivered or given up stay in the list.
+    private static let deliveriesKept: Duration = .seconds(30 * 86_400)
+
+    /// Forgets messages that are over for long.
+    func forgetDeliveries() async throws {
+        let oldest = Timestamp(milliseconds: now.milliseconds - Self.deliveriesKept.milliseconds)
+        try await store.write { try $0.deleteDeliveries(before: oldest) }
+    }
+
     /// Makes a webhook. Its secret is in the answer, and in no later one.
     public func createWebhook(url: String, types: [String]?, project: String?, secret: String?) async throws -> WebhookView {
         guard url.hasPrefix("https://") || url.hasPrefix("http://"), url.utf8.count <= 2000, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })

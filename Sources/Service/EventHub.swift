@@ -22,6 +22,9 @@ public final class EventHub {
 
     public init() {}
 
+    /// How many listen now.
+    public var listenerCount: Int { listeners.count }
+
     /// Calls `body` on the loop for each event from now on, until the token is cancelled.
     public func listen(_ body: @escaping @LoopActor (EventRecord) -> Void) -> Token {
         nextNumber += 1

@@ -53,6 +53,10 @@ extension AnnealService {
             ])
         page.family(
             "anneal_store_commits_total", "counter", "Transactions that reached the disk.", [([], Double(store.counters.commits))])
+        page.family(
+            "anneal_points_total", "counter", "Points of metrics taken since the daemon started, repeated ones not counted.",
+            [([], Double(store.counters.points))])
+        page.family("anneal_streams", "gauge", "Clients that listen to events.", [([], Double(hub.listenerCount))])
         page.family("anneal_store_queue", "gauge", "Writes that wait for the disk.", [([], Double(store.queuedWrites))])
         page.family("anneal_resident_bytes", "gauge", "Main memory of the daemon itself.", [([], Double(Self.residentBytes()))])
         addDevices(to: &page)
@@ -95,6 +99,11 @@ extension AnnealService {
         gpus("anneal_gpu_sm_clock_hertz", "Of the multiprocessors.") { $0.smClockMHz.map { Double($0) * 1e6 } }
         gpus("anneal_gpu_memory_clock_hertz", "Of the memory.") { $0.memoryClockMHz.map { Double($0) * 1e6 } }
         gpus("anneal_gpu_throttle_reasons", "What holds the clocks down, as NVML's bits.") { $0.throttleReasons.map { Double($0) } }
+        // HwSlowdown, SwThermalSlowdown, HwThermalSlowdown and HwPowerBrakeSlowdown of nvml.h; an idle GPU and one at its power limit are well.
+        let trouble: UInt64 = 0x8 | 0x20 | 0x40 | 0x80
+        gpus("anneal_gpu_throttled", "1 where heat or the power supply hold the clocks down.") {
+            $0.throttleReasons.map { $0 & trouble == 0 ? 0 : 1 }
+        }
         gpus("anneal_gpu_pcie_transmit_bytes_per_second", "Over PCIe.") { $0.pcieTransmitKBps.map { Double($0) * 1000 } }
         gpus("anneal_gpu_pcie_receive_bytes_per_second", "Over PCIe.") { $0.pcieReceiveKBps.map { Double($0) * 1000 } }
         gpus("anneal_gpu_nvlink_transmit_bytes_total", "Over NVLink.", type: "counter") { $0.nvlinkTransmitKiB.map { Double($0) * 1024 } }

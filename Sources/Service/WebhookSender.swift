@@ -76,6 +76,9 @@ final class WebhookSender {
                 if !response.isSuccess { message = "the receiver answered \(response.status)" }
             } catch {
                 message = "\(error)"
+                if !allowsPrivate {
+                    message?.append("; addresses of this machine and of private networks need webhooks_to_private_addresses: true")
+                }
             }
         } else {
             message = "the webhook is gone"

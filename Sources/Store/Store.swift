@@ -15,6 +15,8 @@ public final class Store: Sendable {
         public var writes = 0
         /// Writes answered with an error.
         public var failures = 0
+        /// Points of metrics that were new.
+        public var points = 0
     }
 
     /// The database file.

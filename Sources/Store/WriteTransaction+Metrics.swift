@@ -34,6 +34,7 @@ extension WriteTransaction {
         try keep(untold, isTold: false, of: tail, at: at)
         try keep(told, isTold: true, of: tail, at: at)
         tail.waiting += fresh.count
+        pointsAdded += fresh.count
         if tail.waiting >= limits.metricTailPointsMax { try pack(tail, at: at) }
         return fresh.count
     }

@@ -6,6 +6,8 @@ import JSON
 public final class WriteTransaction: ReadTransaction {
     /// What the writes of this transaction appended so far; delivered after the commit.
     var events: [EventRecord] = []
+    /// Points of metrics that the writes of this transaction added so far.
+    var pointsAdded = 0
     /// The newest points of the attempts that write.
     let metricTails: MetricTails
 

@@ -61,6 +61,7 @@ final class Writer: Sendable {
             return rest
         }
         onCommit(transaction.events)
+        counters.withLock { $0.points += transaction.pointsAdded }
         answer(zip(batch, failures).map { ($0, $1) }, committed: true)
         return rest
     }
@@ -68,7 +69,7 @@ final class Writer: Sendable {
     /// Runs one write in a savepoint. Returns why it failed; throws where the transaction itself is in doubt.
     private func perform(_ write: any PendingWrite, in transaction: WriteTransaction) throws -> (any Error)? {
         let database = transaction.database
-        let eventCount = transaction.events.count
+        let (eventCount, pointCount) = (transaction.events.count, transaction.pointsAdded)
         metricTails.begin()
         try database.cachedStatement(sql: "SAVEPOINT one_write").execute()
         do {
@@ -77,6 +78,7 @@ final class Writer: Sendable {
             return nil
         } catch {
             transaction.events.removeSubrange(eventCount...)
+            transaction.pointsAdded = pointCount
             metricTails.undo()
             if database.isInsideTransaction {
                 try database.cachedStatement(sql: "ROLLBACK TO one_write").execute()
