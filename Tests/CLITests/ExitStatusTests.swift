@@ -57,7 +57,7 @@ import Testing
         (["plot", "toy/sft", "--smooth", "1.5"], "from 0 to 1"), (["plot", "toy/sft", "--smooth", "nan"], "from 0 to 1"),
         (["plot", "toy/sft", "--points", "0"], "--points"), (["plot", "toy/sft", "--by", "day"], "'day'"),
         (["plot", "toy/sft", "--follow", "--json"], "--follow draws"), (["plot"], "<job>"),
-        (["usage", "--since", "yesterday"], "'yesterday' is no time"), (["usage", "--by", "user"], "'user'"),
+        (["usage", "--since", "yesterday"], "'yesterday' is no time"), (["usage", "--by", "team"], "'team'"),
         (["webhooks", "create", "ftp://x"], "no http:// or https:// address"), (["webhooks", "replay", "hook_1"], "<message>"),
     ]) func wrongUsageIsTwoAndSaysWhatIsWrong(arguments: [String], message: String) throws {
         let run = try CLIFixture.run(arguments, environment: ["ANNEAL_URL": "http://127.0.0.1:1"], folder: NSTemporaryDirectory())

@@ -15,6 +15,7 @@ import Testing
         let script: Script = [
             "GET /v1/jobs/\(job)/metrics?key=train%2Floss": [curve],
             "GET /v1/jobs/\(job)/metrics": [try Script.json(summary)],
+            "DELETE /v1/jobs/\(job)/metrics?key=train%2F%2A&attempt=1": [Script.text("{\"deleted\":2}")],
         ]
         try CLIFixture.with(script) { (fixture) throws in
             #expect(
@@ -24,6 +25,8 @@ import Testing
                 try fixture.run("metrics", job, "--csv").output
                     == "key,attempt,step,time,value\ntrain/loss,1,1,10.500,2.0\ntrain/loss,1,2,11.000,NaN\ntrain/loss,2,3,12.000,1.0\n")
             #expect(try fixture.run("metrics", job, "--key", "train/loss").output.contains("   2    NaN        1\n"))
+            #expect(try fixture.run("metrics", job, "--delete", "--key", "train/*", "--attempt", "1").output == "2 points deleted\n")
+            #expect(try fixture.run("metrics", job, "--delete", "--csv").status == 2)
         }
     }
 
