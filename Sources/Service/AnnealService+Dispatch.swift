@@ -116,6 +116,8 @@ extension AnnealService {
             try writer.transition(job: record.id, from: [.paused], to: .queued, at: moment)
             guard try writer.transition(job: record.id, from: [.queued], to: .starting, at: moment) != nil
             else { return nil }
+            // Before the row is on disk: of a row without a folder nobody could tell whether its worker has run.
+            try Folders.create(directory)
             var attempt = AttemptRecord(
                 id: id, jobID: record.id, number: number, gpus: allocation.gpus, cpus: allocation.cpus,
                 memoryBytes: allocation.memoryBytes, directory: directory, tokenHash: tokenHash, resumedFromStep: resumed, createdAt: moment

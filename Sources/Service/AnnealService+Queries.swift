@@ -126,7 +126,9 @@ extension AnnealService {
     /// The GPUs with their readings and holders, and what of CPUs and memory is held.
     public func gpus() async throws -> GPUInventoryView {
         let devices = devices
-        let readings = try await gpuThread.run { devices.readings() }
+        let sampled = Dictionary((history.latest?.gpus ?? []).map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+        // Simulated GPUs have no readings but those that were made up for the history.
+        let readings = try await gpuThread.run { devices.readings() }.map { $0.isSimulated ? sampled[$0.uuid] ?? $0 : $0 }
         let holders = gpuHolders
         let slots = Dictionary(capacity.slots.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
         return GPUInventoryView(
