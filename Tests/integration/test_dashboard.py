@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests"))
 
-from conftest import Daemon, python, shell, wait_until  # noqa: E402
+from conftest import Daemon, python, script, shell, wait_until  # noqa: E402
 from harness import browser as chromium  # noqa: E402
 
 LIBRARY = [pathlib.Path(folder) / "dygraph.min.js" for folder in ("/usr/share/javascript/dygraphs", "/usr/share/nodejs/dygraphs/dist")]
@@ -123,6 +123,26 @@ def test_no_point_is_lost_or_shown_twice_when_the_daemon_is_killed(make_daemon, 
     page.wait_for("document.querySelector('.log').innerText.includes('line 400')")
     lines = page.run("document.querySelector('.log').innerText.split('\\n').filter(Boolean)")
     assert lines == [f"line {step}" for step in range(1, 401)]
+
+
+@pytest.mark.slow
+def test_a_real_training_is_watched_through_a_restart_of_the_daemon(make_daemon, page):
+    steps = 400
+    daemon = make_daemon("--gpus", "none", *fixed_port()).start()
+    _, jobs = begin(daemon, {"sft": script("sft.py", "tensorboard", str(steps), env={"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})})
+    page.goto(f"{daemon.url}/#/jobs/{jobs['sft']}")
+    page.wait_for_text("sft", "h1")
+    page.wait_for("[...document.querySelectorAll('.chart')].some((node) => node.chart.key === 'train/loss')")
+    daemon.kill()
+    page.wait_for("document.getElementById('connection').dataset.state === 'reconnecting'")
+    daemon.start()
+    page.wait_for_text("succeeded", "h1")
+    page.run("[...document.querySelectorAll('.chart')].find((node) => node.chart.key === 'train/loss').scrollIntoView()")
+    drawn(page, "train/loss", steps)
+    told = daemon.curve(jobs["sft"], "train/loss")
+    seen, values, _ = curve_on(page, "train/loss")
+    assert seen == [point["step"] for point in told] == list(range(1, steps + 1))
+    assert values == [point["value"] for point in told]
 
 
 def test_a_job_is_cancelled_from_its_page_only_after_a_question(daemon, page):

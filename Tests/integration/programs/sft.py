@@ -1,6 +1,6 @@
 """TRL's example of supervised fine-tuning on a tiny random model: nothing in it knows of Anneal.
 
-    sft.py NAME,…    where the trainer's callbacks report to: mlflow, tensorboard, none
+    sft.py NAME,… [STEPS]    where the trainer's callbacks report to: mlflow, tensorboard, none
 """
 
 import sys
@@ -22,7 +22,8 @@ def tokenizer():
 
 
 def main():
-    """Six steps, each logged."""
+    """Six steps or as many as are asked for, each logged."""
+    steps = int(sys.argv[2]) if len(sys.argv) > 2 else 6
     config = LlamaConfig(
         vocab_size=len(WORDS) + 2, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=32,
@@ -31,7 +32,7 @@ def main():
     trainer = SFTTrainer(
         model=LlamaForCausalLM(config), processing_class=tokenizer(), train_dataset=Dataset.from_dict({"text": texts}),
         args=SFTConfig(
-            output_dir="out", max_steps=6, per_device_train_batch_size=2, logging_steps=1, report_to=sys.argv[1].split(","), use_cpu=True,
+            output_dir="out", max_steps=steps, per_device_train_batch_size=2, logging_steps=1, report_to=sys.argv[1].split(","), use_cpu=True,
             save_strategy="no", disable_tqdm=sys.argv[1] == "none", max_length=16, bf16=False, gradient_checkpointing=False,
         ),
     )
