@@ -147,7 +147,7 @@ def check_log(world, job, attempt, folder):
             break
     if not expected.startswith(written):
         raise Violation(f"{attempt['id']}: the log is not what the worker wrote")
-    if job["state"] == "succeeded" and mode != "big" and len(written) < len(b"".join(worker.text(mode, attempt["id"], n) for n in range(400))):
+    if attempt["state"] == "succeeded" and mode != "big" and len(written) < len(b"".join(worker.text(mode, attempt["id"], n) for n in range(400))):
         raise Violation(f"{attempt['id']}: succeeded, and the end of its log is missing")
 
 
