@@ -106,7 +106,7 @@ def test_what_happens_is_sent_and_signed(machine, receiver):
         assert message["data"]["experiment_id"] == ended["id"] and message["timestamp"].endswith("Z")
     identifiers = [headers["webhook-id"] for headers, _, _ in receiver.messages]
     assert len(set(identifiers)) == len(identifiers)
-    assert {delivery["state"] for delivery in deliveries(machine, made)} == {"delivered"}
+    wait_until(lambda: {delivery["state"] for delivery in deliveries(machine, made)} == {"delivered"}, "the note of them")
     # The secret is shown once.
     listed = machine.get("/v1/webhooks").json["data"]
     assert [(one["id"], one["secret"]) for one in listed] == [(made["id"], None)]
