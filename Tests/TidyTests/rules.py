@@ -36,6 +36,7 @@ IMPORTERS = {
     "CLLHTTP": {"HTTPServer"},
     "CCurl": {"HTTPClient"},
     "GRDB": {"Store"},
+    "CSQLite": {"WebDataset"},
 }
 
 TOP_LEVEL = {

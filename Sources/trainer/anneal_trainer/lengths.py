@@ -1,0 +1,311 @@
+"""`python -m anneal_trainer.lengths`: how many tokens each record of a dataset has, for packing.
+
+The tokens are those that training sees: the model's own tokenizer and chat template. The output is JSON Lines, a header
+
+    {"format": "anneal.lengths", "version": 1, "kind": "sft", "tokenizer_sha256": …, "dataset_sha256": …, "records": n,
+     "only_final_turn": false}
+
+on one line and then, for each record in the dataset's order, `{"line": 1, "length": 57}`, or with `--kind dpo`
+`{"line": 1, "chosen": 57, "rejected": 60}`, each with its prompt. Bad records are named by line on stderr, all of them
+at once, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from . import durable, model_folder
+from .data import Conversation, check_messages, check_text, read_conversations, read_records
+from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, WorkerError, classify
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from .chat_tokens import ChatTokenizer
+
+FORMAT, VERSION = "anneal.lengths", 1
+
+#: The files that decide into which tokens a text is cut, and which text a conversation becomes.
+TOKENIZER_FILES = (
+    *("added_tokens.json", "chat_template.jinja", "generation_config.json", "merges.txt", "special_tokens_map.json"),
+    *("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"),
+)
+
+#: Seconds between two lines of progress.
+PROGRESS_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of text to tokenise; `special` asks for the special tokens that the tokenizer puts around plain text."""
+
+    content: str
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A preference record: its line, and its two texts or conversations, each with the prompt."""
+
+    line: int
+    chosen: str | list[dict]
+    rejected: str | list[dict]
+    tools: list[dict] | None = None
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports wrong arguments as bad requests, with the exit code that goes with them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting with 2."""
+        raise BadRequest(message)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the dataset that the arguments name; returns the exit code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # Batches are cut on all cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        measure(parse_arguments(arguments))
+    except Exception as error:
+        failure = classify(error)
+        if not isinstance(error, WorkerError):
+            traceback.print_exception(error)
+        print(f"error: {failure.message}", file=sys.stderr)
+        for problem in failure.problems:
+            print(f"  {problem}", file=sys.stderr)
+        return failure.exit_code
+    return 0
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(prog="python -m anneal_trainer.lengths", description="Measures the records of a dataset in tokens.")
+    parser.add_argument("--data", type=Path, required=True, help="the dataset, JSON Lines")
+    parser.add_argument("--model", type=Path, required=True, help="the folder of the model or of its tokenizer")
+    parser.add_argument("--output", type=Path, required=True, help="the file of lengths to write")
+    parser.add_argument("--kind", choices=("sft", "dpo"), default="sft", help="messages, or preference pairs")
+    parser.add_argument("--chat-template", help="'chatml' or a template's text, in place of the tokenizer's own")
+    parser.add_argument("--only-final-turn", action="store_true", help="only the last answer is learned")
+    parser.add_argument("--batch-size", type=int, default=512, help="records that are tokenised at once")
+    options = parser.parse_args(arguments)
+    if options.batch_size < 1:
+        parser.error("argument --batch-size: must be at least 1")
+    return options
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure every record and write the lengths. Raises `BadData` with every bad record, and then writes nothing."""
+    if options.kind == "sft":
+        records, texts_of = read_conversations(options.data, "--data"), texts_of_conversation
+    else:
+        records, texts_of = read_preferences(options.data), texts_of_preference
+    chat = load_chat_tokenizer(options)
+    lengths = measure_all(chat, records, texts_of, options.batch_size)
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": options.kind,
+        "tokenizer_sha256": hash_of_tokenizer(options.model, options.chat_template),
+        "dataset_sha256": hash_of_file(options.data),
+        "records": len(records),
+        "only_final_turn": options.only_final_turn,
+    }
+    names = ("length",) if options.kind == "sft" else ("chosen", "rejected")
+    measured = zip(records, lengths, strict=True)
+    lines = ({"line": record.line, **dict(zip(names, found, strict=True))} for record, found in measured)
+    write_lines(options.output, header, lines)
+    print(f"lengths: {len(records)} records in {options.output}", file=sys.stderr)
+
+
+def read_preferences(path: Path) -> list[Preference]:
+    """All records of a preference dataset, text or messages. Raises `BadData` with every bad line (the first 100)."""
+
+    def parse(record: dict, line: int, problems: list[Problem]) -> Preference:
+        found = {}
+        for name in ("chosen", "rejected"):
+            key = name if record.get(name) is not None else f"{name}_response"
+            found[name] = joined(record.get("prompt"), record.get(key), f"/{key}", line, problems)
+        return Preference(line, found["chosen"], found["rejected"], record.get("tools"))
+
+    return read_records(path, "--data", parse)
+
+
+def joined(prompt: object, response: object, pointer: str, line: int, problems: list[Problem]) -> str | list[dict]:
+    """A prompt with a response: text with text, messages with messages or with one answer as text."""
+    before = len(problems)
+    if isinstance(prompt, list):
+        check_messages(prompt, "/prompt", line, problems)
+    elif prompt is not None:
+        check_text(prompt, "/prompt", line, problems)
+    if isinstance(response, list):
+        check_messages(response, pointer, line, problems, ends_with_assistant=True)
+    else:
+        check_text(response, pointer, line, problems)
+    if len(problems) > before:
+        return ""
+    if isinstance(response, list):
+        if isinstance(prompt, str):
+            problems.append(Problem("must be text, as the prompt is", pointer, line))
+            return ""
+        return [*(prompt or []), *response]
+    if isinstance(prompt, list):
+        return [*prompt, {"role": "assistant", "content": response}]
+    if prompt is None:
+        problems.append(Problem("is missing; only messages may stand without one", "/prompt", line))
+        return ""
+    return prompt + response
+
+
+def load_chat_tokenizer(options: argparse.Namespace) -> ChatTokenizer:
+    """The tokenizer that training would use."""
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    from .chat_tokens import ChatTokenizer
+    from .loading import end_token_ids
+
+    # A text over the model's length is what is looked for here, nothing to warn of.
+    logging.set_verbosity_error()
+    if not options.model.is_dir():
+        raise BadRequest(f"argument --model: {options.model} is not a folder")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(options.model, local_files_only=True)
+    except Exception as error:
+        # tokenizers raises bare Exception on a broken tokenizer.json.
+        raise BadRequest(f"argument --model: cannot load the tokenizer of {options.model}: {error}") from error
+    if options.chat_template is not None:
+        tokenizer.chat_template = model_folder.chat_template_text(options.chat_template)
+    if tokenizer.chat_template is None:
+        if options.kind == "sft":
+            raise BadRequest(f"{options.model} has no chat template; give --chat-template chatml, or one of your own")
+        # Texts need none; of messages the template's absence is told with their line.
+        tokenizer.chat_template = "{{ raise_exception('the model has no chat template') }}"
+    return ChatTokenizer(tokenizer, options.only_final_turn, end_token_ids(options.model))
+
+
+def texts_of_conversation(chat: ChatTokenizer, record: Conversation) -> list[list[Text]]:
+    """What training tokenises of a conversation, cut where it cuts: see `ChatTokenizer.encode`."""
+    from .chat_tokens import TurnsRewritten
+
+    if chat.marked:
+        return [[Text(chat.render(record, record.messages))]]
+    messages = record.messages
+    turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    texts: list[Text] = []
+    done = ""
+    try:
+        for index in turns[-1:] if chat.only_final_turn else turns:
+            full = chat.render(record, messages[: index + 1])
+            prompt = chat.prompt_before(record, index, full)
+            if not prompt.startswith(done):
+                raise TurnsRewritten
+            answer, after = chat.split_at_end(full[len(prompt) :], is_last=index == len(messages) - 1)
+            texts += [Text(prompt[len(done) :]), Text(answer), Text(after)]
+            done = full
+    except TurnsRewritten:
+        template = chat.training_template(record)
+        return [[Text(chat.apply(record, messages, chat_template=template, tokenize=False))]]
+    return [texts]
+
+
+def texts_of_preference(chat: ChatTokenizer, record: Preference) -> list[list[Text]]:
+    """What TRL tokenises of a preference: messages through the template, text as it is and closed by an EOS token."""
+
+    def text(answer: str | list[dict]) -> Text:
+        if isinstance(answer, list):
+            return Text(chat.render(Conversation(record.line, answer, record.tools), answer))
+        eos = chat.tokenizer.eos_token or ""
+        return Text(answer if answer.endswith(eos) else answer + eos, special=True)
+
+    return [[text(record.chosen)], [text(record.rejected)]]
+
+
+def measure_all(
+    chat: ChatTokenizer, records: list, texts_of: Callable[..., list[list[Text]]], batch_size: int
+) -> list[list[int]]:
+    """The lengths of each record's sequences, batch by batch. Raises `BadData` with every record that does not fit."""
+    lengths: list[list[int]] = []
+    problems: list[Problem] = []
+    bad_records = 0
+    told = time.monotonic()
+    for start in range(0, len(records), batch_size):
+        batch: list[list[list[Text]]] = []
+        for record in records[start : start + batch_size]:
+            try:
+                batch.append(texts_of(chat, record))
+            except BadData as error:
+                bad_records += 1
+                problems += error.problems[: PROBLEMS_MAX - len(problems)]
+        if not bad_records:
+            lengths += lengths_of(chat.tokenizer, batch)
+        if time.monotonic() - told >= PROGRESS_SECONDS:
+            told = time.monotonic()
+            done = min(start + batch_size, len(records))
+            print(f"lengths: {done} of {len(records)} records", file=sys.stderr, flush=True)
+    if bad_records:
+        raise BadData(f"{bad_records} record(s) do not fit the chat template; the first: {problems[0]}", problems)
+    return lengths
+
+
+def lengths_of(tokenizer: PreTrainedTokenizerBase, batch: list[list[list[Text]]]) -> list[list[int]]:
+    """The number of tokens of each sequence of each record; all texts of the batch are tokenised in two calls."""
+    counts: dict[Text, int] = {}
+    texts = {text for record in batch for sequence in record for text in sequence if text.content}
+    for special in (False, True):
+        wanted = [text for text in texts if text.special == special]
+        if wanted:
+            contents = [text.content for text in wanted]
+            encoded = tokenizer(contents, add_special_tokens=special, return_attention_mask=False)["input_ids"]
+            counts.update((text, len(ids)) for text, ids in zip(wanted, encoded, strict=True))
+    return [[sum(counts.get(text, 0) for text in sequence) for sequence in record] for record in batch]
+
+
+def hash_of_tokenizer(folder: Path, chat_template: str | None) -> str:
+    """SHA-256 of the tokenizer's files with their names and sizes, and of the template that replaces its own."""
+    digest = hashlib.sha256()
+    for name in TOKENIZER_FILES:
+        path = folder / name
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{name} {len(content)}\n".encode())
+            digest.update(content)
+    if chat_template is not None:
+        digest.update(b"template\n" + model_folder.chat_template_text(chat_template).encode())
+    return digest.hexdigest()
+
+
+def hash_of_file(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_lines(path: Path, header: dict, lines: Iterator[dict]) -> None:
+    """Write the file under a temporary name and give it its own when it is whole and on disk."""
+    temporary = path.with_name(f"tmp_{path.name}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            for line in (header, *lines):
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        durable.sync_folder(path.parent)
+    except FileNotFoundError as error:
+        raise BadRequest(f"argument --output: cannot write {path}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
