@@ -18,6 +18,8 @@ public struct DatasetView: Codable, Sendable, Equatable {
     @Nullable public var producedBy: String?
     /// RFC 3339, UTC.
     public var createdAt: String
+    /// What people noted on it.
+    public var tags: [String: String] = [:]
 
     enum CodingKeys: String, CodingKey {
         case id
@@ -29,6 +31,7 @@ public struct DatasetView: Codable, Sendable, Equatable {
         case format
         case producedBy = "produced_by"
         case createdAt = "created_at"
+        case tags
     }
 
     /// Makes one from its parts.

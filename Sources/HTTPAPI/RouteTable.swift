@@ -59,8 +59,11 @@ public enum RouteTable {
         Route(.get, "/v1/doctor", "getDoctor", task: MachineRoutes.doctor),
 
         Route(.post, "/v1/datasets", "uploadDataset", access: .write, query: ["name", "format"], direct: DatasetRoutes.upload),
-        Route(.get, "/v1/datasets", "listDatasets", query: page + ["name"], task: DatasetRoutes.list),
+        Route(.get, "/v1/datasets", "listDatasets", query: page + ["name", "tag"], task: DatasetRoutes.list),
+        Route(.get, "/v1/datasets/diff", "diffDatasets", query: ["from", "to", "samples"], task: DatasetRoutes.diff),
         Route(.get, "/v1/datasets/{dataset}", "getDataset", task: DatasetRoutes.get),
+        Route(.patch, "/v1/datasets/{dataset}", "tagDataset", access: .write, task: DatasetRoutes.update),
+        Route(.get, "/v1/datasets/{dataset}/inspect", "inspectDataset", query: ["samples"], task: DatasetRoutes.inspect),
         Route(.delete, "/v1/datasets/{dataset}", "deleteDataset", access: .write, task: DatasetRoutes.delete),
         Route(.get, "/v1/datasets/{dataset}/content", "getDatasetContent", direct: DatasetRoutes.content),
 
@@ -73,6 +76,7 @@ public enum RouteTable {
         Route(.get, "/v1/evaluations", "listEvaluations", query: page + ["job", "experiment"], task: EvaluationRoutes.list),
         Route(.get, "/v1/evaluations/compare", "compareEvaluations", query: ["base", "candidate"], task: EvaluationRoutes.compare),
         Route(.get, "/v1/evaluations/{evaluation_id}", "getEvaluation", task: EvaluationRoutes.get),
+        Route(.get, "/v1/evaluations/{evaluation_id}/report", "getEvaluationReport", query: ["format"], task: EvaluationRoutes.report),
         Route(.get, "/v1/evaluations/{evaluation_id}/items", "getEvaluationItems", query: page, task: EvaluationRoutes.items),
 
         Route(.get, "/v1/lineage/{id}", "getLineage", task: MachineRoutes.lineage),

@@ -1,5 +1,6 @@
 import APITypes
 import Domain
+import Evaluation
 import EventLoop
 import Glibc
 import JSON
@@ -10,9 +11,11 @@ extension AnnealService {
     // MARK: Datasets
 
     /// Datasets, newest first.
-    public func datasets(name: String?, page: PageRequest) async throws -> APITypes.Page<DatasetView> {
+    public func datasets(
+        name: String?, tag: (key: String, value: String)? = nil, page: PageRequest
+    ) async throws -> APITypes.Page<DatasetView> {
         APITypes.Page(
-            try await store.read { try $0.datasets(name: name, limit: page.limit, after: page.after) }, id: \.id,
+            try await store.read { try $0.datasets(name: name, tag: tag, limit: page.limit, after: page.after) }, id: \.id,
             render: ArtifactRendering.view)
     }
 
@@ -113,6 +116,11 @@ extension AnnealService {
     /// One evaluation.
     public func evaluation(_ id: String) async throws -> EvaluationView { ArtifactRendering.view(of: try await evaluationRecord(id)) }
 
+    /// An evaluation as a table of all its benchmarks.
+    public func evaluationReport(_ id: String) async throws -> EvaluationReport {
+        EvaluationReport(try EvaluationDocument(json: try await evaluationRecord(id).document))
+    }
+
     func evaluationRecord(_ id: String) async throws -> EvaluationRecord {
         guard let record = try await store.read({ try $0.evaluation(id) }) else { throw ServiceError.missing("evaluation", id) }
         return record
@@ -127,9 +135,11 @@ extension JobRecord {
 /// Artifacts as the API shows them.
 enum ArtifactRendering {
     static func view(of record: DatasetRecord) -> DatasetView {
-        DatasetView(
+        var view = DatasetView(
             id: record.id, name: record.name, version: record.version, sha256: record.sha256, rows: record.rows, bytes: record.bytes,
             format: record.format, producedBy: record.producedBy, createdAt: record.createdAt.description)
+        view.tags = record.tags
+        return view
     }
 
     static func view(of record: CheckpointRecord, isBest: Bool) -> CheckpointView {

@@ -40,6 +40,8 @@ public final class AnnealService {
     let hasher: ContentHasher
     /// Reads logs and artifacts for clients.
     public nonisolated let reading = BlockingThread(name: "reading")
+    /// Reads whole datasets for clients, which can take long.
+    let inspecting = BlockingThread(name: "inspecting")
     /// Parses and plans specs; a large one must not hold up the loop.
     let planner = BlockingThread(name: "planner")
     var scheduler: SchedulerState

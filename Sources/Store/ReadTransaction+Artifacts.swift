@@ -16,7 +16,7 @@ public struct CheckpointFilter: Sendable {
 extension ReadTransaction {
     /// The dataset with this identifier.
     public func dataset(_ id: String) throws -> DatasetRecord? {
-        try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE id = ?", [id]) { try DatasetRecord(&$0) }
+        try row("SELECT \(DatasetRecord.selected) FROM dataset WHERE id = ?", [id]) { try DatasetRecord(&$0) }
     }
 
     /// A version of a named dataset; the latest where none is given.
@@ -25,24 +25,31 @@ extension ReadTransaction {
         conditions.add("name", equals: name)
         conditions.add("version", equals: version)
         return try row(
-            "SELECT \(DatasetRecord.columns) FROM dataset\(conditions.sql) ORDER BY version DESC LIMIT 1", conditions.arguments
+            "SELECT \(DatasetRecord.selected) FROM dataset\(conditions.sql) ORDER BY version DESC LIMIT 1", conditions.arguments
         ) { try DatasetRecord(&$0) }
     }
 
     /// The first dataset with this content.
     public func dataset(sha256: String) throws -> DatasetRecord? {
-        try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE sha256 = ? ORDER BY id LIMIT 1", [sha256]) { try DatasetRecord(&$0) }
+        try row("SELECT \(DatasetRecord.selected) FROM dataset WHERE sha256 = ? ORDER BY id LIMIT 1", [sha256]) { try DatasetRecord(&$0) }
     }
 
     /// Datasets, newest first.
     ///
-    /// - Parameter after: The identifier of the last one of the page before.
-    public func datasets(name: String? = nil, limit: Int, after: String? = nil) throws -> Page<DatasetRecord> {
+    /// - Parameters:
+    ///   - tag: Only those with this tag.
+    ///   - after: The identifier of the last one of the page before.
+    public func datasets(
+        name: String? = nil, tag: (key: String, value: String)? = nil, limit: Int, after: String? = nil
+    ) throws -> Page<DatasetRecord> {
         var conditions = Conditions()
         conditions.add("name", equals: name)
+        if let tag {
+            conditions.add("id IN (SELECT dataset_id FROM dataset_tag WHERE key = ? AND value = ?)", tag.key, tag.value)
+        }
         if let after { conditions.add("id < ?", after) }
         return try page(
-            "SELECT \(DatasetRecord.columns) FROM dataset\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit
+            "SELECT \(DatasetRecord.selected) FROM dataset\(conditions.sql) ORDER BY id DESC", conditions.arguments, limit: limit
         ) { try DatasetRecord(&$0) }
     }
 

@@ -48,7 +48,7 @@ extension ReadTransaction {
         // A source that is no JSON names no file here; the input is kept as the client described it.
         let path = input.document["dataset"]?["source"]?.string.flatMap { try? JSONParser.parse($0) }?["uri"]?.string
         return try path.flatMap { path in
-            try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE path = ? LIMIT 1", [path]) { try DatasetRecord(&$0) }
+            try row("SELECT \(DatasetRecord.selected) FROM dataset WHERE path = ? LIMIT 1", [path]) { try DatasetRecord(&$0) }
         }
     }
 }

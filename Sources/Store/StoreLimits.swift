@@ -26,6 +26,8 @@ public struct StoreLimits: Sendable {
     public var retentionAttemptsMax = 64
     /// Free pages that one write gives back to the file system.
     public var freedPagesMax = 1024
+    /// Tags of a dataset.
+    public var tagsMax = 100
     /// Rows of one page of a list.
     public var pageRowsMax = 1000
     /// How long a connection waits for a lock that another program (a backup, the `sqlite3` shell) holds.

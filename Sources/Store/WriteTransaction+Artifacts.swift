@@ -44,8 +44,24 @@ extension WriteTransaction {
 }
 
 extension WriteTransaction {
+    /// Sets tags of a dataset; `nil` takes one away. Others stay.
+    ///
+    /// - Throws: `conflict` where it would have more than `limits.tagsMax`.
+    public func setTags(dataset id: String, _ tags: [String: String?]) throws {
+        for (key, value) in tags {
+            if let value {
+                try execute("INSERT OR REPLACE INTO dataset_tag (dataset_id, key, value) VALUES (?, ?, ?)", id, key, value)
+            } else {
+                try execute("DELETE FROM dataset_tag WHERE dataset_id = ? AND key = ?", id, key)
+            }
+        }
+        let count = try row("SELECT count(*) FROM dataset_tag WHERE dataset_id = ?", [id]) { $0.integer() } ?? 0
+        guard count <= limits.tagsMax else { throw StoreError(.conflict, "a dataset may have \(limits.tagsMax) tags") }
+    }
+
     /// Removes a version of a dataset from the registry. Whoever calls makes sure that nothing refers to it.
     public func deleteDataset(_ id: String) throws {
+        try execute("DELETE FROM dataset_tag WHERE dataset_id = ?", id)
         guard try change("DELETE FROM dataset WHERE id = ?", [id]) == 1 else { throw StoreError(.notFound, "there is no dataset \(id)") }
     }
 }

@@ -68,7 +68,7 @@ extension WriteTransaction {
     /// Registers a dataset under the next version of its name; content that the name has already is returned as it is registered.
     @discardableResult
     public func insert(dataset: DatasetRecord) throws -> (dataset: DatasetRecord, isNew: Bool) {
-        let known = try row("SELECT \(DatasetRecord.columns) FROM dataset WHERE name = ? AND sha256 = ?", [dataset.name, dataset.sha256]) {
+        let known = try row("SELECT \(DatasetRecord.selected) FROM dataset WHERE name = ? AND sha256 = ?", [dataset.name, dataset.sha256]) {
             try DatasetRecord(&$0)
         }
         if let known { return (known, false) }

@@ -5,6 +5,27 @@ import Testing
 @testable import Store
 
 @Suite struct ArtifactTests {
+    @Test func aDatasetHasTagsUpToTheLimit() async throws {
+        var limits = StoreLimits.standard
+        limits.tagsMax = 2
+        try await StoreFixture.with(limits: limits) { fixture async throws in
+            let store = fixture.store
+            try await store.write { transaction throws in
+                _ = try transaction.insert(dataset: .sample("ds_1"))
+                _ = try transaction.insert(dataset: .sample("ds_2", sha256: digest("c")))
+                try transaction.setTags(dataset: "ds_1", ["a": "1", "b": "2"])
+                try transaction.setTags(dataset: "ds_1", ["a": nil, "c": "3"])
+            }
+            let refusal = try await code { try await store.write { try $0.setTags(dataset: "ds_1", ["d": "4"]) } }
+            #expect(refusal == .conflict)
+            #expect(try await store.read { try $0.dataset("ds_1")?.tags } == ["b": "2", "c": "3"])
+            let found = try await store.read { try $0.datasets(tag: ("c", "3"), limit: 10).items.map(\.id) }
+            #expect(found == ["ds_1"])
+            try await store.write { try $0.deleteDataset("ds_1") }
+            #expect(try await store.read { try $0.datasets(tag: ("c", "3"), limit: 10).items }.isEmpty)
+        }
+    }
+
     @Test func aDatasetGetsTheNextVersionOfItsNameUnlessItsContentIsKnown() async throws {
         try await StoreFixture.with { fixture in
             let store = fixture.store

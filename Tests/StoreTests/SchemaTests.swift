@@ -82,6 +82,7 @@ import Testing
         BadValue("webhook_delivery", "id = 'x'"), BadValue("webhook_delivery", "state = 'lost'"),
         BadValue("webhook_delivery", "tries = -1"),
         BadValue("webhook_delivery", "next_at_ms = -1"), BadValue("webhook_delivery", "created_at_ms = -1"),
+        BadValue("dataset_tag", "key = ''"), BadValue("dataset_tag", "value = printf('%1001d', 1)"),
         BadValue("gpu_state", "uuid = ''"), BadValue("gpu_state", "drained = 2"), BadValue("gpu_state", "since_ms = -1"),
     ]
 

@@ -131,6 +131,7 @@ extension WriteTransaction {
         try execute(
             "INSERT INTO tracked_run (id, job_id, name, prefix, user_name, status, started_at_ms) VALUES ('run_1', 'job_1', 'n', '', '', 'RUNNING', 1)"
         )
+        try setTags(dataset: "ds_1", ["owner": "ada"])
         try execute("INSERT INTO run_param (run_id, key, value, attempt) VALUES ('run_1', 'k', 'v', 1)")
         try execute("INSERT INTO run_tag (run_id, key, value) VALUES ('run_1', 'k', 'v')")
         try execute("INSERT INTO run_input (run_id, name, digest, document) VALUES ('run_1', 'n', 'd', '{}')")

@@ -136,3 +136,24 @@ def test_a_full_disk_is_a_clear_failure_and_loses_nothing(make_daemon, tmp_path)
         assert after and daemon.job(first["jobs"]["a"]["id"])["state"] == "succeeded"
     finally:
         subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_a_dataset_is_inspected_compared_and_tagged(daemon):
+    lines = lambda *pairs: "".join(record(*pair) + "\n" for pair in pairs).encode()
+    upload = lambda body: daemon.post("/v1/datasets?name=look", body, **{"Content-Type": "application/x-ndjson"})
+    assert upload(lines(("2*10=?", "20"), ("3*10=?", "30"), ("2*10=?", "20"))).status == 201
+    assert upload(lines(("3*10=?", "30"), ("4*10=?", "40"))).json["version"] == 2
+    seen = daemon.get("/v1/datasets/look@1/inspect?samples=2").json
+    assert seen["duplicates"] == 1 and seen["labels"][0] == {"value": "20", "records": 2} and len(seen["samples"]) == 2
+    assert sum(bucket["records"] for bucket in seen["characters"]["histogram"]) == 3
+    diff = daemon.get("/v1/datasets/diff?from=look@1&to=look@2").json
+    assert (diff["common"], diff["added"], diff["removed"]) == (1, 1, 2)
+    assert daemon.get("/v1/datasets/diff?from=look@1").status == 400
+    patch = lambda body: daemon.request("PATCH", "/v1/datasets/look@2", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    assert patch({"tags": {"quality": "checked", "owner": "ada"}}).json["tags"] == {"quality": "checked", "owner": "ada"}
+    assert patch({"tags": {"owner": None}}).json["tags"] == {"quality": "checked"}
+    assert [one["version"] for one in daemon.get("/v1/datasets?tag=quality:checked").json["data"]] == [2]
+    for bad in ({}, {"tags": {"": "x"}}, {"tags": {"a": 1}}, {"tags": {}, "more": 1}):
+        assert patch(bad).status == 400, bad
+    assert patch({"tags": {f"t{number}": "" for number in range(100)}}).status == 409
+    assert daemon.request("DELETE", "/v1/datasets/look@2").status == 204

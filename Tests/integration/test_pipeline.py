@@ -58,6 +58,9 @@ def test_the_demo_spec_learns_and_tells_where_its_number_comes_from(machine):
     assert accuracy(before) <= 0.1 and accuracy(after) >= 0.9 and after["gate"]["passed"]
     compared = machine.get(f"/v1/evaluations/compare?base={before['id']}&candidate={after['id']}").json["benchmarks"][0]
     assert compared["improved"] >= 40 and compared["ci_low"] > 0.5
+    table = machine.get(f"/v1/evaluations/{after['id']}/report").body.decode()
+    assert "evaluation_mode" in table and "pass@1[avg-of-4]" in table and "majority@4" in table
+    assert machine.get(f"/v1/evaluations/{after['id']}/report?format=csv").headers["Content-Type"].startswith("text/csv")
     nodes = {node["type"] for node in machine.get(f"/v1/lineage/{after['id']}").json["nodes"]}
     assert nodes == {"dataset", "checkpoint", "evaluation", "job", "experiment"}
     items = machine.get(f"/v1/evaluations/{after['id']}/items?limit=10").json

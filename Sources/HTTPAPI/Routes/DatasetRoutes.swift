@@ -9,8 +9,52 @@ enum DatasetRoutes {
     private static let unwrittenBytesMax = 4 * 1024 * 1024
 
     static func list(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.datasets(name: call.query("name"), page: try call.page()))
+        try .json(try await call.service.datasets(name: call.query("name"), tag: try tag(call), page: try call.page()))
     }
+
+    /// `key:value`.
+    private static func tag(_ call: Call) throws(ServiceError) -> (key: String, value: String)? {
+        guard let text = call.query("tag") else { return nil }
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, !parts[0].isEmpty else { throw Call.invalid("tag", "must be KEY:VALUE") }
+        return (parts[0], parts[1])
+    }
+
+    /// What is in a dataset.
+    static func inspect(_ call: Call) async throws -> Answer {
+        let samples = try call.integer("samples", in: 0...samplesMax) ?? samplesUsual
+        return try .json(try await call.service.inspectDataset(call.parameter(), samples: samples))
+    }
+
+    /// What a dataset has that another has not.
+    static func diff(_ call: Call) async throws -> Answer {
+        guard let from = call.query("from") else { throw Call.invalid("from", "is missing; name the older dataset") }
+        guard let to = call.query("to") else { throw Call.invalid("to", "is missing; name the newer dataset") }
+        let samples = try call.integer("samples", in: 0...samplesMax) ?? samplesUsual
+        return try .json(try await call.service.diffDatasets(from: from, to: to, samples: samples))
+    }
+
+    private static let samplesMax = 100
+    private static let samplesUsual = 5
+
+    /// Changes the tags: `{"tags": {"key": "value", "other": null}}`.
+    static func update(_ call: Call) async throws -> Answer {
+        let body = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax)
+        guard let members = body.object, let tags = members["tags"]?.object, members.count == 1 else {
+            throw ServiceError(.badRequest, "the body must be an object with 'tags', an object")
+        }
+        var changes: [String: String?] = [:]
+        for (key, value) in tags {
+            guard (1...100).contains(key.unicodeScalars.count), !key.utf8.contains(0), value.isNull || isTag(value.string) else {
+                let detail = "a tag is a name of 1 to 100 characters and a text of up to 1000, or null to take it away"
+                throw ServiceError(.badRequest, detail, errors: [.init(pointer: "/tags/\(key)", detail: detail)])
+            }
+            changes[key] = .some(value.string)
+        }
+        return try .json(try await call.service.tagDataset(call.parameter(), changes))
+    }
+
+    private static func isTag(_ text: String?) -> Bool { text.map { $0.unicodeScalars.count <= 1000 && !$0.utf8.contains(0) } ?? false }
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.dataset(call.parameter())) }
 

@@ -1,5 +1,6 @@
 import EventLoop
 import HTTPServer
+import JSON
 import Service
 
 /// Evaluations: lists, items, comparison.
@@ -11,6 +12,22 @@ enum EvaluationRoutes {
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.evaluation(call.parameter())) }
 
+    /// The table of NeMo-Skills, as text, CSV, Markdown or JSON.
+    static func report(_ call: Call) async throws -> Answer {
+        let format = try call.choice("format", as: ReportFormat.self) ?? .text
+        let report = try await call.service.evaluationReport(call.parameter())
+        var headers = HTTPHeaders()
+        headers.set("Content-Type", format.contentType)
+        let text =
+            switch format {
+            case .text: report.text
+            case .csv: report.csv
+            case .markdown: report.markdown
+            case .json: String(decoding: JSONWriter(layout: .pretty).bytes(of: report.json), as: UTF8.self)
+            }
+        return Answer(status: .ok, headers: headers, body: Array(text.utf8))
+    }
+
     static func items(_ call: Call) async throws -> Answer {
         try .json(try await call.service.evaluationItems(call.parameter(), page: try call.page()))
     }
@@ -20,5 +37,19 @@ enum EvaluationRoutes {
             throw ServiceError(.badRequest, "the query parameters 'base' and 'candidate' are required")
         }
         return try .json(try await call.service.compare(base: base, candidate: candidate))
+    }
+}
+
+/// How a report is written.
+private enum ReportFormat: String, CaseIterable {
+    case text, csv, markdown, json
+
+    var contentType: String {
+        switch self {
+        case .text: "text/plain; charset=utf-8"
+        case .csv: "text/csv; charset=utf-8"
+        case .markdown: "text/markdown; charset=utf-8"
+        case .json: "application/json"
+        }
     }
 }

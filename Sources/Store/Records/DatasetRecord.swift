@@ -20,6 +20,8 @@ public struct DatasetRecord: Sendable, Hashable {
     /// Where it came from, in the producer's words.
     public var source: JSONValue?
     public var createdAt: Timestamp
+    /// What people noted on it.
+    public var tags: [String: String] = [:]
 
     /// A dataset to register; the store gives it its version.
     public init(
@@ -41,6 +43,8 @@ public struct DatasetRecord: Sendable, Hashable {
     }
 
     static let columns = "id, name, version, sha256, rows, bytes, format, path, produced_by, output_name, source, created_at_ms"
+    /// The columns and the tags, as `init` reads them.
+    static let selected = columns + ", (SELECT json_group_object(key, value) FROM dataset_tag WHERE dataset_id = dataset.id)"
 
     init(_ row: inout ColumnReader) throws {
         id = row.text()
@@ -55,5 +59,6 @@ public struct DatasetRecord: Sendable, Hashable {
         outputName = row.optionalText()
         source = try row.optionalJSON()
         createdAt = row.timestamp()
+        tags = (try row.optionalJSON()?.object ?? [:]).reduce(into: [:]) { $0[$1.key] = $1.value.string }
     }
 }

@@ -8,8 +8,11 @@ struct Datasets: ParsableCommand {
         discussion: HelpText.discussion(
             "A dataset is named by its id, by NAME@VERSION, or by NAME for its newest version.",
             examples: "anneal datasets ls", "anneal datasets upload questions.jsonl --name questions",
-            "anneal datasets content questions@1 | head"),
-        subcommands: [DatasetsList.self, DatasetsUpload.self, DatasetsShow.self, DatasetsContent.self],
+            "anneal datasets inspect questions", "anneal datasets content questions@1 | head"),
+        subcommands: [
+            DatasetsList.self, DatasetsUpload.self, DatasetsShow.self, DatasetsInspect.self, DatasetsDiff.self, DatasetsTag.self,
+            DatasetsContent.self, DatasetsRemove.self,
+        ],
         defaultSubcommand: DatasetsList.self)
 }
 
@@ -21,11 +24,14 @@ struct DatasetsList: ParsableCommand {
     @Option(help: ArgumentHelp("Only the versions of this name.", valueName: "name"))
     var name: String?
 
+    @Option(help: ArgumentHelp("Only those with this tag.", valueName: "key:value"))
+    var tag: String?
+
     @OptionGroup var options: ListOptions
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let query = name.map { [("name", $0)] } ?? []
+        let query = (name.map { [("name", $0)] } ?? []) + (tag.map { [("tag", $0)] } ?? [])
         let answer = try shared.client().list(DatasetView.self, ["v1", "datasets"], query: query, options: options)
         if shared.json { return Output.json(answer.body) }
         let rows: [[StyledText]] = answer.view.map { dataset in
@@ -94,6 +100,7 @@ struct DatasetsShow: ParsableCommand {
         facts.add("format", text: view.format)
         facts.add("sha-256", text: view.sha256)
         facts.add("made by", text: view.producedBy ?? "upload")
+        for (key, value) in view.tags.sorted(by: { $0.key < $1.key }) { facts.add("tag \(key)", text: value) }
         facts.add("created", Moment.age(view.createdAt) + StyledText("  \(view.createdAt)", .dim))
         Output.line(StyledText("\(view.name)@\(view.version)", .bold))
         Output.lines(facts.lines)

@@ -7,7 +7,7 @@ struct Evaluations: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List and show evaluations.",
         discussion: HelpText.discussion(examples: "anneal evaluations ls --experiment toy", "anneal evaluations show toy/after"),
-        subcommands: [EvaluationsList.self, EvaluationsShow.self],
+        subcommands: [EvaluationsList.self, EvaluationsShow.self, EvaluationsReport.self],
         defaultSubcommand: EvaluationsList.self)
 }
 
@@ -35,6 +35,33 @@ struct EvaluationsList: ParsableCommand {
         let found = try EvaluationSearch(client: client).evaluations(of: view)
         if shared.json { return Output.json(JSONWriter().bytes(of: try JSONValue(encoding: Page(data: found.map(\.evaluation))))) }
         Output.table(EvaluationTable.table(found), ifEmpty: "no evaluations")
+    }
+}
+
+struct EvaluationsReport: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, csv, markdown, json
+    }
+
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Print an evaluation's table as NeMo-Skills does: pass@k, majority@k, no answer, tokens.",
+        discussion: HelpText.discussion(
+            examples: "anneal evaluations report toy/after", "anneal evaluations report toy/after --format markdown"))
+
+    @Argument(help: ArgumentHelp("Its id, or its job as EXPERIMENT/JOB.", valueName: "evaluation"))
+    var evaluation: String
+
+    @Option(help: ArgumentHelp("text, csv, markdown or json.", valueName: "format"))
+    var format = Format.text
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let client = try shared.client()
+        let id = try References(client: client).evaluationID(evaluation)
+        let format = shared.json ? .json : format
+        let body = try client.send("GET", ["v1", "evaluations", id, "report"], query: [("format", format.rawValue)])
+        Output.write(body)
     }
 }
 
