@@ -7,6 +7,15 @@ public enum ContentHash {
     /// The SHA-256 of a text, in hexadecimal.
     public static func sha256(of bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
 
+    /// The first 128 bits of the SHA-256 of `bytes`.
+    static func digest(of bytes: [UInt8]) -> TextDigest {
+        SHA256.hash(data: bytes).withUnsafeBytes { hash in
+            TextDigest(
+                high: UInt64(bigEndian: hash.loadUnaligned(as: UInt64.self)),
+                low: UInt64(bigEndian: hash.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        }
+    }
+
     /// The hash of a file's content, in constant memory.
     public static func sha256(ofFile path: String) throws(FileError) -> String {
         let file = try FileReader(path: path)

@@ -10,6 +10,8 @@ public enum DatasetFormat: String, Sendable, CaseIterable, Hashable {
     case preference
     /// `{"jcqa_data": {"question", "choice0" … "choice4", "answer_index"}}`, the input of the JCommonsenseQA steps.
     case jcqa
+    /// Any objects, such as generations on their way to training data.
+    case records
 
     /// What is known about one record's format.
     public enum Detection: Sendable, Equatable {

@@ -106,4 +106,9 @@ enum RandomStream {
     static let sample: UInt32 = 2
     static let split: UInt32 = 3
     static let generator: UInt32 = 4
+    static let minHash: UInt32 = 5
+    static let pairs: UInt32 = 6
+    static let curriculum: UInt32 = 7
+    static let toggle: UInt32 = 8
+    static let interleave: UInt32 = 9
 }

@@ -53,6 +53,17 @@ public final class DatasetWriter {
         if buffer.count >= Self.bufferBytesMax { try flush() }
     }
 
+    /// Lines appended so far.
+    var rowCount: Int { rows }
+
+    /// Appends a line feed after what `write` appends.
+    func append(line write: (inout [UInt8]) throws -> Void) throws {
+        try write(&buffer)
+        rows += 1
+        buffer.append(0x0A)
+        if buffer.count >= Self.bufferBytesMax { try flush() }
+    }
+
     /// Appends bytes that are no lines, as of a download.
     public func append(bytes piece: some Collection<UInt8>) throws(FileError) {
         buffer.append(contentsOf: piece)

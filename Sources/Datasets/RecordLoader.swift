@@ -26,7 +26,7 @@ public struct RecordLoader {
     /// Errors after which the original drops the rest of its chunk.
     public static let originalErrorsMax = 100
     /// Bytes of the longest record; guards the memory.
-    public static let recordBytesMax = 256 << 20
+    public static let recordBytesMax = 64 << 20
 
     /// What the loader found, in the file's order.
     public enum Event: Sendable {
@@ -34,6 +34,9 @@ public struct RecordLoader {
         case record(JSONValue, line: Int)
         case issue(DatasetIssue)
     }
+
+    /// Takes a value that starts at an offset of a text and on a line; the offset behind the value, or `nil` for one not taken.
+    public typealias Skim = (UnsafeBufferPointer<UInt8>, Int, Int) throws -> Int?
 
     private let path: String
     private let mode: Mode
@@ -52,7 +55,11 @@ public struct RecordLoader {
     /// Calls `onEvent` with each record and each error; `onProgress` gets the bytes read so far and the size of the file.
     ///
     /// Errors of the file are `FileError`; what the closures throw ends the reading.
-    public func load(onEvent: (Event) throws -> Void, onProgress: (Int, Int) throws -> Void = { _, _ in }) throws -> Summary {
+    ///
+    /// `skim` is asked first at the start of each value: it returns where the value ends, which it then has taken itself, or `nil`.
+    public func load(
+        onEvent: (Event) throws -> Void, onProgress: (Int, Int) throws -> Void = { _, _ in }, skim: Skim? = nil
+    ) throws -> Summary {
         let file = try FileReader(path: path)
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkBytes, alignment: 16)
         defer { chunk.deallocate() }
@@ -63,10 +70,13 @@ public struct RecordLoader {
             let count = try file.read(into: chunk)
             bytesRead += count
             let isLast = count < chunkBytes
-            repair.append(
-                UnsafeBufferPointer(rebasing: UnsafeRawBufferPointer(chunk).assumingMemoryBound(to: UInt8.self)[..<count]),
-                isLast: isLast, to: &scan.buffer)
-            try scan.pass(isLast: isLast, onEvent)
+            let bytes = UnsafeBufferPointer(rebasing: UnsafeRawBufferPointer(chunk).assumingMemoryBound(to: UInt8.self)[..<count])
+            if mode == .standard, bytesRead == count, let other = ForeignFile.name(of: bytes) {
+                throw DatasetError(.badData, "\(path) is \(other), not JSON text in UTF-8")
+            }
+            repair.append(bytes, isLast: isLast, to: &scan.buffer)
+            scan.hasReplacements = repair.hasReplaced
+            try scan.pass(isLast: isLast, onEvent, skim)
             try onProgress(bytesRead, max(bytesRead, file.size))
             if isLast { return scan.summary }
         }
@@ -85,25 +95,40 @@ private struct RecordScan {
     private var isAtStartOfFile = true
     /// True while the rest of a record that was too long is passed over.
     private var isSkipping = false
+    /// True where bytes that are no UTF-8 were replaced somewhere before the end of the buffer.
+    var hasReplacements = false
+    /// True inside a file that is one array of records.
+    private var isArray = false
+    /// True once a character that is no white space was seen.
+    private var hasStarted = false
+    /// Bytes that the buffer must hold before a record that was incomplete is tried again: to try at every chunk would take time
+    /// that grows with the square of its size.
+    private var retryBytes = 0
 
     init(mode: RecordLoader.Mode, recordBytesMax: Int) {
         self.mode = mode
         self.recordBytesMax = recordBytesMax
         var options = JSONParser.Options.python
         // Python's decoder gives up at about a thousand levels.
-        if mode == .original { options.depthMax = 990 }
+        if mode == .original { options.depthMax = 990 } else { options.rejectsDuplicateKeys = true }
         parser = JSONParser(options: options)
     }
 
-    mutating func pass(isLast: Bool, _ onEvent: (RecordLoader.Event) throws -> Void) throws {
+    mutating func pass(isLast: Bool, _ onEvent: (RecordLoader.Event) throws -> Void, _ skim: RecordLoader.Skim?) throws {
+        if !isLast, buffer.count < retryBytes, buffer.count <= recordBytesMax { return }
+        retryBytes = 0
         // The buffer is moved out for the time of the scan, so that reading it and changing `self` do not overlap.
         let text = buffer
         buffer = []
         if mode == .standard, isAtStartOfFile, text.starts(with: [0xEF, 0xBB, 0xBF]) { cursor = 3 }
+        if mode == .standard, !hasStarted, let first = text[cursor...].first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) {
+            hasStarted = true
+            isArray = first == UInt8(ascii: "[")
+        }
         isAtStartOfFile = isAtStartOfFile && text.isEmpty
         try text.withUnsafeBufferPointer { bytes in
             if isSkipping { skipLine(in: bytes) }
-            while try step(in: bytes, isLast: isLast, onEvent) {}
+            while try step(in: bytes, isLast: isLast, onEvent, skim) {}
         }
         buffer = cursor == 0 ? text : Array(text[cursor...])
         cursor = 0
@@ -111,10 +136,15 @@ private struct RecordScan {
 
     /// Reads one value or passes over one error; false where more text is needed.
     private mutating func step(
-        in bytes: UnsafeBufferPointer<UInt8>, isLast: Bool, _ onEvent: (RecordLoader.Event) throws -> Void
+        in bytes: UnsafeBufferPointer<UInt8>, isLast: Bool, _ onEvent: (RecordLoader.Event) throws -> Void, _ skim: RecordLoader.Skim?
     ) throws -> Bool {
         skipWhitespace(in: bytes)
         guard cursor < bytes.count else { return false }
+        if let skim, !hasReplacements, let end = try skim(bytes, cursor, line) {
+            cursor = end
+            summary.records += 1
+            return true
+        }
         let parsed: Result<(value: JSONValue, end: Int), JSONError>
         do throws(JSONError) {
             parsed = .success(try parser.value(in: bytes, at: cursor))
@@ -128,7 +158,12 @@ private struct RecordScan {
             // A number that touches the end of the chunk may go on in the next one; the original did not see that.
             if mode == .standard, !isLast, end == bytes.count, value.double != nil { return false }
             let start = line
-            if mode == .standard { line += Self.lineFeeds(in: bytes[cursor..<end]) }
+            if mode == .standard {
+                line += Self.lineFeeds(in: bytes[cursor..<end])
+                if hasReplacements, Self.holdsReplacement(bytes[cursor..<end]) {
+                    try onEvent(.issue(DatasetIssue(line: start, detail: "the record holds bytes that are not UTF-8")))
+                }
+            }
             cursor = end
             summary.records += 1
             try onEvent(.record(value, line: start))
@@ -142,13 +177,16 @@ private struct RecordScan {
     ) throws -> Bool {
         let lineFeed = bytes[cursor...].firstIndex(of: 0x0A)
         let isIncomplete = lineFeed == nil || (mode == .standard && failure.isTruncation)
-        if isIncomplete, !isLast, bytes.count - cursor <= recordBytesMax { return false }
+        if isIncomplete, !isLast, bytes.count - cursor <= recordBytesMax {
+            if mode == .standard { retryBytes = (bytes.count - cursor) * 2 }
+            return false
+        }
         summary.errors += 1
         let detail: String
         if isIncomplete, !isLast {
             detail = "a record of more than \(recordBytesMax) bytes"
-        } else if lineFeed == nil {
-            detail = "the file ends inside a record, or with text that is no JSON: \(failure.message)"
+        } else if lineFeed == nil, failure.isTruncation {
+            detail = "the file ends inside a record: \(failure.message)"
         } else {
             detail = "not JSON: \(failure.message)"
         }
@@ -173,7 +211,11 @@ private struct RecordScan {
     private mutating func skipWhitespace(in bytes: UnsafeBufferPointer<UInt8>) {
         while cursor < bytes.count {
             let length = PythonWhitespace.length(in: bytes, at: cursor)
-            if length == 0 { return }
+            if length == 0 {
+                guard isArray, Self.arrayMarks.contains(bytes[cursor]) else { return }
+                cursor += 1
+                continue
+            }
             if bytes[cursor] == 0x0A { line += 1 }
             cursor += length
         }
@@ -181,5 +223,31 @@ private struct RecordScan {
 
     private static func lineFeeds(in bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
         bytes.reduce(0) { $1 == 0x0A ? $0 + 1 : $0 }
+    }
+
+    /// What stands between the records of an array.
+    private static let arrayMarks = [UInt8(ascii: "["), UInt8(ascii: ","), UInt8(ascii: "]")]
+
+    /// True where U+FFFD stands in the text.
+    private static func holdsReplacement(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        var last: (UInt8, UInt8) = (0, 0)
+        for byte in bytes {
+            if last == (0xEF, 0xBF), byte == 0xBD { return true }
+            last = (last.1, byte)
+        }
+        return false
+    }
+}
+
+/// Files that are often mistaken for JSON Lines.
+private enum ForeignFile {
+    static func name(of bytes: UnsafeBufferPointer<UInt8>) -> String? {
+        let start = Array(bytes.prefix(4))
+        if start.starts(with: [0xFF, 0xFE]) || start.starts(with: [0xFE, 0xFF]) { return "UTF-16" }
+        if start.starts(with: [0x1F, 0x8B]) { return "compressed by gzip" }
+        if start == [0x28, 0xB5, 0x2F, 0xFD] { return "compressed by zstd" }
+        if start == Array("PAR1".utf8) { return "a Parquet file" }
+        if start.count > 1, start[1] == 0, start[0] != 0 { return "UTF-16 without a byte order mark" }
+        return start.starts(with: Array("PK".utf8) + [3, 4]) ? "a ZIP archive" : nil
     }
 }

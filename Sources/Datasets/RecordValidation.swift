@@ -14,6 +14,7 @@ extension DatasetFormat {
             found.check(text: members["output"], at: JSONPointer(["output"]))
         case .preference: found.check(preference: members)
         case .jcqa: found.check(question: members["jcqa_data"])
+        case .records: break
         }
         return found.list
     }

@@ -30,20 +30,8 @@ public struct TimesTenGenerator: Sendable, Equatable {
             && !last.multipliedReportingOverflow(by: 10).overflow
     }
 
-    /// The rows as a table; their line numbers count from 1.
-    func table() -> RecordTable {
-        var table = RecordTable(format: format)
-        for row in 0..<count { table.append(record(for: start + row * step), line: row + 1) }
-        if let seed {
-            var order = Array(0..<count)
-            var random = MersenneTwister(seed: seed, stream: RandomStream.generator)
-            random.shuffle(&order)
-            table.keep(order)
-        }
-        return table
-    }
-
-    private func record(for number: Int) -> JSONValue {
+    /// The row that asks about `number`.
+    func record(for number: Int) -> JSONValue {
         let question = JSONValue.string("\(number)*10=?")
         let answer = JSONValue.string("\(number * 10)")
         switch format {

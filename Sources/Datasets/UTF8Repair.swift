@@ -2,13 +2,15 @@
 struct UTF8Repair {
     /// The start of a sequence whose rest is in the next chunk; three bytes at most.
     private var pending: [UInt8] = []
+    /// True once a byte had to be replaced.
+    private(set) var hasReplaced = false
 
     /// Appends the valid UTF-8 that `chunk` makes together with what was held back.
     mutating func append(_ chunk: UnsafeBufferPointer<UInt8>, isLast: Bool, to output: inout [UInt8]) {
         let held = isLast ? 0 : Self.incompleteTail(of: chunk)
         let complete = chunk[..<(chunk.count - held)]
         if pending.isEmpty {
-            Self.appendRepaired(UnsafeBufferPointer(rebasing: complete), to: &output)
+            appendRepaired(UnsafeBufferPointer(rebasing: complete), to: &output)
             pending = Array(chunk.suffix(held))
             return
         }
@@ -17,12 +19,14 @@ struct UTF8Repair {
         joined.append(contentsOf: chunk.suffix(held))
         let tail = isLast ? 0 : joined.withUnsafeBufferPointer(Self.incompleteTail)
         joined.withUnsafeBufferPointer { bytes in
-            Self.appendRepaired(UnsafeBufferPointer(rebasing: bytes[..<(bytes.count - tail)]), to: &output)
+            appendRepaired(UnsafeBufferPointer(rebasing: bytes[..<(bytes.count - tail)]), to: &output)
         }
         pending = Array(joined.suffix(tail))
     }
 
-    private static func appendRepaired(_ bytes: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]) {
+    private mutating func appendRepaired(_ bytes: UnsafeBufferPointer<UInt8>, to output: inout [UInt8]) {
+        if UTF8Check.isValid(bytes) { return output.append(contentsOf: bytes) }
+        hasReplaced = true
         output.append(contentsOf: String(decoding: bytes, as: UTF8.self).utf8)
     }
 
@@ -39,4 +43,43 @@ struct UTF8Repair {
         }
         return 0
     }
+}
+
+/// Whether bytes are UTF-8, at several bytes a step where they are ASCII.
+enum UTF8Check {
+    static func isValid(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let raw = UnsafeRawBufferPointer(bytes)
+        var offset = 0
+        while offset < bytes.count {
+            if offset + 8 <= bytes.count, raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
+                offset += 8
+                continue
+            }
+            let length = sequence(bytes, at: offset)
+            if length == 0 { return false }
+            offset += length
+        }
+        return true
+    }
+
+    /// Bytes of the character at `offset`, 0 where there is none (Unicode 15, table 3-7).
+    private static func sequence(_ bytes: UnsafeBufferPointer<UInt8>, at offset: Int) -> Int {
+        let lead = bytes[offset]
+        if lead < 0x80 { return 1 }
+        let left = bytes.count - offset
+        switch lead {
+        case 0xC2...0xDF: return left > 1 && isTail(bytes[offset + 1]) ? 2 : 0
+        case 0xE0...0xEF:
+            guard left > 2, isTail(bytes[offset + 1]), isTail(bytes[offset + 2]) else { return 0 }
+            if lead == 0xE0, bytes[offset + 1] < 0xA0 { return 0 }
+            return lead == 0xED && bytes[offset + 1] > 0x9F ? 0 : 3
+        case 0xF0...0xF4:
+            guard left > 3, isTail(bytes[offset + 1]), isTail(bytes[offset + 2]), isTail(bytes[offset + 3]) else { return 0 }
+            if lead == 0xF0, bytes[offset + 1] < 0x90 { return 0 }
+            return lead == 0xF4 && bytes[offset + 1] > 0x8F ? 0 : 4
+        default: return 0
+        }
+    }
+
+    private static func isTail(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
 }

@@ -3,7 +3,7 @@ import JSON
 extension KindRules {
     /// What is known of the records between two steps.
     private enum Shape: String {
-        case unknown, jcqa, messages, preference
+        case unknown, jcqa, messages, preference, records
         case inputOutput = "input_output"
     }
 
@@ -19,6 +19,22 @@ extension KindRules {
             case "jcqa_rebalance": shape = advance(shape, from: .jcqa, to: .jcqa, place)
             case "jcqa_messages": shape = advance(shape, from: .jcqa, to: .messages, place)
             case "to_messages": shape = advance(shape, from: .inputOutput, to: .messages, place)
+            case "render": shape = checkRender(step[name], place)
+            case "math_sft":
+                checkMath(step[name], place)
+                shape = .inputOutput
+            case "preference_pairs":
+                checkPairs(step[name], place)
+                shape = .preference
+            case "extract_problems": shape = .records
+            case "command": shape = .unknown
+            case "correctness": checkSides(step[name], place)
+            case "filters": checkFilters(step[name], place)
+            case "reasoning_toggle":
+                if step[name]?["only_pairs"]?.bool == true, step[name]?["off_share"]?.double ?? 0 > 0 {
+                    check.fail(.conflict, place / "off_share", "cannot stand with 'only_pairs'")
+                }
+                shape = .messages
             case "split":
                 if index != steps.count - 1 { check.fail(.conflict, place, "'split' must be the last step", atKey: true) }
                 checkSplit(step[name], place)
@@ -31,12 +47,16 @@ extension KindRules {
     private func checkSource() {
         guard case .object(let source)? = body["source"] else { return }
         let path = JSONPointer(["source"])
-        let kinds = ["file", "dataset", "url", "generator"]
+        let kinds = ["file", "dataset", "url", "generator", "interleave"]
         let given = kinds.filter { source[$0] != nil }
         if given.isEmpty {
             check.fail(.required, path, "names no source: give one of \(kinds.joined(separator: ", "))", atKey: true)
         } else if given.count > 1 {
             check.fail(.conflict, path, "names several sources (\(given.joined(separator: ", "))); give one of them", atKey: true)
+        }
+        for (index, part) in (source["interleave"]?["sources"]?.array ?? []).enumerated()
+        where part.object != nil && (part["file"] == nil) == (part["dataset"] == nil) {
+            check.fail(.conflict, path / "interleave" / "sources" / index, "needs exactly one of file, dataset")
         }
         if source["sha256"] != nil, source["url"] == nil { check.fail(.conflict, path / "sha256", "stands only with 'url'", atKey: true) }
         if source["generator"] != nil, let format = body["format"]?.string, format != "auto",
@@ -81,6 +101,60 @@ extension KindRules {
             check.fail(.conflict, path, "reproduces only the steps \(allowed.joined(separator: ", ")), not '\(other)'")
         } else if !names.contains("jcqa_rebalance"), !names.contains("jcqa_messages") {
             check.fail(.conflict, path, "reproduces the jcqa steps, and the job has none")
+        }
+    }
+
+    private func checkRender(_ render: JSONValue?, _ place: JSONPointer) -> Shape {
+        if (render?["prompt"] == nil) == (render?["user"] == nil) {
+            check.fail(.conflict, place, "needs either 'prompt' or 'user'", atKey: true)
+        }
+        let target = render?["to"]?.string ?? "messages"
+        if render?["marks"] != nil, target != "input_output" {
+            check.fail(.conflict, place / "marks", "stands only with 'to: input_output'")
+        }
+        if render?["few_shot"] != nil, render?["user"]?.string?.contains("{examples}") != true {
+            check.fail(.conflict, place / "few_shot", "needs the place {examples} in the user's text")
+        }
+        return Shape(rawValue: target) ?? .records
+    }
+
+    private func checkMath(_ math: JSONValue?, _ place: JSONPointer) {
+        checkSides(math, place)
+        if (math?["downsampling_method"] == nil) != (math?["num_output_samples"] == nil) {
+            check.fail(.conflict, place, "'downsampling_method' and 'num_output_samples' stand only together", atKey: true)
+        }
+        if math?["marks"] == nil, math?["system"] != nil {
+            check.fail(.conflict, place / "system", "needs 'marks': without them nothing tells the system text from the problem")
+        }
+        checkFilters(math?["filters"] ?? [:], math?["filters"] == nil ? place : place / "filters")
+    }
+
+    private func checkSides(_ step: JSONValue?, _ place: JSONPointer) {
+        if step?["add_correct"]?.bool == false, step?["add_incorrect"]?.bool != true {
+            check.fail(.conflict, place / "add_correct", "'add_correct' and 'add_incorrect' cannot both be false")
+        }
+    }
+
+    private func checkFilters(_ filters: JSONValue?, _ place: JSONPointer) {
+        let removesContaminated = filters?["remove_contaminated"]?.bool ?? (filters?["defaults"]?.string == "seed")
+        if removesContaminated, filters?["contamination_file"] == nil {
+            check.fail(.required, place, "'contamination_file' is missing: 'remove_contaminated' needs it", atKey: true)
+        }
+        for (what, longest) in [("problem", 1024), ("solution", 2048)] {
+            guard filters?["remove_len_outlier_\(what)s"]?.bool == true else { continue }
+            if filters?["length_unit"] == nil {
+                check.fail(.required, place, "'length_unit' is missing: 'remove_len_outlier_\(what)s' needs it", atKey: true)
+            }
+            let most = filters?["max_\(what)_length"]?.int ?? longest
+            if let least = filters?["min_\(what)_length"]?.int, least > most {
+                check.fail(.conflict, place / "min_\(what)_length", "is greater than the maximum, \(most)")
+            }
+        }
+    }
+
+    private func checkPairs(_ pairs: JSONValue?, _ place: JSONPointer) {
+        if pairs?["choose"]?.string == "extremes", pairs?["score_key"] == nil {
+            check.fail(.conflict, place / "choose", "'extremes' needs 'score_key'")
         }
     }
 }

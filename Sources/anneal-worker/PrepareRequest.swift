@@ -7,6 +7,7 @@ struct PrepareRequest {
         case files([String])
         case url(String, sha256: String?)
         case generator(TimesTenGenerator)
+        case interleave(Interleaving)
     }
 
     var source: Source
@@ -16,46 +17,54 @@ struct PrepareRequest {
 
     init(context: WorkerContext) throws(WorkerFailure) {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
-        source = try Self.source(try spec.fields("source"), context: context)
-        switch try spec.string("format") {
-        case nil, "auto": format = nil
-        case let name?:
-            guard let known = DatasetFormat(rawValue: name) else {
-                throw spec.failure("format", "'\(name)' is none of auto, \(DatasetFormat.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            format = known
-        }
-        switch try spec.string("compat") {
-        case nil: isOriginal = false
-        case "seed": isOriginal = true
-        case let other?: throw spec.failure("compat", "'\(other)' is not 'seed'")
-        }
+        let inputs = { (pointer: JSONPointer) in context.input(at: pointer.description)?.path }
+        source = try Self.source(try spec.fields("source"), inputs)
+        format = try spec.word("format", among: ["auto"] + DatasetFormat.allCases.map(\.rawValue)).flatMap(DatasetFormat.init(rawValue:))
+        isOriginal = try spec.word("compat", among: ["seed"]) != nil
         steps = []
         guard spec.has("steps") else { return }
         guard let list = spec.members["steps"]?.array else { throw spec.failure("steps", "must be a list") }
-        for (index, step) in list.enumerated() { steps.append(try Self.step(step, at: JSONPointer(["steps"]) / index)) }
+        for (index, step) in list.enumerated() {
+            steps += try PrepareStepReader(inputs: inputs).steps(step, at: JSONPointer(["steps"]) / index)
+        }
     }
 
-    private static func source(_ fields: RequestFields, context: WorkerContext) throws(WorkerFailure) -> Source {
-        let given = ["file", "dataset", "url", "generator"].filter(fields.has)
+    private static func source(_ fields: RequestFields, _ inputs: (JSONPointer) -> String?) throws(WorkerFailure) -> Source {
+        let given = ["file", "dataset", "url", "generator", "interleave"].filter(fields.has)
         guard given.count == 1 else {
-            throw .badRequest(fields.pointer.description, "needs exactly one of file, dataset, url, generator")
+            throw .badRequest(fields.pointer.description, "needs exactly one of file, dataset, url, generator, interleave")
         }
         switch given[0] {
-        case "file":
-            let paths = try fields.strings("file")
-            guard !paths.isEmpty else { throw fields.failure("file", "names no file") }
-            return .files(paths)
-        case "dataset":
-            let name = try fields.required("dataset")
-            let path = context.input(at: "/source/dataset")?.path ?? name
-            guard path.hasPrefix("/") else { throw fields.failure("dataset", "'\(name)' was not resolved to a file") }
-            return .files([path])
-        case "url":
-            return .url(try fields.required("url"), sha256: try fields.string("sha256"))
-        default:
-            return .generator(try generator(try fields.fields("generator")))
+        case "file", "dataset": return .files(try paths(fields, inputs))
+        case "url": return .url(try fields.required("url"), sha256: try fields.string("sha256"))
+        case "generator": return .generator(try generator(try fields.fields("generator")))
+        default: return .interleave(try interleaving(try fields.fields("interleave"), inputs))
         }
+    }
+
+    /// The files behind `file` or `dataset`.
+    private static func paths(_ fields: RequestFields, _ inputs: (JSONPointer) -> String?) throws(WorkerFailure) -> [String] {
+        if fields.has("dataset") { return [try fields.dataset("dataset", inputs)] }
+        let paths = try fields.strings("file")
+        guard !paths.isEmpty else { throw fields.failure("file", "names no file") }
+        return paths
+    }
+
+    private static func interleaving(_ fields: RequestFields, _ inputs: (JSONPointer) -> String?) throws(WorkerFailure) -> Interleaving {
+        guard let list = fields.members["sources"]?.array, !list.isEmpty else {
+            throw fields.failure("sources", "must be a list of sources")
+        }
+        var parts: [Interleaving.Part] = []
+        for (index, value) in list.enumerated() {
+            let part = try RequestFields(value, at: fields.pointer / "sources" / index)
+            guard part.has("file") != part.has("dataset") else {
+                throw .badRequest(part.pointer.description, "needs exactly one of file, dataset")
+            }
+            let weight = try part.double("weight", in: 1e-9...1e9) ?? 1
+            parts.append(Interleaving.Part(paths: try paths(part, inputs), weight: weight))
+        }
+        let stop = try fields.word("stop", among: Interleaving.Stop.allCases.map(\.rawValue)).flatMap(Interleaving.Stop.init(rawValue:))
+        return Interleaving(parts: parts, stop: stop ?? .all, seed: try fields.int("seed") ?? 42)
     }
 
     private static func generator(_ fields: RequestFields) throws(WorkerFailure) -> TimesTenGenerator {
@@ -66,55 +75,42 @@ struct PrepareRequest {
         generator.start = try fields.int("start") ?? 0
         generator.step = try fields.int("step") ?? 1
         generator.seed = try fields.int("seed")
-        if let format = try fields.string("format") {
-            guard let known = DatasetFormat(rawValue: format), known != .jcqa else {
-                throw fields.failure("format", "'\(format)' is none of messages, input_output, preference")
-            }
-            generator.format = known
+        if let format = try fields.word("format", among: ["messages", "input_output", "preference"]) {
+            generator.format = DatasetFormat(rawValue: format) ?? .messages
         }
         guard generator.isRepresentable else { throw fields.failure("start", "the numbers do not fit 64 bits") }
         return generator
     }
+}
 
-    private static func step(_ value: JSONValue, at pointer: JSONPointer) throws(WorkerFailure) -> PreparationStep {
-        let fields = try RequestFields(value, at: pointer)
-        guard fields.members.count == 1, let name = fields.members.keys.first else {
-            throw .badRequest(pointer.description, "must be a map with one key, the step's name")
-        }
-        // A step without settings may be written without a value.
-        let settings = fields.has(name) ? try fields.fields(name) : try RequestFields([:], at: pointer / name)
-        let seed = try settings.int("seed") ?? 42
-        switch name {
-        case "jcqa_rebalance": return .rebalanceJCQA(seed: seed)
-        case "jcqa_messages": return .convertJCQA
-        case "to_messages": return .toMessages(system: try settings.string("system"))
-        case "shuffle": return .shuffle(seed: seed)
-        case "sample":
-            guard let count = try settings.int("count", in: 1...Int.max) else { throw settings.failure("count", "is missing") }
-            return .sample(count: count, seed: seed)
-        case "split": return .split(DatasetSplit(parts: try parts(settings), seed: seed))
-        default: throw fields.failure(name, "there is no such step")
-        }
+extension RequestFields {
+    /// One of some words.
+    func word(_ key: String, among words: [String]) throws(WorkerFailure) -> String? {
+        guard let text = try string(key) else { return nil }
+        guard words.contains(text) else { throw failure(key, "'\(text)' is none of \(words.joined(separator: ", "))") }
+        return text
     }
 
-    /// Integers are numbers of records, numbers with a point are shares of all.
-    private static func parts(_ settings: RequestFields) throws(WorkerFailure) -> [DatasetSplit.Part] {
-        var parts: [DatasetSplit.Part] = []
-        for name in ["train", "validation", "test"] {
-            switch settings.members[name] {
-            case nil, .null?:
-                if name != "test" { throw settings.failure(name, "is missing") }
-            case .int(let count)? where count > 0: parts.append(.init(name: name, size: .count(Int(count))))
-            case .double(let share)? where share > 0 && share <= 1: parts.append(.init(name: name, size: .fraction(share)))
-            default: throw settings.failure(name, "must be a number of records or a share above 0 and at most 1")
-            }
-        }
-        let counts = parts.count { if case .count = $0.size { true } else { false } }
-        guard counts == 0 || counts == parts.count else {
-            throw .badRequest(settings.pointer.description, "mixes shares and numbers of records; give all as shares or all as numbers")
-        }
-        let shares = parts.reduce(0.0) { sum, part in if case .fraction(let share) = part.size { sum + share } else { sum } }
-        guard shares <= 1 + 1e-9 else { throw .badRequest(settings.pointer.description, "the shares add up to \(shares)") }
-        return parts
+    func bool(_ key: String) throws(WorkerFailure) -> Bool? {
+        guard has(key) else { return nil }
+        guard let flag = members[key]?.bool else { throw failure(key, "must be true or false") }
+        return flag
+    }
+
+    /// The file of a dataset: resolved by the daemon, or a path.
+    func dataset(_ key: String, _ inputs: (JSONPointer) -> String?) throws(WorkerFailure) -> String {
+        let name = try required(key)
+        let path = inputs(pointer / key) ?? name
+        guard path.hasPrefix("/") else { throw failure(key, "'\(name)' was not resolved to a file") }
+        return path
+    }
+
+    /// Objects of a list.
+    func list(_ key: String) throws(WorkerFailure) -> [RequestFields] {
+        guard has(key) else { return [] }
+        guard let elements = members[key]?.array else { throw failure(key, "must be a list") }
+        var list: [RequestFields] = []
+        for (index, element) in elements.enumerated() { list.append(try RequestFields(element, at: pointer / key / index)) }
+        return list
     }
 }

@@ -148,7 +148,7 @@ import Testing
         let good =
             "{\"jcqa_data\": {\"question\": \"q\", \"choice0\": \"a\", \"choice1\": \"b\", \"choice2\": \"c\", \"choice3\": \"d\", "
             + "\"choice4\": \"e\", \"answer_index\": 1}}"
-        let others = String(repeating: "{\"x\": 1}\n", count: RecordIntake.detectionRecordsMax - 1)
+        let others = String(repeating: "{\"x\": 1}\n", count: FileRecords.detectionRecordsMax - 1)
         let atLimit = try folder.file("1.jsonl", others + good)
         #expect(try run(Preparation(source: .files([atLimit])), in: folder).result.outputs.first?.file.rows == 1)
         let past = try folder.file("2.jsonl", others + "{\"x\": 1}\n" + good)
@@ -161,7 +161,7 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.file("in.jsonl", "{\"input\": \"a\", \"output\": \"b\"}\n")
         #expect(throws: Stop.self) {
-            _ = try Preparation(source: .files([path])).run(folder: folder.path, log: { _ in }, progress: { _, _ in throw Stop() })
+            _ = try Preparation(source: .files([path])).run(folder: folder.path, log: { _ in }, progress: { _ in throw Stop() })
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["in.jsonl"])
     }

@@ -67,8 +67,9 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.file("in", "{\"a\":1} x {\"a\":2}\n{\"a\":3}\n{\"a\":NaN,\"a\":4}\n{\"a\": {\"b\":1}\n{\"a\":5}\n{\"a\":")
         let (records, _, issues) = try load(path)
-        #expect(records == [["a": 1], ["a": 3], ["a": 4], ["a": 5]])
-        #expect(issues.map(\.line) == [1, 4, 6])
+        #expect(records == [["a": 1], ["a": 3], ["a": 5]])
+        #expect(issues.map(\.line) == [1, 3, 4, 6])
+        #expect(issues[1].detail.contains("the key 'a' stands twice"))
     }
 
     @Test func aRecordOfMoreThanTheLimitIsReportedAndPassedOver() throws {

@@ -1,0 +1,65 @@
+import JSON
+
+extension ParameterSchema {
+    static let prepareTable: [ParameterSchema] = [
+        ParameterSchema(required: "source", .object(sourceTable), "Where the data come from: exactly one of the keys below."),
+        ParameterSchema(
+            "format", .choice(["auto", "jcqa", "messages", "input_output", "preference", "records"]), default: "auto",
+            "The form of the source's records; 'records' are any objects."),
+        ParameterSchema("steps", .steps(stepTable), default: [], "What is done to the records, in order."),
+        ParameterSchema("compat", .choice(["seed"]), "'seed' reproduces the first data script byte for byte; only with the jcqa steps."),
+    ]
+
+    private static let files = ParameterSchema(
+        "file", .either([.path(.file, .file), .list(.path(.file, .file), count: 1...SpecLimits.mapCountMax)]),
+        "A local file of JSON Lines or of one JSON array, or several that are read one after the other.")
+
+    private static let sourceTable: [ParameterSchema] = [
+        files,
+        ParameterSchema("dataset", .dataset, "A registered dataset."),
+        ParameterSchema("url", .httpURL, "A file that is fetched over HTTP."),
+        ParameterSchema("sha256", .name(.sha256), "The hash that the fetched file must have; only with 'url'."),
+        ParameterSchema("generator", .object(generatorTable), "Records that are made up by rule."),
+        ParameterSchema("interleave", .object(interleaveTable), "Several sources whose records are drawn in turn."),
+    ]
+
+    private static let interleaveTable: [ParameterSchema] = [
+        ParameterSchema(
+            required: "sources",
+            .list(
+                .object([
+                    files, ParameterSchema("dataset", .dataset, "A registered dataset."),
+                    ParameterSchema("weight", .number(.above(0, upTo: 1e9)), default: 1, "How often it is drawn from, against the others."),
+                ]), count: 2...SpecLimits.mapCountMax), "The sources, each with 'file' or 'dataset'."),
+        ParameterSchema(
+            "stop", .choice(["first", "all", "oversample"]), default: "all",
+            "When it ends: with the first source, when all are used up, or when all were used up once and others started again."),
+        seed(42),
+    ]
+
+    private static let generatorTable: [ParameterSchema] = [
+        ParameterSchema(required: "name", .choice(["times_ten"]), "The rule: times_ten asks '{i}*10=?'."),
+        ParameterSchema(required: "count", .integer(1...10_000_000), "Records to make."),
+        ParameterSchema("start", .integer(0...1_000_000_000_000), default: 0, "The first number."),
+        ParameterSchema("step", .integer(1...1_000_000_000), default: 1, "The distance between numbers."),
+        ParameterSchema("format", .choice(["messages", "preference", "input_output"]), default: "messages", "The form of the records."),
+        ParameterSchema("seed", .integer(-Int.max...Int.max), "The seed of what the rule draws at random."),
+    ]
+
+    static func seed(_ value: JSONValue, _ name: String = "seed") -> ParameterSchema {
+        ParameterSchema(name, .integer(-Int.max...Int.max), default: value, "The seed of what is drawn at random.")
+    }
+
+    /// The name of a record's member; points lead into nested objects.
+    static func key(_ name: String, _ value: JSONValue?, _ doc: String) -> ParameterSchema {
+        ParameterSchema(name, .text(bytesMax: 1000), default: value, doc)
+    }
+
+    static func flag(_ name: String, _ value: JSONValue? = false, _ doc: String) -> ParameterSchema {
+        ParameterSchema(name, .boolean, default: value, doc)
+    }
+
+    static func keys(_ name: String, _ doc: String) -> ParameterSchema {
+        ParameterSchema(name, .either([.text(bytesMax: 1000), .list(.text(bytesMax: 1000), count: 1...100)]), doc)
+    }
+}
