@@ -53,7 +53,7 @@ public enum AnswerText {
         return (isNegative && !isZero ? "-" : "") + String(decoding: number, as: UTF8.self)
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
     /// The digits of an integer; commas are taken only where they part groups of three.
     private static func integerDigits(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
@@ -65,7 +65,7 @@ public enum AnswerText {
         return groups.flatMap { Array($0) }
     }
 
-    private static func lastOccurrence(of pattern: [UInt8], in bytes: [UInt8]) -> Int? {
+    static func lastOccurrence(of pattern: [UInt8], in bytes: [UInt8]) -> Int? {
         guard bytes.count >= pattern.count else { return nil }
         for start in stride(from: bytes.count - pattern.count, through: 0, by: -1)
         where bytes[start] == pattern[0] && bytes[start..<(start + pattern.count)].elementsEqual(pattern) {

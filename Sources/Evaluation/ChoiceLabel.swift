@@ -2,15 +2,13 @@
 enum ChoiceLabel {
     /// Words after which an answer names its choice.
     private static let cues = ["answer is", "answer:", "answer：", "答えは", "答え:", "答え：", "正解は", "正解:", "正解："]
-    private static let brackets: Set<Character> = [
-        "(", ")", "[", "]", "{", "}", ".", ",", ":", ";", "*", "\"", "'", "`", "$", "（", "）", "「", "」", "。", "、",
-    ]
+    private static let brackets = Set("()[]{}.,:;*\"'`$（）「」。、")
 
     /// The label that `text` gives; `nil` where it gives none or several.
     ///
-    /// In this order: the text is nothing but a label; a label follows the last cue such as “answer is”; exactly one label
-    /// stands in the text. Letters count only in upper case unless the text is nothing but the letter. With `model` only labels of
-    /// its kind, digit or letter, count.
+    /// In this order: the text is nothing but a label; a label follows the last cue such as “answer is”; the text starts with a label
+    /// and a mark, as in “2. a dog”; exactly one label stands in the text. Letters count only in upper case unless the text is nothing but the letter. With `model` only
+    /// labels of its kind, digit or letter, count.
     static func read(from text: String, like model: Character?) -> Character? {
         // Full-width digits and letters, common in Japanese text, are taken for their half-width forms.
         let characters = text.map(halfWidth)
@@ -22,8 +20,18 @@ enum ChoiceLabel {
         {
             return label
         }
+        if let label = leadingLabel(of: characters, like: model) { return label }
         let found = Set(labels(in: characters, like: model))
         return found.count == 1 ? found.first : nil
+    }
+
+    /// The label that a choice is quoted with. A comma does not mark it, for that would be the first of several.
+    private static func leadingLabel(of characters: [Character], like model: Character?) -> Character? {
+        let start = characters.drop { $0.isWhitespace || "([（「*".contains($0) }
+        guard let first = start.first, let label = label(first, like: model), let mark = start.dropFirst().first,
+            ".):。]」".contains(mark), mark != "." || start.dropFirst(2).first?.isNumber != true
+        else { return nil }
+        return label
     }
 
     private static func halfWidth(_ character: Character) -> Character {

@@ -97,7 +97,7 @@ public struct Gate: Sendable, Equatable {
     }
 
     private static func isMeasured(_ metric: String, samples: Int) -> Bool {
-        if ["accuracy", "no_answer", "avg_tokens", "truncated", "gen_seconds"].contains(metric) { return true }
+        if ["accuracy", "no_answer", "avg_tokens", "truncated", "gen_seconds", "judge_consistency"].contains(metric) { return true }
         let parts = metric.split(separator: "@", omittingEmptySubsequences: false)
         guard samples > 1, parts.count == 2, let k = Int(parts[1]), (1...samples).contains(k) else { return false }
         return parts[0] == "pass" || parts[0] == "majority" || (parts[0] == "no_answer" && k == samples)
@@ -108,15 +108,62 @@ public struct Gate: Sendable, Equatable {
         var checks: [GateOutcome.Check] = []
         for rule in rules {
             for target in try targets(of: rule, benchmarks: benchmarks.map(\.name)) {
-                let value = benchmarks.first { $0.name == target.benchmark }?.metric(target.metric)?.value
-                let limit = rule.condition.limit(baseline: baseline?.benchmark(target.benchmark)?.metric(target.metric)?.value)
+                let measured = benchmarks.first { $0.name == target.benchmark }
+                let base = baseline?.benchmark(target.benchmark)
+                let value = measured?.metric(target.metric)?.value
+                let limit = rule.condition.limit(baseline: base?.metric(target.metric)?.value)
+                var interval: ClosedRange<Double>?
                 var passed = false
-                if let value, let limit { passed = rule.condition.isMet(by: value, limit: limit) }
+                if let measured, let value, let limit {
+                    if let confidence = rule.condition.confidence {
+                        interval = GateInterval.of(target.metric, measured, base, rule.condition, confidence)
+                        passed = interval.map { rule.condition.isMet(in: $0, limit: limit) } ?? false
+                    } else {
+                        passed = rule.condition.isMet(by: value, limit: limit)
+                    }
+                }
                 let name = benchmarks.count > 1 ? "\(target.benchmark)/\(target.metric)" : rule.key
-                checks.append(.init(metric: name, condition: rule.condition.description, value: value, limit: limit, passed: passed))
+                checks.append(
+                    .init(
+                        metric: name, condition: rule.condition.description, value: value, limit: limit, interval: interval,
+                        passed: passed))
             }
         }
         return GateOutcome(checks: checks)
+    }
+}
+
+/// The interval that a condition by significance looks at.
+private enum GateInterval {
+    /// The confidence interval of a metric, moved so that it can be held against the limit.
+    ///
+    /// Against a baseline, accuracy is paired: the interval of the mean of candidate − factor · baseline over the items, by Student's t.
+    /// Other metrics have no value for each item in a document; theirs is value ± z · √(s² + factor² · s₀²) with both standard errors,
+    /// wider than a paired one where items are hard for both. `nil` for fewer than two items.
+    static func of(
+        _ metric: String, _ measured: EvaluationDocument.Benchmark, _ base: EvaluationDocument.Benchmark?, _ condition: MetricCondition,
+        _ confidence: Double
+    ) -> ClosedRange<Double>? {
+        let factor = condition.usesBaseline ? condition.line.factor : 0
+        if metric == "accuracy" {
+            guard condition.usesBaseline else { return PairedComparison.interval(ofMean: measured.itemScores, confidence: confidence) }
+            guard let base else { return nil }
+            let count = min(measured.itemScores.count, base.itemScores.count)
+            let old = Array(base.itemScores.prefix(count))
+            let differences = zip(measured.itemScores, old).map { $0 - factor * $1 }
+            guard let interval = PairedComparison.interval(ofMean: differences, confidence: confidence) else { return nil }
+            let shift = factor * (base.metric(metric)?.value ?? Sums.mean(old))
+            return (interval.lowerBound + shift)...(interval.upperBound + shift)
+        }
+        guard let value = measured.metric(metric), let error = value.standardError else { return nil }
+        var variance = error * error
+        if condition.usesBaseline {
+            guard let old = base?.metric(metric)?.standardError else { return nil }
+            variance += factor * factor * old * old
+        }
+        // So many degrees of freedom make the normal distribution of Student's.
+        let reach = StudentDistribution.twoSidedQuantile(confidence, degrees: 1e9) * variance.squareRoot()
+        return (value.value - reach)...(value.value + reach)
     }
 }
 
@@ -129,6 +176,8 @@ public struct GateOutcome: Sendable, Equatable {
         /// `nil` where the metric could not be measured, which fails the check.
         public var value: Double?
         public var limit: Double?
+        /// For a condition by significance: the interval that was held against the limit.
+        public var interval: ClosedRange<Double>?
         public var passed: Bool
     }
 
@@ -142,8 +191,13 @@ public struct GateOutcome: Sendable, Equatable {
         self.checks = checks.map { check in
             Check(
                 metric: check["metric"]?.string ?? "", condition: check["condition"]?.string ?? "", value: check["value"]?.double,
-                limit: check["limit"]?.double, passed: check["passed"]?.bool ?? false)
+                limit: check["limit"]?.double, interval: Self.interval(check["interval"]), passed: check["passed"]?.bool ?? false)
         }
+    }
+
+    private static func interval(_ json: JSONValue?) -> ClosedRange<Double>? {
+        guard let low = json?[0]?.double, let high = json?[1]?.double, low <= high else { return nil }
+        return low...high
     }
 
     public var json: JSONValue {
@@ -151,11 +205,13 @@ public struct GateOutcome: Sendable, Equatable {
             "passed": .bool(passed),
             "checks": .array(
                 checks.map { check in
-                    [
+                    var members: JSONObject = [
                         "metric": .string(check.metric), "condition": .string(check.condition),
                         "value": check.value.map { .double($0) } ?? .null,
                         "limit": check.limit.map { .double($0) } ?? .null, "passed": .bool(check.passed),
                     ]
+                    if let interval = check.interval { members["interval"] = [.double(interval.lowerBound), .double(interval.upperBound)] }
+                    return .object(members)
                 }),
         ]
     }

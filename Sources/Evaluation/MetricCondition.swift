@@ -1,4 +1,8 @@
-/// A condition on a metric, such as `>= baseline + 0.02`.
+/// A condition on a metric, such as `>= baseline + 0.02`, or by significance `> baseline at 95%` and `not < baseline at 95%`.
+///
+/// Without `at` the measured value itself is held against the limit. With `at N%` the condition must hold in the whole N % confidence
+/// interval of the metric, so that a lucky draw of items does not meet it; `not` turns the result round, so that
+/// `not < baseline at 95%` is missed only by what is worse beyond chance.
 public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
     /// How a metric is compared with its limit.
     public enum Comparison: String, Sendable, CaseIterable {
@@ -26,25 +30,53 @@ public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
 
     public var comparison: Comparison
     public var limit: Limit
+    /// Whether the condition is met where what it says is not so.
+    public var isNegated: Bool
+    /// The share of the confidence interval in which the comparison must hold; `nil` where only the measured value counts.
+    public var confidence: Double?
     /// The text it was read from.
     public var description: String
 
     /// Whether the condition needs an evaluation to compare with.
     public var usesBaseline: Bool { if case .baseline = limit { true } else { false } }
 
-    /// Reads `OP NUMBER`, `OP baseline` or `OP baseline +|-|* NUMBER`, with OP one of `>= > <= < ==`.
-    public init(_ text: String) throws(SyntaxError) {
-        let condition = AnswerText.trimmed(text)
-        func wrong(_ detail: String) -> SyntaxError {
-            SyntaxError(description: "'\(text)' is no condition: \(detail); write, for example, '>= 0.9' or '>= baseline + 0.02'")
+    /// The baseline is multiplied by `factor` before `offset` is added; a plain number is an offset alone.
+    var line: (factor: Double, offset: Double) {
+        switch limit {
+        case .number(let number): (0, number)
+        case .baseline("-", let operand): (1, -operand)
+        case .baseline("*", let operand): (operand, 0)
+        case .baseline(_, let operand): (1, operand)
         }
+    }
+
+    /// Reads `[not] OP EXPR [at N%]`: OP is one of `>= > <= < ==`, EXPR a NUMBER, `baseline` or `baseline +|-|* NUMBER`.
+    public init(_ text: String) throws(SyntaxError) {
+        func wrong(_ detail: String) -> SyntaxError {
+            SyntaxError(
+                description: "'\(text)' is no condition: \(detail); write, for example, '>= 0.9', '>= baseline + 0.02' or "
+                    + "'not < baseline at 95%'")
+        }
+        description = AnswerText.trimmed(text)
+        var condition = description
+        isNegated = condition.hasPrefix("not ")
+        if isNegated { condition = AnswerText.trimmed(String(condition.dropFirst(4))) }
         guard
             let comparison = Comparison.allCases.sorted(by: { $0.rawValue.count > $1.rawValue.count })
                 .first(where: { condition.hasPrefix($0.rawValue) })
         else { throw wrong("it must start with >=, >, <=, < or ==") }
         self.comparison = comparison
-        description = condition
-        let expression = AnswerText.trimmed(String(condition.dropFirst(comparison.rawValue.count)))
+        var expression = AnswerText.trimmed(String(condition.dropFirst(comparison.rawValue.count)))
+        confidence = nil
+        if let at = expression.range(ofLast: " at ") {
+            let level = AnswerText.trimmed(String(expression[at.upperBound...]))
+            guard level.hasSuffix("%"), let percent = Self.number(String(level.dropLast())), percent >= 50, percent < 100 else {
+                throw wrong("after 'at' stands a level from 50% to below 100%")
+            }
+            guard comparison != .equal else { throw wrong("'==' holds in no interval") }
+            confidence = percent / 100
+            expression = AnswerText.trimmed(String(expression[..<at.lowerBound]))
+        }
         guard expression.hasPrefix("baseline") else {
             guard let number = Self.number(expression) else { throw wrong("'\(expression)' is neither a number nor 'baseline'") }
             limit = .number(number)
@@ -65,21 +97,22 @@ public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
 
     /// The number that the metric is held against; `nil` where it needs a baseline and there is none.
     public func limit(baseline: Double?) -> Double? {
-        switch limit {
-        case .number(let number): return number
-        case .baseline(let operation, let operand):
-            guard let baseline else { return nil }
-            return switch operation {
-            case "-": baseline - operand
-            case "*": baseline * operand
-            default: baseline + operand
-            }
-        }
+        guard usesBaseline else { return line.offset }
+        return baseline.map { $0 * line.factor + line.offset }
     }
 
     /// Whether `value` meets the condition; equal within a rounding error counts as equal.
     public func isMet(by value: Double, limit: Double) -> Bool {
         guard !value.isNaN else { return false }
+        return holds(for: value, limit) != isNegated
+    }
+
+    /// Whether the condition is met by a metric that lies in `interval`.
+    func isMet(in interval: ClosedRange<Double>, limit: Double) -> Bool {
+        (holds(for: interval.lowerBound, limit) && holds(for: interval.upperBound, limit)) != isNegated
+    }
+
+    private func holds(for value: Double, _ limit: Double) -> Bool {
         let isEqual = abs(value - limit) <= Self.tolerance * max(1, abs(limit))
         return switch comparison {
         case .atLeast: value > limit || isEqual
@@ -88,5 +121,18 @@ public struct MetricCondition: Sendable, Equatable, CustomStringConvertible {
         case .below: value < limit && !isEqual
         case .equal: isEqual
         }
+    }
+}
+
+extension String {
+    /// Where `part` stands for the last time.
+    fileprivate func range(ofLast part: String) -> Range<String.Index>? {
+        var found: Range<String.Index>?
+        var index = startIndex
+        while index < endIndex {
+            if self[index...].hasPrefix(part) { found = index..<self.index(index, offsetBy: part.count) }
+            index = self.index(after: index)
+        }
+        return found
     }
 }

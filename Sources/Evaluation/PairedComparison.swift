@@ -10,6 +10,9 @@ public struct PairedComparison: Sendable, Equatable {
         public var item: Int
         public var base: Double
         public var candidate: Double
+
+        /// True where the item was right in most samples of the one and not of the other.
+        public var isFlip: Bool { PairedComparison.isRight(base) != PairedComparison.isRight(candidate) }
     }
 
     /// Changed items that are listed, the largest changes first.
@@ -31,6 +34,13 @@ public struct PairedComparison: Sendable, Equatable {
     public var up: Int
     /// Items whose score fell.
     public var down: Int
+    /// Items that were wrong and are right.
+    public var flippedUp: Int
+    /// Items that were right and are wrong.
+    public var flippedDown: Int
+    /// The two-sided probability of such numbers of rises and falls if both were as likely: the sign test, for one sample of each item
+    /// McNemar's exact test.
+    public var signProbability: Double
     public var changes: [Change]
 
     /// `nil` where the lists differ in length or are empty.
@@ -45,20 +55,34 @@ public struct PairedComparison: Sendable, Equatable {
         difference = mean
         up = differences.count { $0 > 0 }
         down = differences.count { $0 < 0 }
+        flippedUp = zip(base, candidate).count { !Self.isRight($0) && Self.isRight($1) }
+        flippedDown = zip(base, candidate).count { Self.isRight($0) && !Self.isRight($1) }
+        signProbability = ExactTests.signTest(up: up, down: down)
         changes = differences.indices.filter { differences[$0] != 0 }
             .sorted { (abs(differences[$1]), $0) < (abs(differences[$0]), $1) }
             .prefix(Self.changesMax).map { Change(item: $0, base: base[$0], candidate: candidate[$0]) }
         guard base.count > 1 else { return }
-        let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-        let error = (squares / (count - 1) / count).squareRoot()
-        let reach = StudentDistribution.twoSidedQuantile(0.95, degrees: count - 1) * error
+        let error = (Sums.deviation(differences) ?? 0) / count.squareRoot()
         standardError = error
-        interval = (mean - reach)...(mean + reach)
-        if error > 0 {
+        interval = Self.interval(ofMean: differences, confidence: 0.95)
+        // Equal differences may leave an error of a few roundings, which is none.
+        if error > abs(mean) * 1e-12 {
             probability = StudentDistribution.twoSidedProbability(mean / error, degrees: count - 1)
         } else {
             probability = mean == 0 ? 1 : min(1, 2 * pow(0.5, count))
         }
+    }
+
+    /// An item is right where more than half of its samples are.
+    static func isRight(_ score: Double) -> Bool { score > 0.5 }
+
+    /// The interval that holds the mean of `values` with this confidence, from Student's t; `nil` for fewer than two values.
+    static func interval(ofMean values: [Double], confidence: Double) -> ClosedRange<Double>? {
+        guard let deviation = Sums.deviation(values) else { return nil }
+        let count = Double(values.count)
+        let reach = StudentDistribution.twoSidedQuantile(confidence, degrees: count - 1) * deviation / count.squareRoot()
+        let mean = Sums.mean(values)
+        return (mean - reach)...(mean + reach)
     }
 
     /// The comparison as part of a document.
@@ -68,9 +92,16 @@ public struct PairedComparison: Sendable, Equatable {
             "stderr": standardError.map { .double($0) } ?? .null,
             "ci95": interval.map { [.double($0.lowerBound), .double($0.upperBound)] } ?? .null,
             "p_value": probability.map { .double($0) } ?? .null, "test": "paired t",
+            "sign_p_value": .double(signProbability),
             "up": .int(Int64(up)), "down": .int(Int64(down)), "same": .int(Int64(items - up - down)),
+            "flipped_up": .int(Int64(flippedUp)), "flipped_down": .int(Int64(flippedDown)),
             "changes": .array(
-                changes.map { ["item": .int(Int64($0.item)), "base": .double($0.base), "candidate": .double($0.candidate)] }),
+                changes.map {
+                    [
+                        "item": .int(Int64($0.item)), "base": .double($0.base), "candidate": .double($0.candidate),
+                        "flipped": .bool($0.isFlip),
+                    ]
+                }),
         ]
     }
 }

@@ -1,4 +1,4 @@
-/// A condition on one metric of an evaluation, such as `>= 0.5` or `>= baseline + 0.02`.
+/// A condition on one metric of an evaluation, such as `>= 0.5`, `>= baseline + 0.02` or `not < baseline at 95%`.
 public struct GateCondition: Sendable, Hashable {
     /// How the measured value is compared with the limit.
     public enum Comparison: String, Sendable, CaseIterable {
@@ -18,13 +18,28 @@ public struct GateCondition: Sendable, Hashable {
 
     public var comparison: Comparison
     public var limit: Limit
+    /// True where the condition holds when what it says is not so.
+    public var isNegated: Bool
+    /// The confidence at which it must hold, such as 0.95; `nil` where only the measured value counts.
+    public var confidence: Double?
 
-    /// Reads `OP EXPR`: OP is one of `>= > <= < ==`, EXPR a number, `baseline`, or `baseline + n`, `- n`, `* n`; `nil` for anything else.
+    /// Reads `[not] OP EXPR [at N%]`: OP is one of `>= > <= < ==`, EXPR a number, `baseline`, or `baseline + n`, `- n`, `* n`, and N from 50
+    /// to below 100; `nil` for anything else.
     public init?(_ text: String) {
-        let trimmed = text.trimmingSpaces()
+        var trimmed = text.trimmingSpaces()
+        isNegated = trimmed.hasPrefix("not ")
+        if isNegated { trimmed = trimmed.dropFirst(4).trimmingSpaces() }
         guard let comparison = Comparison.allCases.first(where: { trimmed.hasPrefix($0.rawValue) }) else { return nil }
         self.comparison = comparison
-        let expression = trimmed.dropFirst(comparison.rawValue.count).trimmingSpaces()
+        var expression = trimmed.dropFirst(comparison.rawValue.count).trimmingSpaces()
+        if expression.hasSuffix("%") {
+            let words = expression.dropLast().split(separator: " ")
+            guard comparison != .equal, words.count >= 3, words[words.count - 2] == "at", let level = words.last,
+                let percent = Self.number(String(level)), percent >= 50, percent < 100
+            else { return nil }
+            confidence = percent / 100
+            expression = words.dropLast(2).joined(separator: " ")
+        }
         if let number = Self.number(expression) { limit = .number(number); return }
         guard expression.hasPrefix("baseline") else { return nil }
         let rest = expression.dropFirst("baseline".count).trimmingSpaces()

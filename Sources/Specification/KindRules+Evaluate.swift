@@ -2,7 +2,10 @@ import JSON
 
 extension KindRules {
     func checkEvaluate() {
-        checkServer()
+        checkServer(body["server"], at: JSONPointer(["server"]), ownKeys: ["model", "api_key_env"])
+        if body["model"] == nil, body["server"]?["url"] == nil, body["server"]?.object != nil {
+            check.fail(.required, JSONPointer(), "'model' is missing: \(ValueType.model)", atKey: true)
+        }
         let benchmarks = body["benchmarks"]?.array ?? []
         var names: Set<String> = []
         for (index, benchmark) in benchmarks.enumerated() {
@@ -14,13 +17,14 @@ extension KindRules {
                 check.fail(
                     .conflict, path / "temperature", "\(samples) samples at temperature 0 are the same answer; raise it or take one sample")
             }
+            checkGrading(benchmark, at: path)
         }
         checkGate(benchmarks, names: names)
     }
 
-    private func checkServer() {
-        guard case .object(let server)? = body["server"] else { return }
-        let path = JSONPointer(["server"])
+    /// - Parameter ownKeys: keys that stand only with a 'url'.
+    private func checkServer(_ value: JSONValue?, at path: JSONPointer, ownKeys: [String]) {
+        guard case .object(let server)? = value else { return }
         let (engine, url) = (server["engine"] != nil, server["url"] != nil)
         if engine && url {
             check.fail(.conflict, path, "has both 'engine' and 'url'; a server is started or is there already", atKey: true)
@@ -28,16 +32,40 @@ extension KindRules {
             check.fail(.required, path, "names neither 'engine' (transformers, vllm) nor 'url'", atKey: true)
         }
         let startKeys = ["args", "startup_timeout", "env"]
-        let remoteKeys = ["model", "api_key_env"]
-        for key in engine && !url ? remoteKeys : url && !engine ? startKeys : [] where server[key] != nil {
+        for key in engine && !url ? ownKeys : url && !engine ? startKeys : [] where server[key] != nil {
             check.fail(.conflict, path / key, "stands only with '\(engine ? "url" : "engine")'", atKey: true)
         }
         for flag in server["args"]?.object?.keys ?? [] where ["model", "host", "port"].contains(flag) {
             check.fail(.conflict, path / "args" / flag, "'\(flag)' is set by Anneal itself", atKey: true)
         }
-        if body["model"] == nil, !url {
-            check.fail(.required, JSONPointer(), "'model' is missing: \(ValueType.model)", atKey: true)
+    }
+
+    /// The keys of 'grading' that mean something to one grader alone.
+    private static let gradingKeys = [
+        "modulo": "math", "path": "json", "compare": "json", "command": "command", "timeout": "command", "judge": "judge",
+    ]
+
+    private func checkGrading(_ benchmark: JSONValue, at path: JSONPointer) {
+        let grader = benchmark["grader"]?.string ?? "exact"
+        let grading = benchmark["grading"]?.object ?? [:]
+        for key in grading.keys {
+            guard let only = Self.gradingKeys[key], only != grader else { continue }
+            check.fail(.conflict, path / "grading" / key, "stands only with the grader '\(only)'", atKey: true)
         }
+        if ["command", "judge"].contains(grader), grading[grader] == nil {
+            check.fail(.required, path / "grader", "the grader '\(grader)' needs 'grading: {\(grader): …}'")
+        }
+        if let answer = grading["answer"]?.string, answer != "pattern", grading["pattern"] != nil {
+            check.fail(.conflict, path / "grading" / "pattern", "stands only with 'answer: pattern', which may be left out", atKey: true)
+        }
+        // Only whether it is one matters here; the worker tells what is wrong with it.
+        if let pattern = grading["pattern"]?.string, (try? Regex(pattern)) == nil {
+            check.fail(.badValue, path / "grading" / "pattern", "'\(pattern)' is no regular expression")
+        }
+        if let pointer = grading["path"]?.string, JSONPointer(text: pointer) == nil {
+            check.fail(.badValue, path / "grading" / "path", "'\(pointer)' is no JSON pointer such as /answer")
+        }
+        checkServer(grading["judge"], at: path / "grading" / "judge", ownKeys: ["api_key_env"])
     }
 
     private func checkGate(_ benchmarks: [JSONValue], names: Set<String>) {
@@ -65,13 +93,13 @@ extension KindRules {
     }
 
     private func checkMetric(_ name: String, samplesMax: Int, _ path: JSONPointer) {
-        let plain = ["accuracy", "no_answer", "avg_tokens"]
+        let plain = ["accuracy", "no_answer", "avg_tokens", "truncated", "gen_seconds", "judge_consistency"]
         if plain.contains(name) { return }
         let parts = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, ["pass", "majority"].contains(parts[0]), let count = Int(parts[1]), count > 0 else {
+        guard parts.count == 2, ["pass", "majority", "no_answer"].contains(parts[0]), let count = Int(parts[1]), count > 0 else {
             let hint = Spelling.suggestion(for: name, among: plain + ["pass@1", "majority@1"])
             check.fail(
-                .unknownName, path, "there is no metric '\(name)'\(hint); known: accuracy, no_answer, avg_tokens, pass@k, majority@k",
+                .unknownName, path, "there is no metric '\(name)'\(hint); known: \(plain.joined(separator: ", ")), pass@k, majority@k",
                 atKey: true)
             return
         }
@@ -85,7 +113,8 @@ extension KindRules {
         guard let condition = GateCondition(text) else {
             check.fail(
                 .badValue, path,
-                "'\(text)' is no condition; write '>= 0.5' or '>= baseline + 0.02' (one of >= > <= < ==, then a number or baseline)")
+                "'\(text)' is no condition; write '>= 0.5', '>= baseline + 0.02' or 'not < baseline at 95%' "
+                    + "(one of >= > <= < ==, then a number or baseline, then 'at' and a level)")
             return
         }
         if condition.needsBaseline, body["compare_to"] == nil {

@@ -15,7 +15,8 @@ struct EvaluateJob: Sendable {
         let items = try request.benchmarks.map { try BenchmarkItem.load($0) }
         for (benchmark, items) in zip(request.benchmarks, items) {
             WorkerLog.line(
-                "benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader \(benchmark.grader.rawValue)")
+                "benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader "
+                    + benchmark.grading.rules.grader.rawValue)
         }
         return try await evaluate(request, items: items)
     }
@@ -23,21 +24,27 @@ struct EvaluateJob: Sendable {
     @LoopActor
     private func evaluate(_ request: EvaluateRequest, items: [[BenchmarkItem]]) async throws -> (document: JSONObject, passed: Bool) {
         let ledger = try AnswerLedger(path: context.outputFolder + "/answers.jsonl")
+        let servers = EvaluateServer(context: context, requestTimeout: request.requestTimeout, concurrency: request.concurrency)
+        let settling = EvaluateSettling(context: context, request: request, ledger: ledger, servers: servers)
+        try await settling.check()
         let run: EvaluationRun
         switch request.server {
-        case .started(let command, let startupTimeout):
+        case .started(let command, _):
             let extensions = request.benchmarks.map { benchmark in
                 command.engine == .transformers ? SamplingExtension.members(model: command.model, settings: benchmark.settings) : [:]
             }
             run = try makeRun(request, items: items, model: command.model, extensions: extensions, ledger: ledger)
-            if run.pendingCount > 0 { try await ask(run, of: command, startupTimeout: startupTimeout, request: request) }
-        case .remote(let url, let model, let apiKey):
-            let client = makeClient(url, apiKey: apiKey, request: request)
-            let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
-            let extensions = request.benchmarks.map { _ in JSONObject() }
-            run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
-            try await run.ask(client)
+            if run.pendingCount > 0 { try await servers.withClient(of: request.server, name: "server") { try await run.ask($0) } }
+        case .remote(let url, let model, _):
+            run = try await servers.withClient(of: request.server, name: "server") { client in
+                let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
+                let extensions = request.benchmarks.map { _ in JSONObject() }
+                let run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
+                try await run.ask(client)
+                return run
+            }
         }
+        try await settling.settle(run)
         return try finish(run, request: request)
     }
 
@@ -54,12 +61,6 @@ struct EvaluateJob: Sendable {
         return run
     }
 
-    @LoopActor
-    private func makeClient(_ url: String, apiKey: String?, request: EvaluateRequest) -> CompletionClient {
-        CompletionClient(
-            baseURL: url, apiKey: apiKey, requestTimeout: request.requestTimeout, connectionsMax: request.concurrency, log: WorkerLog.line)
-    }
-
     /// The model that a running server answers with.
     @LoopActor
     private func servedModel(_ client: CompletionClient, url: String, model: String) async throws -> String {
@@ -67,29 +68,6 @@ struct EvaluateJob: Sendable {
         if models.contains(model) { return model }
         guard let first = models.first else { throw WorkerFailure.serverFailed("\(url) lists no model; name one with 'server.model'") }
         return first
-    }
-
-    /// Starts the server, asks it for what is missing, and stops it.
-    @LoopActor
-    private func ask(_ run: EvaluationRun, of command: ServerCommand, startupTimeout: Duration, request: EvaluateRequest) async throws {
-        WorkerLog.line("starting \(command.executable) serve \(command.model)")
-        let server = try await ServerProcess.start(
-            command, logPath: context.attemptFolder + "/server.log", startupTimeout: startupTimeout)
-        WorkerLog.line("the model server answers at \(server.baseURL)")
-        let client = makeClient(server.baseURL, apiKey: nil, request: request)
-        let asking = Task { @LoopActor in try await run.ask(client) }
-        // Without its server every further request would only wait for its retries to run out.
-        server.onEnd = { asking.cancel() }
-        let result = await withTaskCancellationHandler {
-            await asking.result
-        } onCancel: {
-            asking.cancel()
-        }
-        if let ending = server.ending {
-            throw ServerFailure(message: "the model server \(ending) in the middle of the evaluation", logTail: server.logTail)
-        }
-        await server.stop()
-        try result.get()
     }
 
     /// Computes the metrics and writes all files.
@@ -104,11 +82,16 @@ struct EvaluateJob: Sendable {
         var document = EvaluationDocument(model: request.model, server: context.job["spec"]?["server"] ?? .null, benchmarks: benchmarks)
         if let baseline = request.baseline {
             let comparison = EvaluationComparison(base: baseline.document, candidate: document)
-            document.comparison = ["base": .string(baseline.path), "benchmarks": comparison.json]
+            document.comparison = [
+                "base": .string(baseline.path), "benchmarks": comparison.json,
+                "regressions": .array(comparison.regressions.map { .string($0) }),
+            ]
+            for name in comparison.regressions { WorkerLog.line("worse than the baseline beyond chance: \(name)") }
         }
         if !request.gate.rules.isEmpty {
             document.gate = try request.gate.outcome(benchmarks: benchmarks, baseline: request.baseline?.document)
         }
+        for line in EvaluationReport(document).text.split(separator: "\n") { WorkerLog.line(String(line)) }
         let path = context.outputFolder + "/evaluation.json"
         try OutputsFile(path: path).write(document.json.object ?? [:])
         try context.metrics.append(
@@ -133,11 +116,6 @@ struct EvaluateJob: Sendable {
     }
 
     private func log(_ document: EvaluationDocument) {
-        for benchmark in document.benchmarks {
-            let names = ["accuracy", "pass@\(benchmark.samples)", "majority@\(benchmark.samples)", "no_answer", "truncated", "avg_tokens"]
-            let values = names.compactMap { name in benchmark.metric(name).map { "\(name) \(Self.rounded($0.value))" } }
-            WorkerLog.line("\(benchmark.name): \(values.joined(separator: ", "))")
-        }
         for check in document.gate?.checks ?? [] {
             let value = check.value.map(Self.rounded) ?? "not measured"
             WorkerLog.line("gate \(check.metric) \(check.condition): \(value), \(check.passed ? "passed" : "missed")")

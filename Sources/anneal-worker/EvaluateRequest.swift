@@ -14,7 +14,7 @@ struct EvaluateRequest: Sendable {
         var name: String
         var dataset: EvaluationDocument.Dataset
         var samples: Int
-        var grader: Grader
+        var grading: EvaluateGrading
         var settings: SamplingSettings
         /// What the seeds of all items and samples are counted from.
         var seed: Int
@@ -22,6 +22,12 @@ struct EvaluateRequest: Sendable {
         var limit: Int?
         /// Put before the messages of items that have no system message of their own.
         var system: String?
+        /// What is asked instead of the record's own question, with its members filled in.
+        var prompt: String?
+        /// The member of a record that holds the expected answer; `nil` for the usual ones.
+        var expectedField: String?
+        /// The member of a record that names its task.
+        var taskField: String
     }
 
     var model: String
@@ -61,7 +67,8 @@ struct EvaluateRequest: Sendable {
         try gate.check(plans: plans, baseline: baseline?.document)
     }
 
-    private static func server(_ fields: RequestFields, model: String, context: WorkerContext) throws(WorkerFailure) -> Server {
+    /// What `server` asks for; jobs of kind `generate` read theirs in the same way.
+    static func server(_ fields: RequestFields, model: String, context: WorkerContext) throws(WorkerFailure) -> Server {
         if let url = try fields.string("url") {
             guard !fields.has("engine") else { throw .badRequest(fields.pointer.description, "has both 'url' and 'engine'") }
             var apiKey: String?
@@ -91,8 +98,7 @@ struct EvaluateRequest: Sendable {
     /// The worker's environment without its credentials, and with what the spec adds.
     private static func serverEnvironment(_ context: WorkerContext, own: JSONObject, hasLocalModel: Bool) -> [(name: String, value: String)]
     {
-        let credentials: Set<String> = ["ANNEAL_TOKEN", "MLFLOW_TRACKING_TOKEN"]
-        var environment = context.environment.filter { !credentials.contains($0.name) && own[$0.name] == nil }
+        var environment = context.environmentWithoutCredentials.filter { own[$0.name] == nil }
         // A model on disk needs nothing from a hub; without this each start would wait for one that cannot be reached.
         if hasLocalModel, own["HF_HUB_OFFLINE"] == nil, context.variable("HF_HUB_OFFLINE") == nil {
             environment.append((name: "HF_HUB_OFFLINE", value: "1"))
@@ -112,14 +118,13 @@ struct EvaluateRequest: Sendable {
         let settings = SamplingSettings(
             maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 256, temperature: temperature, topP: topP,
             stop: try fields.strings("stop"))
-        guard let grader = Grader(rawValue: try fields.string("grader") ?? "exact") else {
-            throw fields.failure("grader", "is none of \(Grader.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
         let sha256 = try input?.sha256 ?? ContentHash.sha256(ofFile: path)
         return Benchmark(
             name: try fields.string("name") ?? defaultName(reference: input?.reference, path: path),
-            dataset: .init(id: input?.id, sha256: sha256, path: path), samples: samples, grader: grader, settings: settings,
-            seed: try fields.int("seed") ?? 0, limit: try fields.int("limit", in: 1...Int.max), system: try fields.string("system"))
+            dataset: .init(id: input?.id, sha256: sha256, path: path), samples: samples,
+            grading: try EvaluateGrading(fields, context: context), settings: settings, seed: try fields.int("seed") ?? 0,
+            limit: try fields.int("limit", in: 1...Int.max), system: try fields.string("system"), prompt: try fields.string("prompt"),
+            expectedField: try fields.string("expected"), taskField: try fields.string("task") ?? "task")
     }
 
     /// What the spec calls the data, or the file's name without its ending.

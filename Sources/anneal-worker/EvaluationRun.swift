@@ -8,10 +8,23 @@ import JSON
 @LoopActor
 final class EvaluationRun {
     /// One answer that is asked for.
-    private struct Place {
+    fileprivate struct Place: Hashable {
         var benchmark: Int
         var item: Int
         var sample: Int
+    }
+
+    /// An answer that something outside has to grade.
+    struct Undecided {
+        var benchmark: Int
+        var item: Int
+        var sample: Int
+        var answer: String
+        var expected: String
+        fileprivate var tokens: Int?
+        fileprivate var isTruncated: Bool
+
+        fileprivate var place: Place { Place(benchmark: benchmark, item: item, sample: sample) }
     }
 
     private static let logIntervalNanoseconds: UInt64 = 10_000_000_000
@@ -26,7 +39,11 @@ final class EvaluationRun {
     private let ledger: AnswerLedger
     private let metrics: MetricsFile
     private var grades: [[[GradedSample?]]]
+    /// What a grader outside said beside the score.
+    private var details: [Place: JSONObject] = [:]
     private var pending: [Place] = []
+    /// Answers whose grade is to come, in the order of their coming.
+    private(set) var undecided: [Undecided] = []
     private var report: ProgressReport
     private var lastLog = SystemTime.monotonicNanoseconds()
     private var done = 0
@@ -102,12 +119,46 @@ final class EvaluationRun {
     }
 
     private func grade(_ answer: Completion, at place: Place) {
-        let grade = request.benchmarks[place.benchmark].grader.grade(
+        let isTruncated = answer.finishReason == "length"
+        let verdict = request.benchmarks[place.benchmark].grading.rules.verdict(
             response: answer.content, expected: items[place.benchmark][place.item].expected)
-        grades[place.benchmark][place.item][place.sample] = GradedSample(
-            answer: grade.answer, score: grade.isCorrect ? 1 : 0, tokens: answer.completionTokens,
-            isTruncated: answer.finishReason == "length")
+        switch verdict {
+        case .decided(let grade):
+            grades[place.benchmark][place.item][place.sample] = GradedSample(
+                answer: grade.answer, score: grade.score, tokens: answer.completionTokens, isTruncated: isTruncated)
+        case .undecided(let text, let expected):
+            undecided.append(
+                Undecided(
+                    benchmark: place.benchmark, item: place.item, sample: place.sample, answer: text, expected: expected,
+                    tokens: answer.completionTokens, isTruncated: isTruncated))
+        }
         done += 1
+    }
+
+    /// Takes the grade of an answer that was left undecided.
+    func settle(_ answer: Undecided, score: Double, details: JSONObject) {
+        grades[answer.benchmark][answer.item][answer.sample] = GradedSample(
+            answer: answer.answer, score: score, tokens: answer.tokens, isTruncated: answer.isTruncated)
+        if !details.isEmpty { self.details[answer.place] = details }
+    }
+
+    /// What a program reads that grades an answer.
+    func question(of answer: Undecided) throws -> JSONValue {
+        let item = items[answer.benchmark][answer.item]
+        return [
+            "benchmark": .string(request.benchmarks[answer.benchmark].name), "item": .int(Int64(answer.item)),
+            "sample": .int(Int64(answer.sample)), "messages": .array(item.messages), "record": item.record ?? .null,
+            "response": .string(try ledger.answer(for: key(answer.place))?.content ?? ""), "answer": .string(answer.answer),
+            "expected": .string(answer.expected),
+        ]
+    }
+
+    /// What a judge is asked about an answer.
+    func judgeQuestion(of answer: Undecided) throws -> EvaluateJudge.Question {
+        EvaluateJudge.Question(
+            benchmark: request.benchmarks[answer.benchmark].name, item: answer.item, sample: answer.sample,
+            problem: items[answer.benchmark][answer.item].problem, expected: answer.expected, answer: answer.answer,
+            response: AnswerText.afterReasoning(try ledger.answer(for: key(answer.place))?.content ?? "") ?? "")
     }
 
     private func tell() throws {
@@ -131,10 +182,14 @@ final class EvaluationRun {
     func results(of index: Int, itemsPath path: String) throws -> EvaluationDocument.Benchmark {
         let benchmark = request.benchmarks[index]
         let graded = grades[index].map { $0.compactMap(\.self) }
-        guard let computed = BenchmarkMetrics(items: graded), computed.samples == benchmark.samples else {
+        let definition = benchmark.grading.definition
+        guard let computed = BenchmarkMetrics(items: graded, definition: definition, seed: UInt64(bitPattern: Int64(benchmark.seed))),
+            computed.samples == benchmark.samples
+        else {
             throw WorkerFailure(
                 exitCode: WorkerFailure.ExitCode.failed, reason: .crashed, message: "answers of '\(benchmark.name)' are missing")
         }
+        let scores = computed.itemScores
         let writer = try DatasetWriter(path: path)
         var spans: [(start: Int64, end: Int64)] = []
         for (item, samples) in graded.enumerated() {
@@ -142,26 +197,58 @@ final class EvaluationRun {
             for (sample, graded) in samples.enumerated() {
                 guard let answer = try ledger.answer(for: key(Place(benchmark: index, item: item, sample: sample))) else { continue }
                 spans.append((start: answer.startedAt, end: answer.endedAt))
-                entries.append(Self.entry(sample, answer, graded))
+                let place = Place(benchmark: index, item: item, sample: sample)
+                entries.append(Self.entry(sample, answer, graded, details[place] ?? [:]))
             }
-            let record: JSONValue = [
-                "item": .int(Int64(item)), "messages": .array(items[index][item].messages),
-                "expected": .string(items[index][item].expected),
-                "score": .double(computed.itemScores[item]), "samples": .array(entries),
-            ]
-            try writer.append(line: JSONWriter().bytes(of: record))
+            var record: JSONObject = ["item": .int(Int64(item))]
+            if !items[index][item].task.isEmpty { record["task"] = .string(items[index][item].task) }
+            record["messages"] = .array(items[index][item].messages)
+            record["expected"] = .string(items[index][item].expected)
+            record["score"] = .double(scores[item])
+            record["samples"] = .array(entries)
+            try writer.append(line: JSONWriter().bytes(of: .object(record)))
         }
         _ = try writer.finish()
         var metrics = computed.all()
+        metrics += graderMetrics(of: index)
         metrics.append((name: "gen_seconds", metric: MetricValue(value: Double(Self.union(spans)) / 1000)))
         var settings = benchmark.settings.json
         settings["seed"] = .int(Int64(benchmark.seed))
+        let tasks = items[index].map(\.task)
+        let hasTasks = tasks.contains { !$0.isEmpty }
         return EvaluationDocument.Benchmark(
-            name: benchmark.name, dataset: benchmark.dataset, samples: benchmark.samples, grader: benchmark.grader, settings: settings,
-            metrics: metrics, itemScores: computed.itemScores, itemsPath: path)
+            name: benchmark.name, dataset: benchmark.dataset, samples: benchmark.samples, grader: benchmark.grading.rules.grader,
+            grading: benchmark.grading.options, definition: definition, settings: settings, metrics: metrics, byK: computed.byK,
+            runs: computed.runs, tasks: hasTasks ? Self.results(computed, by: tasks) : [], itemTasks: hasTasks ? tasks : [],
+            itemScores: scores, itemsPath: path)
     }
 
-    private static func entry(_ sample: Int, _ answer: Completion, _ graded: GradedSample) -> JSONValue {
+    /// The metrics of each task, in the order in which the tasks come; items that name none are in none.
+    private static func results(_ computed: BenchmarkMetrics, by tasks: [String]) -> [EvaluationDocument.Task] {
+        var names: [String: Int] = [:]
+        for task in tasks where !task.isEmpty && names[task] == nil { names[task] = names.count }
+        return names.sorted { $0.value < $1.value }.compactMap { name, _ in
+            let count = tasks.count { $0 == name }
+            return computed.subset { tasks[$0] == name }.map { .init(name: name, items: count, metrics: $0.all()) }
+        }
+    }
+
+    /// How far a grader outside can be relied on: the share of its answers that it could not judge, and of pairs that both orders agree on.
+    private func graderMetrics(of index: Int) -> [(name: String, metric: MetricValue)] {
+        let asked = undecided.filter { $0.benchmark == index }
+        let told = asked.map { details[$0.place] ?? [:] }
+        var metrics: [(name: String, metric: MetricValue)] = []
+        let errors = told.count { $0["grading_error"] != nil }
+        if errors > 0 { metrics.append((name: "grading_errors", metric: MetricValue(value: Double(errors) / Double(asked.count)))) }
+        let agreements = told.compactMap { $0["consistent"]?.bool }
+        if !agreements.isEmpty {
+            let share = Double(agreements.count { $0 }) / Double(agreements.count)
+            metrics.append((name: "judge_consistency", metric: MetricValue(value: share)))
+        }
+        return metrics
+    }
+
+    private static func entry(_ sample: Int, _ answer: Completion, _ graded: GradedSample, _ details: JSONObject) -> JSONValue {
         var members: JSONObject = [
             "sample": .int(Int64(sample)), "response": .string(answer.content), "answer": graded.answer.map { .string($0) } ?? .null,
             "score": .double(graded.score), "finish_reason": .string(answer.finishReason),
@@ -169,6 +256,7 @@ final class EvaluationRun {
         ]
         if let reasoning = answer.reasoning { members["reasoning"] = .string(reasoning) }
         if let tokens = answer.completionTokens { members["tokens"] = .int(Int64(tokens)) }
+        for (key, value) in details { members[key] = value }
         return .object(members)
     }
 
