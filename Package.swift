@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLLHTTP"),
         .target(name: "CPosix"),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "CResources", cSettings: [.unsafeFlags(["-std=c2x"])]),
 
         // Mechanism
@@ -60,6 +61,8 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
         .target(name: "Datasets", dependencies: ["Domain", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
+        .target(name: "Packing", dependencies: ["JSON"]),
+        .target(name: "WebDataset", dependencies: ["CSQLite", "Datasets", "JSON"]),
         .target(name: "Generation", dependencies: ["CPosix", "Datasets", "Domain", "EventLoop", "Evaluation", "HTTPClient", "JSON"]),
 
         // Use cases
@@ -110,6 +113,7 @@ let package = Package(
         .testTarget(name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "HTTPServer"]),
         .testTarget(name: "HTTPServerTests", dependencies: ["EventLoop", "HTTPServer"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "PackingTests", dependencies: ["JSON", "Packing"]),
         .testTarget(name: "SchedulerSimulationTests", dependencies: ["Domain", "SchedulerSimulation", "Scheduling"]),
         .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
         .testTarget(name: "ServiceTests", dependencies: ["Diagnosis", "Domain", "JSON", "Service", "Supervision"]),
@@ -118,9 +122,11 @@ let package = Package(
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),
         .testTarget(name: "TelemetryTests", dependencies: ["EventLoop", "JSON", "Telemetry"]),
         .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
+        .testTarget(name: "WebDatasetTests", dependencies: ["Datasets", "JSON", "WebDataset"], exclude: ["check_shards.py"]),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["EventLoop", "Generation", "JSON", "anneal-worker"], exclude: ["fake_server.py", "tiny_model.py"]),
+            dependencies: ["EventLoop", "Generation", "JSON", "anneal-worker"],
+            exclude: ["fake_server.py", "mock_server.py", "tiny_model.py"]),
     ],
     swiftLanguageModes: [.v6]
 )

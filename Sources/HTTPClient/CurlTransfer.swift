@@ -6,7 +6,7 @@ final class CurlTransfer {
     typealias ChunkSink = ([UInt8]) -> Bool
 
     /// libcurl's global state must be set up once, before any handle.
-    private static let isGlobalReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    static let isGlobalReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     let easy: UnsafeMutableRawPointer
     private let url: String
@@ -144,7 +144,7 @@ final class CurlTransfer {
         return max(1, Int(clamping: min(seconds, 1 << 40)) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000))
     }
 
-    private static func isLoopback(_ url: String) -> Bool {
+    static func isLoopback(_ url: String) -> Bool {
         // scheme, nothing, host and the rest
         let parts = url.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3 else { return false }

@@ -110,7 +110,9 @@ extension AnnealService {
         let diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)
         let context = AttemptOutcome.Context(
             retry: record.retry, failures: job.failures,
-            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1), canResume: hasCheckpoint,
+            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1),
+            // The ledger of a generation is as good as a checkpoint: a new attempt asks for what is missing.
+            canResume: hasCheckpoint || record.kind == .generate,
             microBatchDivisor: record.microBatchDivisor,
             microBatchSize: record.kind == .train ? record.spec["params"]?["micro_batch_size"]?.int ?? 1 : nil)
         var outcome = AttemptOutcome.judge(diagnosis, context)

@@ -47,6 +47,7 @@ extension AnnealService {
         _ output: WorkerReport.Output, job: JobRecord, experiment: String?
     ) async throws -> JSONValue {
         let name = "\(experiment ?? "job").\(job.name).\(output.name)"
+        if output.fields["format"]?.string == GenerationFile.format { return try await addGenerations(output, job: job, name: name) }
         let facts = try await files.run {
             try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:)))
         }

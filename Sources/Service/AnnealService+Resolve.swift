@@ -109,7 +109,12 @@ enum InputPointers {
         case .evaluate:
             let benchmarks = (spec["benchmarks"]?.array ?? []).indices.map { JSONPointer(["benchmarks"]) / $0 / "dataset" }
             return [JSONPointer(["model"]), JSONPointer(["compare_to"])] + benchmarks
-        case .command, .generate, .serve, .search:
+        case .generate:
+            let merge = (spec["merge"]?.object ?? [:]).flatMap { name, parts in
+                (parts.array ?? []).indices.map { JSONPointer(["merge", name]) / $0 }
+            }
+            return [JSONPointer(["model"]), JSONPointer(["dataset"])] + merge
+        case .command, .serve, .search:
             return []
         }
     }

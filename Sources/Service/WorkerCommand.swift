@@ -14,8 +14,10 @@ struct WorkerCommand: Sendable {
         switch kind {
         case .command:
             return WorkerCommand(argv: try userCommand(spec["command"]), environment: [])
-        case .prepare, .evaluate:
-            return WorkerCommand(argv: [configuration.workerPath], environment: [])
+        case .prepare, .generate, .evaluate:
+            // Where the worker finds the programs that it runs Python for, such as the grader of mathematics.
+            let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
+            return WorkerCommand(argv: [configuration.workerPath], environment: trainer)
         case .train, .convert:
             guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {
                 throw ServiceError(
@@ -26,7 +28,7 @@ struct WorkerCommand: Sendable {
             return WorkerCommand(
                 argv: [python, "-m", "anneal_trainer"],
                 environment: [("PYTHONPATH", trainer), ("PYTHONUNBUFFERED", "1"), ("TOKENIZERS_PARALLELISM", "false")])
-        case .generate, .serve, .search:
+        case .serve, .search:
             throw ServiceError(.invalidSpec, "the kind '\(kind.rawValue)' cannot be run by this version")
         }
     }

@@ -51,7 +51,7 @@ struct JobDraft {
         switch kind {
         case .train: body["engine"]?.string ?? "trl"
         case .convert: "transformers"
-        case .evaluate, .prepare: "anneal"
+        case .evaluate, .generate, .prepare: "anneal"
         default: "shell"
         }
     }

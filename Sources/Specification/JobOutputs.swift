@@ -17,7 +17,9 @@ enum JobOutputs {
             return [("model", .checkpoint)]
         case .evaluate:
             return [("evaluation", .evaluation)]
-        case .generate, .serve, .search:
+        case .generate:
+            return GenerationSeeds.outputs(body)
+        case .serve, .search:
             return []
         }
     }

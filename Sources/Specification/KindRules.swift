@@ -17,7 +17,8 @@ struct KindRules {
         case .train: checkTrain()
         case .convert: checkConvert()
         case .evaluate: checkEvaluate()
-        case .generate, .serve, .search: break
+        case .generate: checkGenerate()
+        case .serve, .search: break
         }
     }
 

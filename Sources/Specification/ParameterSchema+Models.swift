@@ -94,45 +94,4 @@ extension ParameterSchema {
         ParameterSchema("vocab_size", .integer(260...1_048_576), default: 512, "Tokens; 256 bytes and the special tokens are among them."),
         ParameterSchema("split_digits", .boolean, default: true, "Makes each digit a token of its own."),
     ]
-
-    static let evaluateTable: [ParameterSchema] = [
-        ParameterSchema("model", .model, "The model to evaluate; needed unless 'server' has a 'url'."),
-        ParameterSchema(
-            required: "server", .object(serverTable), "What answers: an 'engine' that is started, or the 'url' of one that runs."),
-        ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
-        ParameterSchema(
-            "concurrency", .either([.integer(1...4096)] + concurrencyTypes), default: 16,
-            "Requests at the same time, as a number; or a concurrency group, as for every job."),
-        ParameterSchema(
-            "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
-        ParameterSchema("compare_to", .evaluation, "The baseline."),
-        ParameterSchema(
-            "gate", .map(keys: .metric, .text(bytesMax: SpecLimits.conditionBytesMax)),
-            "Conditions by metric (accuracy, no_answer, avg_tokens, pass@k, majority@k, <benchmark>/<metric>); a miss fails the job."),
-    ]
-
-    private static let serverTable: [ParameterSchema] = [
-        ParameterSchema("engine", .choice(["transformers", "vllm"]), "The server to start."),
-        ParameterSchema("args", .map(keys: .flag, .either([.scalar, .list(.scalar, count: 1...SpecLimits.mapCountMax)])), "Its flags."),
-        ParameterSchema(
-            "startup_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s", "How long it may take to be ready."),
-        ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of the server alone."),
-        ParameterSchema("url", .httpURL, "The base URL of an OpenAI-compatible server, without /v1."),
-        ParameterSchema("model", .text(bytesMax: 1000), "The model's name at that server; without it the first that it lists."),
-        ParameterSchema("api_key_env", .name(.variable), "The environment variable that holds the key for that server."),
-    ]
-
-    private static let benchmarkTable: [ParameterSchema] = [
-        ParameterSchema(required: "dataset", .dataset, "The questions with their answers."),
-        ParameterSchema("name", .name(.experiment), "The benchmark's name in results."),
-        ParameterSchema("samples", .integer(1...10_000), default: 1, "Answers to each question."),
-        ParameterSchema("grader", .choice(["exact", "choice"]), default: "exact", "How an answer is judged."),
-        ParameterSchema("max_tokens", .integer(1...1_048_576), default: 256, "The longest answer."),
-        ParameterSchema("temperature", .number(.atLeast(0, upTo: 2)), "Without it 0 for one sample, else 0.7."),
-        ParameterSchema("top_p", .number(.above(0, upTo: 1)), "Without it 0.95 where answers are sampled."),
-        ParameterSchema("seed", .integer(0...4_294_967_295), default: 0, "The seed of the first sample."),
-        ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many questions."),
-        ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first."),
-        ParameterSchema("stop", .list(.text(bytesMax: 1000), count: 1...16), "Texts that end an answer."),
-    ]
 }

@@ -29,7 +29,8 @@ public struct ParameterSchema: Sendable {
         case .train: trainTable
         case .convert: convertTable
         case .evaluate: evaluateTable
-        case .generate, .serve, .search: []
+        case .generate: generateTable
+        case .serve, .search: []
         }
     }
 

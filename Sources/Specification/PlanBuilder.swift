@@ -110,6 +110,7 @@ struct PlanBuilder {
 
     private mutating func draft(_ name: String, _ body: JSONObject, _ check: SchemaCheck) {
         guard let matrix = body["matrix"] else {
+            if let parts = GenerationChunks.parts(of: name, body) { return draft(parts, check) }
             drafts.append(JobDraft(name: name, group: nil, combination: nil, body: body, check: check, builder: self))
             return
         }
@@ -120,6 +121,15 @@ struct PlanBuilder {
             drafts.append(
                 JobDraft(
                     name: "\(name)-\(index + 1)", group: name, combination: combination, body: substituted, check: check, builder: self))
+        }
+    }
+
+    private mutating func draft(_ parts: [GenerationChunks.Part], _ check: SchemaCheck) {
+        guard drafts.count + parts.count <= SpecLimits.jobsMax else {
+            return check.fail(.tooLarge, JSONPointer(["chunks"]), "an experiment has at most \(SpecLimits.jobsMax) jobs")
+        }
+        for part in parts {
+            drafts.append(JobDraft(name: part.name, group: part.group, combination: nil, body: part.body, check: check, builder: self))
         }
     }
 

@@ -3,7 +3,7 @@ import EventLoop
 import Glibc
 import JSON
 
-/// The program that anneald starts for jobs of kind `prepare` and `evaluate`.
+/// The program that anneald starts for jobs of kind `prepare`, `generate` and `evaluate`.
 @main
 struct Worker {
     static func main() async {
@@ -47,8 +47,11 @@ struct Worker {
             let (document, passed) = try await EvaluateJob(context: context).run()
             try context.outputs.write(document)
             return passed ? WorkerFailure.ExitCode.done : WorkerFailure.ExitCode.failed
+        case JobKind.generate.rawValue?:
+            try context.outputs.write(try await GenerateJob(context: context).run())
+            return WorkerFailure.ExitCode.done
         case let kind:
-            throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, evaluate")
+            throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, generate, evaluate")
         }
     }
 

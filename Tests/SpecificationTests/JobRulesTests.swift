@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["generate", "serve", "search"])
+    @Test(arguments: ["serve", "search"])
     func kindsOfLaterBuildsAreNamedAsSuch(_ kind: String) {
         let found = problems("kind: \(kind)\nanything: 1")
         expectProblem(found, "/jobs/a/kind unsupported", "'\(kind)' is not supported by this build")
