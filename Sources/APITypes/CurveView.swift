@@ -120,20 +120,3 @@ public struct MetricKeySummary: Codable, Sendable, Equatable {
         self.max = max
     }
 }
-
-/// Several curves of one job: what `GET /v1/jobs/{job_id}/metrics` answers where `key` stands more than once.
-public struct CurvesView: Codable, Sendable, Equatable {
-    public var jobID: String
-    public var curves: [CurveView]
-
-    enum CodingKeys: String, CodingKey {
-        case jobID = "job_id"
-        case curves
-    }
-
-    /// Makes the view.
-    public init(jobID: String, curves: [CurveView]) {
-        self.jobID = jobID
-        self.curves = curves
-    }
-}

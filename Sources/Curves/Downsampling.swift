@@ -1,16 +1,6 @@
 extension Points {
-    /// At most `count` points that keep the curve's shape: the first and the last, and of each stretch between them the least
-    /// and the greatest, and the first NaN where there is one. A `count` below 2 is taken as 2.
-    public func downsampled(to count: Int) -> Points {
-        let kept = Self.kept(values, count: count)
-        guard let kept else { return self }
-        var result = Points()
-        result.reserve(kept.count)
-        for index in kept { result.append(place(index), values[index]) }
-        return result
-    }
-
-    /// The indices of the values to keep, in order; `nil` where all may stay.
+    /// The indices of at most `count` values that keep a curve's shape: the first and the last, and of each stretch between them the least
+    /// and the greatest, and the first NaN where there is one; in order. `nil` where all may stay. A `count` below 2 is taken as 2.
     public static func kept(_ values: [Double], count: Int) -> [Int]? {
         let count = Swift.max(2, count)
         guard values.count > count else { return nil }

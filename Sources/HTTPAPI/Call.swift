@@ -75,9 +75,9 @@ final class Call {
 
     /// Refuses parameters that the operation does not know and parameters given twice that are not lists.
     func checkQuery() throws(ServiceError) {
+        guard !route.anyQuery else { return }
         var seen: Set<String> = []
         for (name, _) in request.query {
-            if route.anyQuery { continue }
             guard route.query.contains(name) else {
                 throw ServiceError(
                     .badRequest, "unknown query parameter '\(name)'",
@@ -87,14 +87,11 @@ final class Call {
                             detail: "known are: \(route.query.isEmpty ? "none" : route.query.joined(separator: ", "))")
                     ])
             }
-            if !seen.insert(name).inserted, !Self.lists.contains(name), !(name == "job" && route.path == "/v1/metrics") {
+            if !seen.insert(name).inserted, !route.lists.contains(name) {
                 throw Self.invalid(name, "stands more than once")
             }
         }
     }
-
-    /// Query parameters that may be repeated.
-    private static let lists: Set<String> = ["set", "key"]
 
     static func invalid(_ name: String, _ why: String) -> ServiceError {
         ServiceError(.badRequest, "query parameter '\(name)': \(why)", errors: [.init(pointer: "/query/\(name)", detail: why)])

@@ -1,4 +1,3 @@
-import Crypto
 import Glibc
 
 /// The dashboard's files: its own folder, and the chart library as Debian installs it.
@@ -42,11 +41,7 @@ final class DashboardFiles {
             if let file = kept[path], file.modified == modified { return file }
             // One that cannot be read is as good as missing.
             guard let bytes = try? FileStreaming.whole(path: path, bytes: Int64(status.st_size)) else { continue }
-            let tag = SHA256.hash(data: bytes).prefix(8).map { byte in
-                let digits = String(byte, radix: 16)
-                return digits.utf8.count == 1 ? "0" + digits : digits
-            }.joined()
-            let file = File(bytes: bytes, type: type, tag: "\"\(tag)\"", modified: modified)
+            let file = File(bytes: bytes, type: type, tag: "\"\(modified)-\(bytes.count)\"", modified: modified)
             kept[path] = file
             return file
         }

@@ -1,4 +1,5 @@
 import Crypto
+import FoundationEssentials
 import HTTPServer
 import Service
 
@@ -59,7 +60,7 @@ public struct RequestGuard: Sendable {
         guard let header = request.headers["authorization"] else { return nil }
         let parts = header.split(separator: " ")
         // MLflow's clients send a user and a password where they are given those; the password is the token then (RFC 7617).
-        if parts.count == 2, parts[0].lowercased() == "basic", let pair = Base64.decode(String(parts[1])),
+        if parts.count == 2, parts[0].lowercased() == "basic", let pair = Data(base64Encoded: String(parts[1])),
             let colon = pair.firstIndex(of: UInt8(ascii: ":"))
         {
             return String(decoding: pair[(colon + 1)...], as: UTF8.self)

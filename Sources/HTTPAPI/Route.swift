@@ -31,12 +31,15 @@ public struct Route: Sendable {
     public let access: Access
     /// The query parameters that the operation knows; any other is refused.
     public let query: [String]
+    /// Those of them that may stand more than once.
+    let lists: Set<String>
     /// Whether others are let through, as clients of foreign protocols send them.
     let anyQuery: Bool
     let handler: Handler
 
     init(
-        _ method: HTTPMethod, _ path: String, _ operation: String, access: Access = .read, query: [String] = [], anyQuery: Bool = false,
+        _ method: HTTPMethod, _ path: String, _ operation: String, access: Access = .read, query: [String] = [],
+        lists: Set<String> = ["set", "key"], anyQuery: Bool = false,
         task: @escaping @LoopActor @Sendable (Call) async throws -> Answer
     ) {
         self.method = method
@@ -44,12 +47,14 @@ public struct Route: Sendable {
         self.operation = operation
         self.access = access
         self.query = query
+        self.lists = lists
         self.anyQuery = anyQuery
         handler = .task(task)
     }
 
     init(
         _ method: HTTPMethod, _ path: String, _ operation: String, access: Access = .read, query: [String] = [],
+        lists: Set<String> = ["set", "key"],
         direct: @escaping @LoopActor @Sendable (Call) -> Void
     ) {
         self.method = method
@@ -57,6 +62,7 @@ public struct Route: Sendable {
         self.operation = operation
         self.access = access
         self.query = query
+        self.lists = lists
         anyQuery = false
         handler = .direct(direct)
     }

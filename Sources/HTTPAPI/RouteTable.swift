@@ -35,7 +35,9 @@ public enum RouteTable {
         Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
         Route(
             .delete, "/v1/jobs/{job_id}/metrics", "deleteJobMetrics", access: .write, query: ["key", "attempt"], task: MetricRoutes.delete),
-        Route(.get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, task: MetricRoutes.list),
+        Route(
+            .get, "/v1/metrics", "getMetrics", query: ["job", "experiment"] + MetricRoutes.selection, lists: ["job", "key"],
+            task: MetricRoutes.list),
 
         Route(.get, "/v1/stream", "streamEvents", query: ["experiment", "job", "types", "key", "after"], direct: StreamRoutes.get),
         Route(.get, "/v1/gpus", "listGPUs", task: MachineRoutes.gpus),

@@ -13,7 +13,7 @@ extension AnnealService {
         background("starting job \(job.id)") { [self] in
             do {
                 try await start(job, allocation)
-            } catch  where (error as? StoreError)?.isPassing == true || (error as? ServiceError)?.code == .diskFull {
+            } catch let error where (error as? StoreError)?.isPassing == true || (error as? ServiceError)?.code == .diskFull {
                 log.error("a job could not be started yet", metadata: ["job": "\(job.id)", "error": "\(error)"])
                 scheduler.release(job.id, at: now)
                 enqueue(job, notBefore: now + .seconds(1))

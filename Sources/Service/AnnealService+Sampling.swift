@@ -43,9 +43,9 @@ extension AnnealService {
             let part = attempt.allocation.gpuShare > 0 ? Double(attempt.allocation.gpuShare) / 1000 : 1
             var isIdle = true
             for gpu in attempt.allocation.gpus {
-                attempt.gpuSeconds += elapsed.inSeconds * part
+                attempt.unsavedAccount.gpuSeconds += elapsed.inSeconds * part
                 if let percent = utilization[gpu] ?? nil, percent < Self.idlePercent {
-                    attempt.idleGPUSeconds += elapsed.inSeconds * part
+                    attempt.unsavedAccount.idleSeconds += elapsed.inSeconds * part
                 } else {
                     isIdle = false
                 }
@@ -86,10 +86,10 @@ extension AnnealService {
                 add("ray/node.0.mem_gb", Double(sample.host.memoryUsed) / Double(1 << 30))
                 add("ray/node.0.mem_total_gb", Double(sample.host.memoryTotal) / Double(1 << 30))
             }
-            let account = GPUAccount(gpuSeconds: attempt.gpuSeconds, idleSeconds: attempt.idleGPUSeconds)
             if !points.isEmpty {
                 attempt.hasMetrics = true
-                batches.append((attempt.id, points, account))
+                batches.append((attempt.id, points, attempt.unsavedAccount))
+                attempt.unsavedAccount = GPUAccount(gpuSeconds: 0, idleSeconds: 0)
             }
         }
         guard !batches.isEmpty else { return }
@@ -97,7 +97,7 @@ extension AnnealService {
         try await store.write { writer in
             for (attempt, points, account) in written {
                 try writer.appendMetrics(attempt: attempt, points: points, at: sample.at)
-                try writer.setAccount(attempt: attempt, account)
+                try writer.add(account, attempt: attempt)
             }
         }
     }

@@ -42,9 +42,8 @@ final class RunningAttempt {
     var stall: StallWatch?
     /// Looks for a loss that is no number; `nil` where the job does not ask for it.
     var divergence: DivergenceWatch?
-    /// How long it has held GPUs, and how long those did nothing, in GPU-seconds.
-    var gpuSeconds = 0.0
-    var idleGPUSeconds = 0.0
+    /// How long it has held GPUs, and how long those did nothing, since that was last written down.
+    var unsavedAccount = GPUAccount(gpuSeconds: 0, idleSeconds: 0)
     /// Since when none of its GPUs does anything.
     var idleSince: Timestamp?
     /// Looks for what the spec's alerts describe.

@@ -81,15 +81,13 @@ final class CurveReader {
     ///
     /// An attempt that continued from step s takes the place of what earlier attempts wrote after s; one that began anew takes
     /// the place of all of it. An attempt that has written nothing takes no place. Only of trainings is it known where an attempt continued;
-    /// another program that keeps its own state goes on where its first point of the key stands.
-    ///
-    /// - Parameter isWhole: whether nothing of earlier attempts gives way.
-    func parts(key: String, attempt: Int? = nil, isWhole: Bool = false) throws -> [Part] {
+    /// another program that keeps its own state goes on where its first point of the key stands. Of devices' readings nothing gives way.
+    func parts(key: String, attempt: Int? = nil) throws -> [Part] {
         let attempts = try attempts()
         if let attempt {
             return attempts.filter { $0.number == attempt }.map { Part(ordinal: $0.ordinal, attempt: $0.number, lastStep: .max) }
         }
-        if isWhole { return attempts.reversed().map { Part(ordinal: $0.ordinal, attempt: $0.number, lastStep: .max) } }
+        if DeviceKeys.contains(key) { return attempts.reversed().map { Part(ordinal: $0.ordinal, attempt: $0.number, lastStep: .max) } }
         var parts: [Part] = []
         var lastStep = Int64.max
         for (index, row) in attempts.enumerated() where lastStep >= 0 {
@@ -152,7 +150,7 @@ final class CurveReader {
     func curve(_ query: CurveQuery) throws -> Curve {
         // The steps of device metrics are seconds and go on over attempts; nothing of them is taken back.
         let isDevice = DeviceKeys.contains(query.key)
-        let found = try parts(key: query.key, attempt: query.attempt, isWhole: isDevice).compactMap { part in
+        let found = try parts(key: query.key, attempt: query.attempt).compactMap { part in
             try series(part, query).map { (part, $0) }
         }
         guard !found.isEmpty else { return Curve() }

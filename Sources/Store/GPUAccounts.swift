@@ -35,24 +35,17 @@ public struct GPUUsage: Sendable, Hashable {
 }
 
 extension WriteTransaction {
-    /// Keeps how long an attempt's GPUs did nothing.
-    public func setAccount(attempt: String, _ account: GPUAccount) throws {
+    /// Adds to the time for which an attempt held GPUs, and to that in which they did nothing.
+    public func add(_ account: GPUAccount, attempt: String) throws {
         try execute(
             """
             INSERT INTO gpu_account (attempt_ordinal, gpu_seconds, idle_seconds) SELECT ordinal, ?2, ?3 FROM attempt WHERE id = ?1
-            ON CONFLICT (attempt_ordinal) DO UPDATE SET gpu_seconds = ?2, idle_seconds = ?3
+            ON CONFLICT (attempt_ordinal) DO UPDATE SET gpu_seconds = gpu_seconds + ?2, idle_seconds = idle_seconds + ?3
             """, attempt, account.gpuSeconds, account.idleSeconds)
     }
 }
 
 extension ReadTransaction {
-    /// What is known of an attempt's GPUs so far.
-    public func account(attempt: String) throws -> GPUAccount? {
-        try row(
-            "SELECT gpu_seconds, idle_seconds FROM gpu_account JOIN attempt ON ordinal = attempt_ordinal WHERE attempt.id = ?", [attempt]
-        ) { GPUAccount(gpuSeconds: $0.real(), idleSeconds: $0.real()) }
-    }
-
     /// GPU time since a moment, the most first. Shares count as parts; of an attempt that began before, its idle time counts in proportion.
     public func gpuUsage(by column: GPUUsageColumn, since: Timestamp, now: Timestamp) throws -> [GPUUsage] {
         let share =

@@ -54,8 +54,6 @@ final class AttemptTail {
     private(set) var series: [SeriesName: SeriesTail] = [:]
     /// Points that wait to be packed.
     var waiting = 0
-    var packedSequence: Int64
-    var droppedSequence: Int64
 
     struct SeriesName: Hashable {
         let key: String
@@ -72,12 +70,8 @@ final class AttemptTail {
         guard let owner else { throw StoreError(.notFound, "there is no attempt \(id)") }
         attemptID = id
         (ordinal, number, jobID, experimentID) = owner
-        let state = try transaction.row(
-            "SELECT packed_seq, dropped_seq FROM metric_attempt WHERE attempt_ordinal = ?", [ordinal], { ($0.long(), $0.long()) })
-        (packedSequence, droppedSequence) = state ?? (0, 0)
-        if state == nil {
-            try transaction.execute("INSERT INTO metric_attempt (attempt_ordinal, packed_seq, dropped_seq) VALUES (?, 0, 0)", ordinal)
-        }
+        try transaction.execute(
+            "INSERT OR IGNORE INTO metric_attempt (attempt_ordinal, packed_seq, dropped_seq) VALUES (?, 0, 0)", ordinal)
         let known = try transaction.rows(
             """
             SELECT metric_series.id, key, source, last_step, last_at_ms

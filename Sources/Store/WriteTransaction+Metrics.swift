@@ -41,7 +41,10 @@ extension WriteTransaction {
 
     /// Notes values of an attempt that could not be taken.
     public func countDroppedMetrics(attempt id: String, _ count: Int) throws {
-        let tail = try metricTails.tail(of: id, in: self)
+        try countDroppedMetrics(of: try metricTails.tail(of: id, in: self), count)
+    }
+
+    private func countDroppedMetrics(of tail: AttemptTail, _ count: Int) throws {
         try execute("UPDATE metric_attempt SET dropped_points = dropped_points + ? WHERE attempt_ordinal = ?", count, tail.ordinal)
     }
 
@@ -64,16 +67,14 @@ extension WriteTransaction {
         let oldest = at.milliseconds - Int64(limits.metricReplayTime.inSeconds * 1000)
         let gone = try rows(
             """
-            SELECT metric_batch.attempt_ordinal, max(seq), attempt.id FROM metric_batch
+            SELECT metric_batch.attempt_ordinal, max(seq) FROM metric_batch
             JOIN metric_attempt ON metric_attempt.attempt_ordinal = metric_batch.attempt_ordinal
-            JOIN attempt ON ordinal = metric_batch.attempt_ordinal
             WHERE metric_batch.at_ms < ? AND seq <= packed_seq GROUP BY metric_batch.attempt_ordinal
             """, [oldest]
-        ) { ($0.long(), $0.long(), $0.text()) }
-        for (ordinal, seq, attempt) in gone {
+        ) { ($0.long(), $0.long()) }
+        for (ordinal, seq) in gone {
             try execute("DELETE FROM metric_batch WHERE attempt_ordinal = ? AND seq <= ?", ordinal, seq)
             try execute("UPDATE metric_attempt SET dropped_seq = ? WHERE attempt_ordinal = ?", seq, ordinal)
-            metricTails.forget(attempt)
         }
     }
 
@@ -104,9 +105,7 @@ extension WriteTransaction {
             guard series.insert(place, point.value) else { continue }
             fresh.append((point, BatchEntry(series: series.id, place: place, value: point.value)))
         }
-        if dropped > 0 {
-            try execute("UPDATE metric_attempt SET dropped_points = dropped_points + ? WHERE attempt_ordinal = ?", dropped, tail.ordinal)
-        }
+        if dropped > 0 { try countDroppedMetrics(of: tail, dropped) }
         return fresh
     }
 
@@ -131,7 +130,6 @@ extension WriteTransaction {
     private func pack(_ tail: AttemptTail, at: Timestamp) throws {
         for series in tail.series.values where !series.isEmpty { try pack(series) }
         tail.packed()
-        tail.packedSequence = try lastEventSeq()
         let oldest = at.milliseconds - Int64(limits.metricReplayTime.inSeconds * 1000)
         var points = 0
         let kept = try rows(
@@ -146,11 +144,11 @@ extension WriteTransaction {
             [tail.ordinal, oldest, kept ?? 0], { $0.optionalLong() })
         if let gone = gone ?? nil {
             try execute("DELETE FROM metric_batch WHERE attempt_ordinal = ? AND seq <= ?", tail.ordinal, gone)
-            tail.droppedSequence = gone
         }
         try execute(
-            "UPDATE metric_attempt SET packed_seq = ?, dropped_seq = ? WHERE attempt_ordinal = ?", tail.packedSequence,
-            tail.droppedSequence, tail.ordinal)
+            "UPDATE metric_attempt SET packed_seq = ?, dropped_seq = coalesce(?, dropped_seq) WHERE attempt_ordinal = ?",
+            try lastEventSeq(),
+            gone ?? nil, tail.ordinal)
     }
 
     private func pack(_ series: SeriesTail) throws {

@@ -74,17 +74,18 @@ extension WriteTransaction {
             guard let last else { continue }
             try execute("DELETE FROM metric_batch WHERE attempt_ordinal = ?", ordinal)
             try execute("UPDATE metric_attempt SET dropped_seq = ? WHERE attempt_ordinal = ?", last, ordinal)
-            metricTails.forget(id)
         }
         return points
     }
 
     /// Gives pages that hold nothing any more back to the file system, at most `limits.freedPagesMax` of them.
     ///
-    /// - Returns: Whether there are more.
+    /// - Returns: Whether there are more to give back; false where the database is not of the kind that can.
     public func giveBackSpace() throws -> Bool {
+        let before = try freePages()
         try database.execute(sql: "PRAGMA incremental_vacuum(\(limits.freedPagesMax))")
-        return try freePages() > 0
+        let after = try freePages()
+        return after > 0 && after < before
     }
 
     private func allSeries(_ ordinal: Int64) throws -> [(id: Int64, key: String, count: Int)] {

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Follows an event file of TensorBoard: records of TFRecord framing, each an `Event` with scalars.
 ///
 /// A record is its length (8 bytes), the length's masked CRC, the data, and the data's masked CRC (tensorflow/tsl,
@@ -24,30 +22,20 @@ public struct EventFileTail: PointTail {
 
     /// The scalars of the records that were added.
     public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return PointPiece() }
-            throw TailError(path: path, errorNumber: errno)
-        }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw TailError(path: path, errorNumber: errno) }
-        if UInt64(status.st_ino) != inode || Int64(status.st_size) < offset {
-            inode = UInt64(status.st_ino)
-            offset = 0
-        }
-        let size = Int64(status.st_size)
+        guard let file = try FollowedFile.open(path, inode: &inode, offset: &offset) else { return PointPiece() }
         var limit = TelemetryLimits.readBytesMax
         while true {
-            let bytes = try block(descriptor, limit: Int(min(Int64(limit), size - offset)))
+            let bytes = try file.bytes(at: offset, limit: Int(min(Int64(limit), file.size - offset)))
             var piece = PointPiece()
             let (used, needed) = read(bytes, into: &piece, receivedAt: seconds)
-            if used == 0, needed > bytes.count, needed <= TelemetryLimits.recordBytesMax + Self.frameBytes, Int64(needed) <= size - offset {
+            if used == 0, needed > bytes.count, needed <= TelemetryLimits.recordBytesMax + Self.frameBytes,
+                Int64(needed) <= file.size - offset
+            {
                 limit = needed
                 continue
             }
             offset += Int64(used)
-            piece.hasMore = used > 0 && offset < size
+            piece.hasMore = used > 0 && offset < file.size
             return piece
         }
     }
@@ -67,7 +55,7 @@ public struct EventFileTail: PointTail {
             let whole = length + Self.frameBytes
             guard place + whole <= bytes.count else { return (place, whole) }
             let data = bytes[(place + Self.headerBytes)..<(place + Self.headerBytes + length)]
-            if Self.number(bytes[(place + Self.headerBytes + length)..<(place + whole)]) == UInt64(Checksum.masked(data)) {
+            if bytes[(place + Self.headerBytes + length)..<(place + whole)].littleEndianNumber == UInt64(Checksum.masked(data)) {
                 let event = TensorBoardEvent.parse(data, receivedAt: seconds)
                 take(event.points, into: &piece)
                 piece.dropped += event.dropped
@@ -90,23 +78,8 @@ public struct EventFileTail: PointTail {
     /// The length in a header whose checksum is right.
     private static func length(_ header: ArraySlice<UInt8>) -> Int? {
         let length = header.prefix(8)
-        guard number(header.dropFirst(8)) == UInt64(Checksum.masked(length)) else { return nil }
-        let value = number(length)
+        guard header.dropFirst(8).littleEndianNumber == UInt64(Checksum.masked(length)) else { return nil }
+        let value = length.littleEndianNumber
         return value <= UInt64(TelemetryLimits.recordBytesMax) ? Int(value) : nil
-    }
-
-    /// Bytes as a number, the least significant first.
-    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
-
-    private func block(_ descriptor: Int32, limit: Int) throws(TailError) -> [UInt8] {
-        guard limit > 0 else { return [] }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        while true {
-            let count = pread(descriptor, &bytes, limit, off_t(offset))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw TailError(path: path, errorNumber: errno) }
-            bytes.removeLast(limit - count)
-            return bytes
-        }
     }
 }

@@ -31,30 +31,19 @@ public struct LineTail: Sendable {
 
     /// The complete lines after the last read, at most `TelemetryLimits.readBytesMax` bytes of them; none where there is no file.
     public mutating func read() throws(TailError) -> Piece {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return Piece() }
-            throw TailError(path: path, errorNumber: errno)
-        }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw TailError(path: path, errorNumber: errno) }
-        if UInt64(status.st_ino) != inode || Int64(status.st_size) < offset {
-            inode = UInt64(status.st_ino)
-            offset = 0
-        }
-        return try readLines(descriptor, size: Int64(status.st_size))
+        guard let file = try FollowedFile.open(path, inode: &inode, offset: &offset) else { return Piece() }
+        return try readLines(file)
     }
 
-    private mutating func readLines(_ descriptor: Int32, size: Int64) throws(TailError) -> Piece {
+    private mutating func readLines(_ file: borrowing FollowedFile) throws(TailError) -> Piece {
         var piece = Piece()
         var limit = TelemetryLimits.readBytesMax
         while true {
-            let bytes = try block(descriptor, limit: min(limit, Int(size - offset)))
+            let bytes = try file.bytes(at: offset, limit: min(limit, Int(file.size - offset)))
             guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else {
                 // No line ends here: either it is still being written, or it is longer than what was read.
                 guard bytes.count == limit else { return piece }
-                guard limit <= TelemetryLimits.lineBytesMax else { return try skipLine(descriptor, size: size) }
+                guard limit <= TelemetryLimits.lineBytesMax else { return try skipLine(file) }
                 limit = TelemetryLimits.lineBytesMax + 1
                 continue
             }
@@ -62,36 +51,24 @@ public struct LineTail: Sendable {
                 if line.count <= TelemetryLimits.lineBytesMax { piece.lines.append(line) } else { piece.skipped += 1 }
             }
             offset += Int64(end + 1)
-            piece.hasMore = offset < size
+            piece.hasMore = offset < file.size
             return piece
         }
     }
 
     /// Moves past a line that is too long; stays before it while its end is not written.
-    private mutating func skipLine(_ descriptor: Int32, size: Int64) throws(TailError) -> Piece {
+    private mutating func skipLine(_ file: borrowing FollowedFile) throws(TailError) -> Piece {
         var place = offset
-        while place < size {
-            let bytes = try block(descriptor, at: place, limit: TelemetryLimits.readBytesMax)
+        while place < file.size {
+            let bytes = try file.bytes(at: place, limit: TelemetryLimits.readBytesMax)
             if let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
                 offset = place + Int64(end + 1)
-                return Piece(skipped: 1, hasMore: offset < size)
+                return Piece(skipped: 1, hasMore: offset < file.size)
             }
             if bytes.isEmpty { break }
             place += Int64(bytes.count)
         }
         return Piece()
-    }
-
-    private func block(_ descriptor: Int32, at place: Int64? = nil, limit: Int) throws(TailError) -> [UInt8] {
-        guard limit > 0 else { return [] }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        while true {
-            let count = pread(descriptor, &bytes, limit, off_t(place ?? offset))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw TailError(path: path, errorNumber: errno) }
-            bytes.removeLast(limit - count)
-            return bytes
-        }
     }
 }
 

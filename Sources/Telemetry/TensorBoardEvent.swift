@@ -56,21 +56,20 @@ enum TensorBoardEvent {
             switch (field.number, field.value) {
             case (1, .varint(let code)): type = code
             case (4, .bytes(let data)): content = data
-            case (5, .bytes(let data)) where data.count == 4: value = Double(Float(bitPattern: UInt32(truncatingIfNeeded: number(data))))
+            case (5, .bytes(let data)) where data.count == 4:
+                value = Double(Float(bitPattern: UInt32(truncatingIfNeeded: data.littleEndianNumber)))
             case (5, .fixed32(let bits)): value = Double(Float(bitPattern: bits))
-            case (6, .bytes(let data)) where data.count == 8: value = Double(bitPattern: number(data))
+            case (6, .bytes(let data)) where data.count == 8: value = Double(bitPattern: data.littleEndianNumber)
             case (6, .fixed64(let bits)): value = Double(bitPattern: bits)
             default: break
             }
         }
         switch (type, content.count) {
-        case (1, 4): return Double(Float(bitPattern: UInt32(truncatingIfNeeded: number(content))))
-        case (2, 8): return Double(bitPattern: number(content))
+        case (1, 4): return Double(Float(bitPattern: UInt32(truncatingIfNeeded: content.littleEndianNumber)))
+        case (2, 8): return Double(bitPattern: content.littleEndianNumber)
         default: return value
         }
     }
-
-    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
 }
 
 /// Reads the fields of a protocol buffer (protobuf.dev, Encoding).
@@ -100,9 +99,9 @@ private struct WireReader {
     private mutating func value(wireType: UInt64) -> Value? {
         switch wireType {
         case 0: varint().map(Value.varint)
-        case 1: take(8).map { .fixed64($0.reversed().reduce(0) { $0 << 8 | UInt64($1) }) }
+        case 1: take(8).map { .fixed64($0.littleEndianNumber) }
         case 2: varint().flatMap { $0 <= UInt64(rest.count) ? take(Int($0)) : nil }.map(Value.bytes)
-        case 5: take(4).map { .fixed32($0.reversed().reduce(0) { $0 << 8 | UInt32($1) }) }
+        case 5: take(4).map { .fixed32(UInt32(truncatingIfNeeded: $0.littleEndianNumber)) }
         default: nil
         }
     }
@@ -122,4 +121,9 @@ private struct WireReader {
         defer { rest = rest.dropFirst(count) }
         return rest.prefix(count)
     }
+}
+
+extension ArraySlice<UInt8> {
+    /// At most eight bytes as a number, the least significant first.
+    var littleEndianNumber: UInt64 { reversed().reduce(0) { $0 << 8 | UInt64($1) } }
 }

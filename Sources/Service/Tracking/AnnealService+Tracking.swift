@@ -110,7 +110,7 @@ extension AnnealService {
         _ batch: TrackedBatch, run id: String, attemptID: String?, source: MetricSource, clientIDs: [String] = []
     ) async throws -> Int {
         let moment = now
-        let (added, owner, points) = try await store.write { writer -> (Int, String?, [MetricPoint]) in
+        let (added, owner, points) = try await store.write { writer -> (Int, (job: String, attempt: String)?, [MetricPoint]) in
             let run = try Self.trackedRun(id, in: writer, whole: false)
             let attempts = try writer.attempts(job: run.jobID)
             let attempt = attemptID.flatMap { own in attempts.first { $0.id == own } } ?? attempts.last
@@ -131,15 +131,16 @@ extension AnnealService {
                 points = zip(points, clientIDs).filter { fresh.contains($0.1) }.map(\.0)
             }
             if !run.prefix.isEmpty { for index in points.indices { points[index].key = run.prefix + points[index].key } }
-            return (try writer.appendMetrics(attempt: attempt.id, points: points, source: source, at: moment), attempt.id, points)
+            let added = try writer.appendMetrics(attempt: attempt.id, points: points, source: source, at: moment)
+            return (added, (run.jobID, attempt.id), points)
         }
-        if let owner, added > 0 { notice(points, of: owner, from: source) }
+        if let owner, added > 0 { notice(points, ofJob: owner.job, attempt: owner.attempt, from: source) }
         return added
     }
 
     /// Lets the watches of a running attempt see points that came over the network.
-    private func notice(_ points: [MetricPoint], of attemptID: String, from source: MetricSource) {
-        guard let job = jobs.values.first(where: { $0.attempt?.id == attemptID }), let attempt = job.attempt else { return }
+    private func notice(_ points: [MetricPoint], ofJob jobID: String, attempt attemptID: String, from source: MetricSource) {
+        guard let job = jobs[jobID], let attempt = job.attempt, attempt.id == attemptID else { return }
         let followed = points.map {
             FollowedPoint(key: $0.key, step: $0.step, seconds: Double($0.at.milliseconds) / 1000, value: $0.value)
         }
