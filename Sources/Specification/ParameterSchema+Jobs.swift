@@ -9,6 +9,8 @@ extension ParameterSchema {
         ParameterSchema("description", .text(bytesMax: SpecLimits.descriptionBytesMax), "Free text for people."),
         ParameterSchema("tags", .map(keys: .tag, .argument), "Free key-value pairs to find the experiment by."),
         ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of all jobs."),
+        ParameterSchema(
+            "vars", .object([]), "Values by name: '${vars.name}' in a job, or in 'env', stands for one; '--set vars.name=…' changes it."),
         ParameterSchema(required: "jobs", .map(keys: .job, .object([])), "The jobs, by name."),
     ]
 

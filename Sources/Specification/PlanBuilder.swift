@@ -22,6 +22,7 @@ struct PlanBuilder {
         var root = document.value
         var jobs: JSONValue = .null
         if case .object(var members) = root {
+            substituteVariables(&members)
             // The jobs are checked one by one, each against the table of its kind.
             if let found = members["jobs"] { (jobs, members["jobs"]) = (found, .object([:])) }
             root = .object(members)
@@ -43,6 +44,33 @@ struct PlanBuilder {
                 name: root["name"]?.string ?? "", project: root["project"]?.string ?? "default", description: root["description"]?.string,
                 tags: (root["tags"]?.object ?? [:]).reduce(into: [:]) { $0[$1.key] = $1.value.string }, environment: environment,
                 jobs: complete, topologicalOrder: order))
+    }
+
+    /// Puts the values of `vars` into the environment and the jobs. A variable that nothing names was misspelt somewhere.
+    private func substituteVariables(_ members: inout JSONObject) {
+        let values = members["vars"]?.object ?? [:]
+        // What is wrong with another value is found with the document's other keys.
+        if members["vars"]?.object != nil { members["vars"] = .object([:]) }
+        let check = SchemaCheck(world: world, diagnostics: diagnostics, base: JSONPointer())
+        var substitution = ValueSubstitution(.vars, values, check: check)
+        if let env = members["env"]?.object {
+            members["env"] = .object(substitution.body(env, at: JSONPointer(["env"]), asText: true))
+        }
+        if var jobs = members["jobs"]?.object {
+            for index in jobs.keys.indices {
+                guard case .object(let body) = jobs.values[index] else { continue }
+                jobs.values[index] = .object(substitution.body(body, at: JSONPointer(["jobs", jobs.keys[index]])))
+            }
+            members["jobs"] = .object(jobs)
+        }
+        for name in values.keys where !NameRule.variable.matches(name) {
+            let detail = "'\(name)' is no name for a variable: \(NameRule.variable.description)"
+            check.fail(.badValue, JSONPointer(["vars", name]), detail, atKey: true)
+        }
+        for name in values.keys where NameRule.variable.matches(name) && !substitution.used.contains(name) {
+            let hint = Spelling.suggestion(for: name, among: substitution.used.sorted())
+            check.fail(.unknownReference, JSONPointer(["vars", name]), "nothing names '${vars.\(name)}'\(hint)", atKey: true)
+        }
     }
 
     /// The jobs of an experiment share its environment, and each has its own needs.
@@ -93,9 +121,8 @@ struct PlanBuilder {
                 return
             }
             let check = SchemaCheck(world: world, diagnostics: diagnostics, base: base / name)
-            if name == "matrix" {
-                check.fail(
-                    .badValue, JSONPointer(), "a job cannot be named 'matrix': '${matrix.key}' means the matrix's values", atKey: true)
+            if name == "matrix" || name == "vars" {
+                check.fail(.badValue, JSONPointer(), "a job cannot be named '\(name)': '${\(name).key}' means something else", atKey: true)
             } else if !NameRule.job.matches(name) {
                 check.fail(.badValue, JSONPointer(), "'\(name)' is no name for a job: \(NameRule.job.description)", atKey: true)
             }
@@ -117,7 +144,8 @@ struct PlanBuilder {
         let combinations = Matrix(matrix, check: check, jobsLeft: SpecLimits.jobsMax - drafts.count).combinations
         if combinations.isEmpty { names.broken.insert(name) }
         for (index, combination) in combinations.enumerated() {
-            let substituted = MatrixSubstitution(combination: combination, check: check).body(body)
+            var substitution = ValueSubstitution(.matrix, combination, check: check)
+            let substituted = substitution.body(body)
             drafts.append(
                 JobDraft(
                     name: "\(name)-\(index + 1)", group: name, combination: combination, body: substituted, check: check, builder: self))

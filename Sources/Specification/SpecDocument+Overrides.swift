@@ -2,7 +2,7 @@ import JSON
 
 extension SpecDocument {
     /// The keys that an override's path may start with; any other first name is that of a job.
-    static let topLevelKeys = ["name", "project", "description", "tags", "env", "jobs"]
+    static let topLevelKeys = ParameterSchema.document.map(\.name)
 
     /// The document with `overrides` such as `jobs.sft.params.epochs=2`, `sft.params.epochs=2` or `name=second` applied in order.
     ///
