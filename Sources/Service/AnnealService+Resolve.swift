@@ -21,7 +21,7 @@ extension AnnealService {
         let paths = Dictionary(inputs.map { ($0.reference ?? "", $0.path) }, uniquingKeysWith: { first, _ in first })
         var resolved = JobPlan.resolve(spec: .object(body)) { paths[$0.raw] ?? "" }
         let occupied = Set(references.map(\.pointer))
-        for pointer in InputPointers.of(kind: record.kind, in: resolved) where !occupied.contains(pointer) {
+        for pointer in InputPlaces.of(kind: record.kind, in: resolved) where !occupied.contains(pointer) {
             guard let text = resolved[pointer]?.string else { continue }
             let input = try await namedInput(text, at: pointer)
             inputs.append(input)
@@ -87,36 +87,6 @@ extension AnnealService {
         guard let checkpoint = try await store.read({ try $0.checkpoint(id) }) else { throw ServiceError.missing("checkpoint", id) }
         guard checkpoint.deletedAt == nil else { throw ServiceError(.gone, "the checkpoint '\(id)' has been deleted") }
         return ResolvedInput(pointer: pointer, kind: .checkpoint, id: id, path: checkpoint.path, sha256: checkpoint.sha256 ?? "")
-    }
-}
-
-/// Where the bodies of the kinds name what they consume.
-enum InputPointers {
-    static func of(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
-        candidates(kind: kind, in: spec).filter { spec[$0]?.string != nil }
-    }
-
-    private static func candidates(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
-        switch kind {
-        case .prepare:
-            let source = JSONPointer(["source"])
-            let files = (spec["source"]?["file"]?.array ?? []).indices.map { source / "file" / $0 }
-            return [source / "file", source / "dataset"] + files
-        case .train:
-            return [JSONPointer(["model"]), JSONPointer(["dataset"]), JSONPointer(["validation"])]
-        case .convert:
-            return [JSONPointer(["tokenizer", "train_on"])]
-        case .evaluate:
-            let benchmarks = (spec["benchmarks"]?.array ?? []).indices.map { JSONPointer(["benchmarks"]) / $0 / "dataset" }
-            return [JSONPointer(["model"]), JSONPointer(["compare_to"])] + benchmarks
-        case .generate:
-            let merge = (spec["merge"]?.object ?? [:]).flatMap { name, parts in
-                (parts.array ?? []).indices.map { JSONPointer(["merge", name]) / $0 }
-            }
-            return [JSONPointer(["model"]), JSONPointer(["dataset"])] + merge
-        case .command, .serve, .search:
-            return []
-        }
     }
 }
 

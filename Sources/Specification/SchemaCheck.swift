@@ -56,7 +56,7 @@ struct SchemaCheck {
     }
 
     /// The type that a value is meant for. A number with a decimal point is none of the integers, even where its fraction is zero.
-    private static func fitting(_ value: JSONValue, _ types: [ValueType]) -> ValueType? {
+    static func fitting(_ value: JSONValue, _ types: [ValueType]) -> ValueType? {
         if case .double = value {
             let number = types.first { type in if case .number = type { true } else { false } }
             if let number { return number }
