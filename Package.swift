@@ -125,7 +125,7 @@ let package = Package(
         .testTarget(name: "WebDatasetTests", dependencies: ["Datasets", "JSON", "WebDataset"], exclude: ["check_shards.py"]),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["EventLoop", "Generation", "JSON", "anneal-worker"],
+            dependencies: ["Domain", "EventLoop", "Generation", "JSON", "anneal-worker"],
             exclude: ["fake_server.py", "mock_server.py", "tiny_model.py"]),
     ],
     swiftLanguageModes: [.v6]

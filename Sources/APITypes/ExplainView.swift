@@ -40,7 +40,7 @@ public struct ExplainView: Codable, Sendable, Equatable {
 
 /// One thing that a job waits for.
 public struct WaitView: Codable, Sendable, Equatable {
-    /// `need`, `resources`, `time`, `request`, `concurrency`, `quota` or `preemption`.
+    /// `need`, `resources`, `time`, `request`, `concurrency`, `quota`, `preemption` or `server`.
     public var kind: String
     /// An explanation for people.
     public var message: String

@@ -46,6 +46,8 @@ public struct JobView: Codable, Sendable, Equatable {
     @Nullable public var summary: JSONValue?
     /// The job whose outputs stand in for a run of this one.
     @Nullable public var cachedFrom: String?
+    /// Where a job of kind `serve` answers; null while it does not.
+    @Nullable public var endpoint: EndpointView?
     /// RFC 3339, UTC.
     public var createdAt: String
     /// When it last became ready to run.
@@ -82,6 +84,7 @@ public struct JobView: Codable, Sendable, Equatable {
         case outputs
         case summary
         case cachedFrom = "cached_from"
+        case endpoint
         case createdAt = "created_at"
         case queuedAt = "queued_at"
         case startedAt = "started_at"
@@ -122,6 +125,17 @@ public struct JobView: Codable, Sendable, Equatable {
         self.progress = progress
         self.attempts = attempts
     }
+}
+
+/// Where a model server answers.
+public struct EndpointView: Codable, Sendable, Equatable {
+    /// The base URL, without `/v1`.
+    public var url: String
+    /// What requests call the model.
+    public var model: String
+
+    /// Makes one from its parts.
+    public init(url: String, model: String) { (self.url, self.model) = (url, model) }
 }
 
 /// What a job asks of the machine.

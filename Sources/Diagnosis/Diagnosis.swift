@@ -95,6 +95,8 @@ public struct Diagnosis: Sendable, Equatable {
         case "stalled": return (.stalled, "made no progress and was stopped\(finding)")
         case "alert": return (.alert, "stopped by an alert of its spec\(finding)")
         case "nan_loss": return (.nanLoss, "the loss was no finite number and the attempt was stopped\(finding)")
+        case "idle": return (.serverIdle, "stopped, since no job used it any more")
+        case "server_lost": return (.serverLost, "its server went away; \(end(facts))")
         case "disk_full": return (.diskFull, "stopped before the disk was full\(finding)")
         case "log_limit": return (.logLimit, "wrote more log than it may and was stopped; \(end(facts))")
         default: return nil

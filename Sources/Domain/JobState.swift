@@ -7,7 +7,7 @@
 ///
 /// A terminal state is left only by a user's explicit retry.
 public enum JobState: String, Sendable, CaseIterable, Hashable, Codable {
-    /// Some need has not succeeded yet.
+    /// Some need has not succeeded yet, or, of a server, no job that uses it is ready.
     case waiting
     /// Ready to run; waits for resources or for its retry delay.
     case queued
@@ -47,9 +47,10 @@ public enum JobState: String, Sendable, CaseIterable, Hashable, Codable {
         switch self {
         case .waiting: [.queued, .paused, .skipped, .cancelled]
         case .queued: [.waiting, .starting, .paused, .skipped, .cancelled, .succeeded, .failed]
-        case .starting: [.running, .stopping, .queued, .paused, .succeeded, .failed, .cancelled, .lost]
-        case .running: [.stopping, .queued, .paused, .succeeded, .failed, .cancelled, .lost]
-        case .stopping: [.queued, .paused, .succeeded, .failed, .cancelled, .lost]
+        // A server that no job uses at present goes back to `waiting`.
+        case .starting: [.running, .stopping, .waiting, .queued, .paused, .succeeded, .failed, .cancelled, .lost]
+        case .running: [.stopping, .waiting, .queued, .paused, .succeeded, .failed, .cancelled, .lost]
+        case .stopping: [.waiting, .queued, .paused, .succeeded, .failed, .cancelled, .lost]
         case .paused: [.waiting, .queued, .cancelled]
         case .succeeded, .failed, .cancelled, .skipped, .lost: []
         }

@@ -50,6 +50,10 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let gateFailed = Reason("gate_failed")
     /// The model server of an evaluation never became healthy or died.
     public static let serverFailed = Reason("server_failed")
+    /// The server that a job asked went away while it ran.
+    public static let serverLost = Reason("server_lost")
+    /// No job uses the server now, or none that could does so yet.
+    public static let serverIdle = Reason("server_idle")
     /// Supervisor and exit record are both gone.
     public static let supervisorLost = Reason("supervisor_lost")
     public static let hostRebooted = Reason("host_rebooted")
@@ -60,6 +64,8 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     /// An equal job has succeeded before; its outputs are used.
     public static let cached = Reason("cached")
     public static let needsPending = Reason("needs_pending")
+    /// It is ready to run once the server that it uses is.
+    public static let serverPending = Reason("server_pending")
     public static let needFailed = Reason("need_failed")
     public static let conditionFalse = Reason("condition_false")
     public static let insufficientResources = Reason("insufficient_resources")

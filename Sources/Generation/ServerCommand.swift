@@ -1,40 +1,52 @@
+import Domain
 import Glibc
 import JSON
 
 /// How to start a model server.
 public struct ServerCommand: Sendable {
-    /// The programs that Anneal can start as a model server.
-    public enum Engine: String, Sendable, CaseIterable {
-        case transformers
-        case vllm
-    }
-
-    public var engine: Engine
-    /// Path of the program.
+    public var engine: ServerEngine
+    /// Path of the program; where there is none, where it was looked for first.
     public var executable: String
-    /// A folder with a model in Hugging Face's format.
+    /// A folder with a model in Hugging Face's format, or a file for `llama-server`.
     public var model: String
-    /// Further arguments, without host and port.
-    public var arguments: [String]
+    /// The engine's flags, by name without dashes; `true` gives the bare flag and `false` leaves it out.
+    public var flags: JSONObject
     public var environment: [(name: String, value: String)]
 
     /// - Parameters:
-    ///   - python: the interpreter of the environment in which the engine is installed; the engine's program lies beside it.
+    ///   - python: the interpreter of the environment in which the engine is installed; the engine's program lies beside it, else in the
+    ///     PATH of `environment`.
     ///   - flags: further flags of the engine, by name without dashes; `true` gives the bare flag and `false` leaves it out.
     ///   - usesGPU: whether the server may use the GPUs of this process's environment.
     ///   - environment: the server's whole environment.
     public init(
-        engine: Engine, python: String, model: String, flags: JSONObject = [:], usesGPU: Bool, environment: [(name: String, value: String)]
+        engine: ServerEngine, python: String?, model: String, flags: JSONObject = [:], usesGPU: Bool,
+        environment: [(name: String, value: String)]
     ) {
         self.engine = engine
         self.model = model
         self.environment = environment
-        let folder = python.lastIndex(of: "/").map { String(python[...$0]) } ?? ""
-        executable = folder + engine.rawValue
-        var arguments: [String] = []
-        if engine == .transformers, flags["device"] == nil { arguments += ["--device", usesGPU ? "cuda" : "cpu"] }
-        for (name, value) in flags { arguments += Self.arguments(name: name, value: value) }
-        self.arguments = arguments
+        var own: JSONObject = [:]
+        if engine == .transformers, flags["device"] == nil { own["device"] = usesGPU ? "cuda" : "cpu" }
+        self.flags = own.merging(flags) { $1 }
+        executable = Self.find(engine.template.program, python: python, path: environment.last { $0.name == "PATH" }?.value ?? "")
+    }
+
+    /// The program beside the interpreter, else in the path, else where it should lie.
+    private static func find(_ program: ServerEngine.Program, python: String?, path: String) -> String {
+        switch program {
+        case .module: return python ?? "python3"
+        case .named(let name):
+            let beside = python.flatMap { python in python.lastIndex(of: "/").map { String(python[...$0]) + name } }
+            let candidates = [beside].compactMap { $0 } + path.split(separator: ":").map { $0 + "/" + name }
+            return candidates.first { access($0, X_OK) == 0 } ?? candidates.first ?? name
+        }
+    }
+
+    /// The whole argument list for a server on `port` of the loopback address.
+    func argv(port: Int) -> [String] {
+        let start = engine.template.arguments.map { $0 == ServerEngine.modelPlace ? model : $0 }
+        return [executable] + start + ["--host", "127.0.0.1", "--port", String(port)] + flags.flatMap(Self.arguments)
     }
 
     private static func arguments(name: String, value: JSONValue) -> [String] {
@@ -46,9 +58,46 @@ public struct ServerCommand: Sendable {
         }
     }
 
-    /// The whole argument list for a server on `port` of the loopback address.
-    func argv(port: Int) -> [String] {
-        [executable, "serve", model, "--host", "127.0.0.1", "--port", String(port)] + arguments
+    /// What is said where there is no such program.
+    var absence: String {
+        "there is no program \(executable): install \(engine.rawValue) (\(engine.template.installation)) beside ANNEAL_PYTHON or in the PATH, "
+            + "or give 'server.url'"
+    }
+
+    // MARK: The model's name
+
+    /// What requests call the model.
+    public var requestName: String { modelNames[0] }
+
+    /// What the server may call the model, the likeliest first.
+    var modelNames: [String] {
+        let given = engine.template.aliasFlag.flatMap { alias in flags.first { Self.canonical($0.key) == alias }?.value }
+        if let names = given?.array?.compactMap(\.string) ?? given?.string.map({ [$0] }), !names.isEmpty { return names }
+        let names = [model, Self.lastPart(of: model)]
+        return engine.template.listsLastPart ? names.reversed() : names
+    }
+
+    private static func lastPart(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    /// Flags are written with `-` or with `_` between their words.
+    private static func canonical(_ flag: String) -> String { String(flag.map { $0 == "_" ? "-" : $0 }) }
+
+    // MARK: Less memory
+
+    /// The same server with fewer requests at once, and which limit that is; `nil` where it has no limit that could be lower.
+    func lowered() -> (command: ServerCommand, limit: String)? {
+        guard let flag = engine.template.limitFlag else { return nil }
+        var command = self
+        let given = flags.first { Self.canonical($0.key) == Self.canonical(flag) }
+        let limit: Int
+        if let number = given?.value.int ?? given?.value.string.flatMap({ Int($0) }) {
+            guard number > 1 else { return nil }
+            limit = number / 2
+        } else {
+            limit = engine.template.limitAfterOutOfMemory
+        }
+        command.flags[given?.key ?? flag] = .int(Int64(limit))
+        return (command, "--\(given?.key ?? flag) \(limit)")
     }
 }
 
@@ -57,10 +106,13 @@ public struct ServerFailure: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// The last lines that the server wrote.
     public var logTail: String
+    /// The kind of memory that the server ran out of; `nil` where it ended for another reason.
+    public var outOfMemory: OutOfMemory?
 
-    public init(message: String, logTail: String = "") {
+    public init(message: String, logTail: String = "", outOfMemory: OutOfMemory? = nil) {
         self.message = message
         self.logTail = logTail
+        self.outOfMemory = outOfMemory
     }
 
     public var description: String { logTail.isEmpty ? message : message + "; its last lines:\n" + logTail }

@@ -6,6 +6,8 @@ struct ServerLog {
     /// Lines of the log that a failure shows.
     static let tailLinesMax = 30
     private static let tailBytesMax = 8192
+    /// Bytes from the end of the log that are searched for the cause of an end.
+    private static let searchedBytesMax = 256 << 10
 
     let path: String
     /// Where the output of the present process begins.
@@ -20,16 +22,23 @@ struct ServerLog {
 
     /// The last lines that the present process wrote; empty where none can be read.
     func tail() -> String {
+        let lines = end(bytesMax: Self.tailBytesMax).split(separator: "\n")
+        return lines.suffix(Self.tailLinesMax).joined(separator: "\n")
+    }
+
+    /// What is searched for the cause of an end.
+    func searchedEnd() -> String { end(bytesMax: Self.searchedBytesMax) }
+
+    private func end(bytesMax: Int) -> String {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
         let end = Int(lseek(descriptor, 0, SEEK_END))
-        let from = max(start, end - Self.tailBytesMax)
+        let from = max(start, end - bytesMax)
         guard end > from else { return "" }
         var bytes = [UInt8](repeating: 0, count: end - from)
         let count = pread(descriptor, &bytes, bytes.count, off_t(from))
         guard count > 0 else { return "" }
-        let lines = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
-        return lines.suffix(Self.tailLinesMax).joined(separator: "\n")
+        return String(decoding: bytes[..<count], as: UTF8.self)
     }
 }

@@ -3,6 +3,7 @@ import Datasets
 import EventLoop
 import Glibc
 import HTTPClient
+import JSON
 
 /// A model server that runs as a child of this process, in a session of its own.
 ///
@@ -13,12 +14,15 @@ public final class ServerProcess {
     private static let portAttemptsMax = 5
     private static let healthInterval: Duration = .milliseconds(200)
     private static let healthTimeout: Duration = .seconds(5)
+    private static let listTimeout: Duration = .seconds(30)
     /// The time between SIGTERM and SIGKILL. A server keeps nothing that would need longer.
     private static let stopGrace: Duration = .seconds(5)
 
     /// Where the server answers, without a path.
     public let baseURL: String
     public let pid: Int32
+    /// What requests call the model.
+    public private(set) var model: String
     /// How the server ended; `nil` while it runs.
     public private(set) var ending: String?
     /// Called once when the server ends by itself.
@@ -27,8 +31,12 @@ public final class ServerProcess {
     private let pidfd: Int32
     private var watcher: DescriptorWatcher?
     private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// Those that wait for an end which nobody asked for.
+    private var watchers: [CheckedContinuation<Void, Never>] = []
+    private var wasKilled = false
+    private let kernelKills = OutOfMemory.kernelKills()
 
-    /// Starts a server and waits until it is healthy.
+    /// Starts a server and waits until it is healthy and lists the model.
     ///
     /// Cancelling the task stops the server. The output is appended to the file at `logPath`.
     public static func start(_ command: ServerCommand, logPath: String, startupTimeout: Duration) async throws -> ServerProcess {
@@ -37,7 +45,8 @@ public final class ServerProcess {
             guard let port = LocalPort.free() else { throw ServerFailure(message: "no free port for the model server") }
             let server = try ServerProcess(command, port: port, logPath: logPath)
             do {
-                try await server.waitUntilHealthy(deadline: deadline, timeout: startupTimeout)
+                try await server.waitUntilHealthy(command, deadline: deadline, timeout: startupTimeout)
+                try await server.checkModel(command)
                 return server
             } catch {
                 let lostItsPort = server.ending != nil && server.logTail.lowercased().contains("address already in use")
@@ -49,12 +58,8 @@ public final class ServerProcess {
     }
 
     private init(_ command: ServerCommand, port: Int, logPath: String) throws {
-        guard access(command.executable, X_OK) == 0 else {
-            throw ServerFailure(
-                message:
-                    "there is no program \(command.executable): install \(command.engine.rawValue) beside ANNEAL_PYTHON, or give 'server.url'"
-            )
-        }
+        guard access(command.executable, X_OK) == 0 else { throw ServerFailure(message: command.absence) }
+        model = command.requestName
         let (log, output) = try ServerLog.open(path: logPath)
         defer { close(output) }
         self.log = log
@@ -101,16 +106,72 @@ public final class ServerProcess {
     /// The last lines of the server's output.
     public var logTail: String { log.tail() }
 
-    private func waitUntilHealthy(deadline: UInt64, timeout: Duration) async throws {
+    private func waitUntilHealthy(_ command: ServerCommand, deadline: UInt64, timeout: Duration) async throws {
         let client = HTTPClient(connectionsMax: 1)
         while true {
-            if let ending { throw ServerFailure(message: "the model server \(ending) before it was healthy", logTail: logTail) }
+            if ending != nil {
+                // An interpreter is there although the engine may not be.
+                if case .module = command.engine.template.program, logTail.contains("No module named") {
+                    throw ServerFailure(message: command.absence, logTail: logTail)
+                }
+                throw failure("before it was healthy")
+            }
             if SystemTime.monotonicNanoseconds() >= deadline {
                 throw ServerFailure(message: "the model server was not healthy after \(timeout.components.seconds) s", logTail: logTail)
             }
             if await Self.isHealthy(baseURL, client: client), ending == nil { return }
             try await Task.sleep(for: Self.healthInterval)
         }
+    }
+
+    /// What the end of the server means: when it came, and whether memory was its cause.
+    public func failure(_ moment: String) -> ServerFailure {
+        var outOfMemory = OutOfMemory.found(in: log.searchedEnd())
+        if outOfMemory == nil, wasKilled, let before = kernelKills, let after = OutOfMemory.kernelKills(), after > before {
+            outOfMemory = OutOfMemory(isOfHost: true, evidence: "the kernel killed the server for want of memory")
+        }
+        return ServerFailure(message: "the model server \(ending ?? "went away") \(moment)", logTail: logTail, outOfMemory: outOfMemory)
+    }
+
+    /// Returns when the server has ended, or when the task is cancelled.
+    public func waitForEnd() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if ending != nil || Task.isCancelled { return continuation.resume() }
+                watchers.append(continuation)
+            }
+        } onCancel: {
+            Task { @LoopActor in self.resumeWatchers() }
+        }
+    }
+
+    private func resumeWatchers() {
+        let resumed = watchers
+        watchers = []
+        for watcher in resumed { watcher.resume() }
+    }
+
+    /// Makes sure that the server answers for the model that it will be asked for, and learns what it calls it.
+    private func checkModel(_ command: ServerCommand) async throws {
+        guard command.engine.template.listsItsModel else { return }
+        let names = command.modelNames
+        let client = HTTPClient(connectionsMax: 1)
+        let request = HTTPClientRequest(url: baseURL + "/v1/models", timeout: Self.listTimeout, connectTimeout: Self.healthTimeout)
+        let response: HTTPClientResponse
+        do throws(HTTPClientError) {
+            response = try await client.send(request)
+        } catch {
+            throw ServerFailure(message: "the model server does not list its models: \(error.message)", logTail: logTail)
+        }
+        // What is no JSON lists nothing.
+        let listed = (try? JSONParser.parse(response.body))?["data"]?.array?.compactMap { $0["id"]?.string } ?? []
+        guard let name = names.first(where: listed.contains) else {
+            let others = listed.isEmpty ? "no model" : listed.map { "'\($0)'" }.joined(separator: ", ")
+            throw ServerFailure(
+                message: "the model server lists \(others) at \(baseURL)/v1/models and not '\(names[0])', which it would be asked for",
+                logTail: logTail)
+        }
+        model = name
     }
 
     /// Asks `/health`, and `/v1/models` where there is no such path.
@@ -145,8 +206,10 @@ public final class ServerProcess {
         watcher = nil
         close(pidfd)
         ending = signal >= 0 ? "was ended by signal \(signal)" : "ended with exit code \(exitCode)"
+        wasKilled = signal == SIGKILL
         for waiter in waiters { waiter.resume() }
         waiters = []
+        resumeWatchers()
         onEnd?()
         onEnd = nil
     }

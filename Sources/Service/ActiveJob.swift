@@ -34,6 +34,14 @@ final class ActiveJob {
     var attempt: RunningAttempt?
     /// When its first attempt's program began.
     var firstStartedAt: Timestamp?
+    /// What makes a job of kind `serve` a server; `nil` for all others.
+    var server: ServerState?
+    /// The servers that it uses, by their keys.
+    var servers: [String] = []
+    /// True while it is ready but for its servers, and so not in the scheduler's queue.
+    var awaitsServer = false
+    /// True while it is on its way from `waiting` into the queue.
+    var isAdvancing = false
     /// True from the moment the scheduler chose the job until its attempt has ended.
     var isDispatched = false
 
@@ -85,6 +93,10 @@ enum StopRequest: String, Sendable {
     case diskFull = "disk_full"
     /// A rule of the spec came true.
     case alert
+    /// A server that no job uses now.
+    case idle
+    /// The server that the job uses has gone, or goes.
+    case serverLost = "server_lost"
 
     /// A later request replaces an earlier one only where it says more about what becomes of the job.
     private var rank: Int {
@@ -92,7 +104,7 @@ enum StopRequest: String, Sendable {
         case .cancelled, .superseded: 3
         case .paused: 2
         case .nanLoss, .diskFull, .alert: 1
-        case .preempted, .stalled: 0
+        case .preempted, .stalled, .idle, .serverLost: 0
         }
     }
 
@@ -116,6 +128,8 @@ enum StopRequest: String, Sendable {
         case .stalled: (.stalled, "made no progress for too long")
         case .nanLoss: (.nanLoss, "the loss is no finite number any more")
         case .diskFull: (.diskFull, "paused before the disk is full")
+        case .idle: (.serverIdle, "is being stopped, since no job uses it now")
+        case .serverLost: (.serverLost, "its server went away; it runs again when there is one")
         case .alert: (.alert, "an alert of its spec asks for it to be stopped")
         }
     }

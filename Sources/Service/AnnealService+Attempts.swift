@@ -20,6 +20,8 @@ extension AnnealService {
                 persistently("recording the start of \(attempt.id)") { [self] in try await recordStart(job, attempt) }
             }
         case .ended(let exit):
+            attempt.hasEnded = true
+            serverWentAway(job)
             if attempt.allocation.gpus.isEmpty {
                 // Its processes have gone, so others may have its CPUs while its end is being written down. GPUs are proved empty first.
                 scheduler.release(job.id, at: now)
@@ -30,7 +32,10 @@ extension AnnealService {
             log.warning(
                 "a worker lives without its supervisor; it is left alone and its resources stay held",
                 metadata: ["attempt": "\(attempt.id)", "worker": "\(worker)"])
-        case .lost(let evidence): persistently("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
+        case .lost(let evidence):
+            attempt.hasEnded = true
+            serverWentAway(job)
+            persistently("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
         }
     }
 
@@ -107,15 +112,24 @@ extension AnnealService {
         if let change = await attempt.checkpoints?.finish() { try await apply(change, job: job, attempt: attempt) }
         let closing = try await files.run { try ClosingFiles.read(attempt.directory, isFailure: exit.exitCode != 0) }
         let hasCheckpoint = (attempt.lastCheckpointStep ?? attempt.resumedFromStep) != nil
-        let diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)
+        var diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)
+        // A worker that finds its server gone while that is where it was has met another trouble, which is not endlessly tried again.
+        if diagnosis.cause == .serverLost, exit.stopReason != StopRequest.serverLost.rawValue, try await hasItsServers(job, attempt) {
+            diagnosis.cause = .serverFailed
+        }
         let context = AttemptOutcome.Context(
             retry: record.retry, failures: job.failures,
-            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1),
-            // The ledger of a generation is as good as a checkpoint: a new attempt asks for what is missing.
-            canResume: hasCheckpoint || record.kind == .generate,
+            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1) || job.server?.hasServed == true,
+            // The ledger of a generation is as good as a checkpoint: a new attempt asks for what is missing. A server has nothing to lose.
+            canResume: hasCheckpoint || record.kind == .generate || record.kind == .serve,
             microBatchDivisor: record.microBatchDivisor,
             microBatchSize: record.kind == .train ? record.spec["params"]?["micro_batch_size"]?.int ?? 1 : nil)
         var outcome = AttemptOutcome.judge(diagnosis, context)
+        if diagnosis.cause == .timeout, job.server?.terms.isShared == false {
+            // The time limit of a server that no job names is the time for which it is wanted.
+            outcome = AttemptOutcome(
+                attemptState: .succeeded, disposition: .succeed, reason: .timeout, message: "it has served until its time limit")
+        }
         var outputs = RegisteredOutputs()
         do {
             outputs = try await register(closing.report, job: record, attempt: attempt, succeeded: outcome.disposition == .succeed)
@@ -161,13 +175,21 @@ extension AnnealService {
         summary: JSONValue? = nil
     ) async throws {
         let moment = now
-        let next = NextState(outcome)
+        let isNeeded = job.server?.users.isEmpty == false
+        let next = NextState(outcome, isNeeded: isNeeded)
+        let (reason, message): (Reason, String?) =
+            switch outcome.disposition {
+            case .rest: isNeeded ? (.serverIdle, Self.restingMessage) : (.succeeded, Self.endMessage)
+            default: (outcome.reason, outcome.message)
+            }
         let unrecordedStart = attempt.startTimer == nil ? nil : attempt.startedAt
         attempt.startTimer?.cancel()
         try await store.write { writer in
             if let unrecordedStart { try Self.recordStart(job.id, attempt.id, in: writer, at: unrecordedStart) }
             try outputs.write(in: writer, at: moment)
-            if outcome.disposition == .succeed { try writer.setOutputs(job: job.id, outputs: outputs.document, summary: summary) }
+            if outcome.disposition == .succeed || outcome.disposition == .rest {
+                try writer.setOutputs(job: job.id, outputs: outputs.document, summary: summary)
+            }
             let end = AttemptEnd(exitCode: exit?.exitCode.map(Int.init), signal: exit?.signal.map(Int.init), resourceUsage: exit?.usage)
             try writer.transition(
                 attempt: attempt.id, from: [.starting, .running, .stopping], to: outcome.attemptState, cause: outcome.reason,
@@ -180,7 +202,7 @@ extension AnnealService {
                 try writer.setNotBefore(job: job.id, moment + delay)
             }
             try writer.transition(
-                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: outcome.reason, message: outcome.message,
+                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: reason, message: message,
                 at: moment)
         }
         if attempt.hasMetrics {
@@ -205,7 +227,8 @@ extension AnnealService {
         case .ended(let state): finished(job.id, as: state)
         case .again(let delay): enqueue(job, notBefore: delay == .zero ? nil : moment + delay)
         case .givenWay: enqueue(job, notBefore: nil)
-        case .paused: break
+        case .paused: job.server?.phase = .paused
+        case .resting: job.server?.phase = .resting
         }
         schedule()
     }
@@ -218,8 +241,11 @@ private enum NextState {
     case paused
     /// Paused, and in the queue again.
     case givenWay
+    /// A server that waits until a job needs it again.
+    case resting
 
-    init(_ outcome: AttemptOutcome) {
+    /// - Parameter isNeeded: whether jobs that use the server are still to come; of no matter for other jobs.
+    init(_ outcome: AttemptOutcome, isNeeded: Bool) {
         self =
             switch outcome.disposition {
             case .succeed: .ended(.succeeded)
@@ -228,6 +254,7 @@ private enum NextState {
             case .lose: .ended(.lost)
             case .pause: .paused
             case .giveWay: .givenWay
+            case .rest: isNeeded ? .resting : .ended(.succeeded)
             case .retry(let delay, _): .again(delay)
             }
     }
@@ -237,6 +264,7 @@ private enum NextState {
         case .ended(let state): state
         case .again: .queued
         case .paused, .givenWay: .paused
+        case .resting: .waiting
         }
     }
 }

@@ -62,6 +62,7 @@ extension AnnealService {
         }
         if jobs[jobID]?.isDispatched == false { scheduler.remove(jobID) }
         startFactsAtHand[jobID] = nil
+        jobs[jobID]?.awaitsServer = false
         let moment = now
         let changed = try await store.write { writer in
             // A preempted job is paused already; from now on it waits for the user.
@@ -69,7 +70,11 @@ extension AnnealService {
             return try writer.transition(
                 job: jobID, from: [.waiting, .queued], to: .paused, reason: .userRequest, message: "paused by request", at: moment)
         }
-        if changed == nil { try await stop(jobID, .paused) }
+        guard changed == nil else {
+            jobs[jobID]?.server?.phase = .paused
+            return reviewServers()
+        }
+        try await stop(jobID, .paused)
     }
 
     /// Lets a paused job go on.
@@ -79,7 +84,8 @@ extension AnnealService {
             throw ServiceError(.conflict, "only a paused job can be resumed; '\(record.name)' is \(record.state.rawValue)")
         }
         let moment = now
-        let waits = !job.pendingNeeds.isEmpty || record.cacheKey == nil
+        // A shared server waits for the jobs that use it, too.
+        let waits = !job.pendingNeeds.isEmpty || record.cacheKey == nil || job.server?.terms.isShared == true
         let changed = try await store.write { writer in
             try writer.transition(
                 job: jobID, from: [.paused], to: waits ? .waiting : .queued, reason: waits ? .needsPending : .userRequest,
@@ -144,15 +150,21 @@ extension AnnealService {
         try await reopen(experimentID: experimentID) { JobState.retryable.contains($0.state) && $0.reason != .conditionFalse }
     }
 
-    /// Reopens the chosen jobs and every job downstream of them that was skipped, and admits them to the queue.
+    /// Reopens the chosen jobs, every job downstream of them that was skipped, and the servers of all of these; admits them to the queue.
     private func reopen(experimentID: String, _ choose: @escaping @Sendable (JobRecord) -> Bool) async throws {
         let moment = now
         let (records, needs) = try await store.write { writer in
             let all = try writer.jobs(experiment: experimentID)
             let needs = try writer.needs(experiment: experimentID)
-            let reopened = Self.downstream(of: Set(all.filter(choose).map(\.id)), in: all, needs: needs)
+            let uses = Self.serverUses(in: all)
+            let chosen = Set(all.filter(choose).map(\.id))
+            let reopened = Self.downstream(of: chosen, in: all, needs: needs.merging(uses) { $0 + $1 })
             guard !reopened.isEmpty else { throw ServiceError(.conflict, "no job of this experiment can be retried") }
-            return (try all.filter { reopened.contains($0.id) }.compactMap { try writer.reopen(job: $0.id, at: moment) }, needs)
+            let servers = Set(reopened.flatMap { uses[$0, default: []] })
+            let records = try all.filter { reopened.contains($0.id) || servers.contains($0.id) }.compactMap {
+                try writer.reopen(job: $0.id, evenSucceeded: servers.contains($0.id), at: moment)
+            }
+            return (records, needs)
         }
         let unfinished = Set(records.map(\.id)).union(jobs.keys)
         let project = try await store.read { try $0.experiment(experimentID)?.project } ?? "default"
@@ -184,6 +196,7 @@ extension AnnealService {
         _ = try await store.write { writer in
             try writer.transition(job: jobID, from: [.starting, .running], to: .stopping, reason: reason, message: message, at: moment)
         }
+        serverWentAway(job)
         // Without a handle the attempt is still being started; whoever starts it looks at `stopRequest` afterwards.
         try await job.attempt?.handle?.stop(reason: request.rawValue, ladder: request.ladder)
     }

@@ -36,6 +36,7 @@ extension AnnealService {
         {
             return try await useTwin(job, twin)
         }
+        guard let endpoints = endpoints(for: job) else { return waitAgain(job) }
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)
@@ -50,13 +51,14 @@ extension AnnealService {
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
             directories: [configuration.checkpointDirectory(jobID: record.id), configuration.outputDirectory(jobID: record.id)],
             memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
-            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment))
+            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints))
         do {
             let handle = try await supervisor.start(launch) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
             }
             follow(attempt, job: job, kind: record.kind, logDirectory: record.logDirectory)
             attempt.handle = handle
+            watchEndpoint(of: job, attempt)
             if let request = job.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         } catch {
             let message = "the supervisor could not be started: \(error)"
@@ -185,13 +187,15 @@ extension AnnealService {
     ]
 
     private func jobDocument(
-        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String
+        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String, endpoints: [String: ServerEndpoint]
     ) -> JSONValue {
+        let servers = endpoints.sorted { $0.key < $1.key }.map { ($0.key, $0.value.document) }
         let inputs = JSONObject(resolved.inputs.map { ($0.pointer.description, $0.document) }, uniquingKeysWith: { _, last in last })
         return [
             "version": 1, "job_id": .string(record.id), "experiment_id": .string(record.experimentID), "experiment": .string(experiment),
             "name": .string(record.name), "kind": .string(record.kind.rawValue), "engine": record.engine.map(JSONValue.string) ?? .null,
             "attempt": .int(Int64(attempt.number)), "spec": resolved.spec, "inputs": .object(inputs),
+            "servers": .object(JSONObject(uniqueKeysWithValues: servers)),
             "gpus": .array(attempt.allocation.gpus.map(JSONValue.string)),
             "gpu_memory_bytes": shareBytes(of: attempt.allocation).map(JSONValue.int) ?? .null,
             "micro_batch_divisor": .int(Int64(record.microBatchDivisor)),

@@ -22,12 +22,14 @@ extension AnnealService {
                     kind: "need", message: "needs '\(need.name)', which is \(need.state.rawValue)", jobID: need.id, name: need.name,
                     state: need.state.rawValue)
             }
+            if waits.isEmpty { waits = userWaits(id) }
         case .queued:
-            waits = resourceWaits(wait)
+            waits = resourceWaits(wait) + serverWaits(id)
         case .paused:
             waits =
                 job.reason == .preempted
-                ? resourceWaits(wait) : [WaitView(kind: "request", message: "paused; POST /v1/jobs/\(id)/resume lets it go on")]
+                ? resourceWaits(wait) + serverWaits(id)
+                : [WaitView(kind: "request", message: "paused; POST /v1/jobs/\(id)/resume lets it go on")]
         default: break
         }
         var view = ExplainView(
@@ -35,6 +37,38 @@ extension AnnealService {
             evidence: attempts.flatMap { [Self.evidence($0)] + JobRendering.evidence(of: $0) })
         view.expectedAt = wait?.expectedAt?.description
         return view
+    }
+
+    /// The servers that a job waits for.
+    private func serverWaits(_ id: String) -> [WaitView] {
+        guard let job = jobs[id], job.awaitsServer else { return [] }
+        return job.servers.compactMap { servers[$0] }.filter { $0.server?.endpoint == nil }.map { server in
+            let name = server.server?.name ?? ""
+            return WaitView(
+                kind: "server", message: "waits for the server job '\(name)', which \(condition(of: server))", jobID: server.id, name: name)
+        }
+    }
+
+    /// How far a server that does not answer yet is.
+    private func condition(of job: ActiveJob) -> String {
+        if let request = job.stopRequest { return "is stopping (\(request.stopping.1))" }
+        if job.attempt != nil { return "is loading its model" }
+        if job.isDispatched { return "is starting" }
+        switch job.server?.phase {
+        case .paused: return "is paused"
+        case .waiting: return "waits for its own needs"
+        case .resting where job.server?.yields == true: return "makes room for another server"
+        case .queued:
+            if job.isHeld { return "is held" }
+            return scheduler.explain(job.id, now: now).map { "is queued: \($0.message)" } ?? "is queued"
+        default: return "is about to start"
+        }
+    }
+
+    /// What a server waits for that nobody needs now.
+    private func userWaits(_ id: String) -> [WaitView] {
+        guard let server = jobs[id]?.server, server.phase == .resting else { return [] }
+        return [WaitView(kind: "server", message: Self.restingMessage + "; \(server.users.count) are to come")]
     }
 
     private func resourceWaits(_ wait: WaitExplanation?) -> [WaitView] {

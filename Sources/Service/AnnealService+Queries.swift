@@ -52,9 +52,11 @@ extension AnnealService {
     }
 
     private func view(of facts: JobFacts) -> JobView {
-        JobRendering.view(
+        var view = JobRendering.view(
             of: facts.record, experiment: facts.experiment, project: facts.project, needs: facts.needs, attempts: facts.attempts,
             progress: progress(facts.record.id))
+        view.endpoint = jobs[facts.record.id]?.server?.endpoint.map { EndpointView(url: $0.url, model: $0.model) }
+        return view
     }
 
     func progress(_ jobID: String) -> ProgressView? { jobs[jobID]?.attempt?.progress.view }

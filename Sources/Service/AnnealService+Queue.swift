@@ -30,6 +30,7 @@ extension AnnealService {
         for record in records {
             for need in needs[record.id, default: []] { jobs[need]?.dependents.append(record.id) }
         }
+        rememberServers(records)
     }
 
     func resumeWaiting(_ records: [JobRecord]) {
@@ -38,9 +39,9 @@ extension AnnealService {
             guard let job = jobs[record.id] else { continue }
             switch record.state {
             case .waiting where job.pendingNeeds.isEmpty: ready.append(record)
-            case .queued: scheduler.enqueue(job.queued(notBefore: record.notBefore, now: now))
+            case .queued: enterQueue(job, notBefore: record.notBefore)
             // It gave way to another job and waits for room, not for a user.
-            case .paused where record.reason == .preempted: scheduler.enqueue(job.queued(notBefore: nil, now: now))
+            case .paused where record.reason == .preempted: enterQueue(job, notBefore: nil)
             default: break
             }
         }
@@ -58,10 +59,12 @@ extension AnnealService {
             if dependent.pendingNeeds.isEmpty { ready.append(dependentID) }
         }
         if !ready.isEmpty { advance(ids: ready) }
+        forgetServers(of: job, as: state)
     }
 
     /// Moves jobs whose needs have all ended on.
     func advance(ids: [String]) {
+        for id in ids { jobs[id]?.isAdvancing = true }
         persistently("advancing \(ids.count) jobs") { [self] in
             try await advanceAll(try await store.read { reader in try ids.compactMap { try reader.job($0) } })
         }
@@ -69,6 +72,7 @@ extension AnnealService {
 
     /// The same for jobs that were just read or written.
     private func advance(_ records: [JobRecord]) {
+        for record in records { jobs[record.id]?.isAdvancing = true }
         persistently("advancing \(records.count) jobs") { [self] in
             // One part after the other, so that writes of others come in between; the urgent ones first, so that they start first.
             let ordered = records.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }.map(\.element)
@@ -99,7 +103,9 @@ extension AnnealService {
                 if let (reason, message) = try facts.reasonToSkip() {
                     steps.append(.skip(record.id, reason, message))
                 } else {
-                    steps.append(.enqueue(record, try await resolve(record, needs: facts.needs)))
+                    let resolved = try await resolve(record, needs: facts.needs)
+                    let isShared = jobs[record.id]?.server?.terms.isShared ?? false
+                    steps.append(isShared ? .rest(record, resolved) : .enqueue(record, resolved))
                 }
             } catch let error as ServiceError {
                 try await fail(record.id, reason: .badReference, message: error.detail)
@@ -112,7 +118,9 @@ extension AnnealService {
         let moment = now
         let states = try await store.write { writer in try steps.map { try $0.perform(in: writer, at: moment) } }
         for (step, state) in zip(steps, states) {
+            jobs[step.jobID]?.isAdvancing = false
             switch state {
+            case .waiting: jobs[step.jobID]?.server?.phase = .resting
             case .queued:
                 if case .enqueue(var record, let resolved) = step, startFactsAtHand.count < Self.startFactsMax {
                     record.state = .queued
@@ -120,7 +128,7 @@ extension AnnealService {
                     startFactsAtHand[record.id] = StartFacts(
                         record: record, resolved: resolved, experiment: experiments[record.experimentID] ?? "")
                 }
-                jobs[step.jobID].map { enterScheduler($0, notBefore: nil) }
+                jobs[step.jobID].map { enterQueue($0, notBefore: nil) }
             case .succeeded, .skipped: finished(step.jobID, as: state ?? .skipped)
             default: break
             }
@@ -149,14 +157,21 @@ extension AnnealService {
     }
 
     func enqueue(_ job: ActiveJob, notBefore: Timestamp?) {
-        enterScheduler(job, notBefore: notBefore)
+        enterQueue(job, notBefore: notBefore)
         schedule()
     }
 
-    private func enterScheduler(_ job: ActiveJob, notBefore: Timestamp?) {
+    /// Hands a job that is ready to the scheduler, once the servers that it uses answer.
+    func enterQueue(_ job: ActiveJob, notBefore: Timestamp?) {
         job.isDispatched = false
+        job.isAdvancing = false
+        job.awaitsServer = false
         job.attempt = nil
         job.queuedAt = job.queuedAt ?? now
+        job.server?.phase = .queued
+        // What a user or a delay keeps needs no server yet; it is looked at again when it is to start.
+        let isKept = job.isHeld || notBefore.map { $0 > now } ?? false
+        if !isKept, !job.servers.isEmpty, waitForServers(job) { return }
         scheduler.enqueue(job.queued(notBefore: notBefore, now: now))
     }
 
@@ -177,6 +192,7 @@ extension AnnealService {
         schedulingTimer = scheduler.nextWake(after: now).map { wake in
             LoopTimer(after: max(.milliseconds(1), wake - now)) { [weak self] in self?.schedule() }
         }
+        reviewServers()
     }
 }
 
@@ -184,11 +200,13 @@ extension AnnealService {
 private enum QueueStep: Sendable {
     case skip(String, Reason, String)
     case enqueue(JobRecord, ResolvedJob)
+    /// A server is ready, and waits until a job that uses it is.
+    case rest(JobRecord, ResolvedJob)
 
     var jobID: String {
         switch self {
         case .skip(let id, _, _): id
-        case .enqueue(let record, _): record.id
+        case .enqueue(let record, _), .rest(let record, _): record.id
         }
     }
 
@@ -197,6 +215,12 @@ private enum QueueStep: Sendable {
         switch self {
         case .skip(let id, let reason, let message):
             return try writer.transition(job: id, from: [.waiting], to: .skipped, reason: reason, message: message, at: moment)?.state
+        case .rest(let record, let resolved):
+            guard try writer.jobState(record.id) == .waiting else { return nil }
+            try writer.insert(jobInputs: resolved.inputs.map { $0.record(of: record.id) })
+            try writer.setCacheKey(job: record.id, resolved.cacheKey)
+            try writer.setReason(job: record.id, .serverIdle, message: AnnealService.restingMessage)
+            return .waiting
         case .enqueue(let record, let resolved):
             let twin = record.cacheEnabled ? try writer.succeededJob(cacheKey: resolved.cacheKey) : nil
             let reason: Reason? = record.isHeld ? .held : nil

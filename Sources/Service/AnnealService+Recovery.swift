@@ -84,6 +84,7 @@ extension AnnealService {
         case .running(let handle):
             attemptsByToken[attempt.tokenHash] = attempt.id
             attempt.handle = handle
+            watchEndpoint(of: active, attempt)
             follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
             // A stop that was written down but may never have reached the shim is sent again; the shim's ladder starts once.
             if let request = active.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
@@ -173,6 +174,9 @@ private final class FoundAttempt {
 extension StopRequest {
     /// The request behind a job that was found stopping.
     init(stopping reason: Reason?) {
-        self = [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull, .alert].first { $0.stopping.0 == reason } ?? .paused
+        self =
+            [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull, .alert, .idle, .serverLost].first {
+                $0.stopping.0 == reason
+            } ?? .paused
     }
 }

@@ -119,13 +119,29 @@ extension AnnealService {
             return capacity.shortfalls(of: job.resources).map {
                 ServiceError.Detail(
                     pointer: pointer.description, line: document.position(of: pointer)?.line, detail: "job '\(job.name)' \($0)")
-            }
+            } + misfits(of: job, besideItsServersIn: plan, document, at: pointer)
         }
         guard errors.isEmpty else {
             throw ServiceError(
                 .cannotFit,
                 "\(errors.count == 1 ? "a job asks" : "jobs ask") for more than this machine can ever offer: \(errors[0].detail)",
                 errors: errors)
+        }
+    }
+
+    /// Why a job could never run beside the servers that it uses.
+    private func misfits(
+        of job: JobPlan, besideItsServersIn plan: ExperimentPlan, _ document: SpecDocument, at pointer: JSONPointer
+    ) -> [ServiceError.Detail] {
+        guard !job.servers.isEmpty else { return [] }
+        let servers = job.servers.map { plan.jobs[$0] }
+        let together = ServerFit.together([job.resources] + servers.map(\.resources))
+        let names = servers.map { "'\($0.name)'" }.joined(separator: " and ")
+        return capacity.shortfalls(of: together).map {
+            ServiceError.Detail(
+                pointer: pointer.description, line: document.position(of: pointer)?.line,
+                detail:
+                    "job '\(job.name)' runs beside the server \(names) that it uses, and together they ask for more: '\(job.name)' \($0)")
         }
     }
 

@@ -33,6 +33,7 @@ extension AnnealService {
         watchTimer = LoopTimer(after: Self.watchInterval, every: Self.watchInterval) { [weak self] in
             guard let self, phase == .ready else { return }
             watchTicks += 1
+            relieveStarvedServers()
             if watchTicks.isMultiple(of: 5) {
                 saveUsage()
                 background("looking at the disk") { [self] in try await watchDisk() }

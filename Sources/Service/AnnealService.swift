@@ -46,6 +46,8 @@ public final class AnnealService {
     let planner = BlockingThread(name: "planner")
     var scheduler: SchedulerState
     var jobs: [String: ActiveJob] = [:]
+    /// The servers among them, by experiment and name.
+    var servers: [String: ActiveJob] = [:]
     var attemptsByToken: [String: String] = [:]
     /// Of jobs that have just come into the queue, so that those that start at once need not be read again. A few at a time: the specs of
     /// all that wait would fill the memory.

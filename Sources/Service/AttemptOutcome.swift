@@ -16,6 +16,8 @@ struct AttemptOutcome: Sendable, Equatable {
         /// Another attempt follows, from the last checkpoint where there is one.
         case retry(after: Duration, failures: Int)
         case lose
+        /// A server that is not needed now; it comes again where jobs that use it are left.
+        case rest
     }
 
     var attemptState: AttemptState
@@ -63,6 +65,12 @@ struct AttemptOutcome: Sendable, Equatable {
             return AttemptOutcome(attemptState: .paused, disposition: .pause, reason: .userRequest, message: message)
         case .preempted:
             return AttemptOutcome(attemptState: .paused, disposition: .giveWay, reason: .preempted, message: message)
+        case .serverIdle:
+            return AttemptOutcome(attemptState: .succeeded, disposition: .rest, reason: .serverIdle, message: message)
+        case .serverLost:
+            // No fault of this job: the server's own retries decide how often that may happen.
+            return AttemptOutcome(
+                attemptState: .failed, disposition: .retry(after: .zero, failures: context.failures), reason: .serverLost, message: message)
         case .interrupted:
             return interruption(message, context)
         case .cudaOOM where context.retry.onOutOfMemory == .halveMicroBatch && context.retry.rules[.cudaOOM] == nil:

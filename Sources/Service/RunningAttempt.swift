@@ -21,6 +21,8 @@ final class RunningAttempt {
     let resumedFromStep: Int?
     let createdAt: Timestamp
     var handle: AttemptHandle?
+    /// True once its end is known, though not yet written down.
+    var hasEnded = false
     /// When its worker's program began, as this daemon saw it.
     var startedAt: Timestamp?
     /// Runs until the start is to be written down.

@@ -14,7 +14,7 @@ struct WorkerCommand: Sendable {
         switch kind {
         case .command:
             return WorkerCommand(argv: try userCommand(spec["command"]), environment: [])
-        case .prepare, .generate, .evaluate:
+        case .prepare, .generate, .evaluate, .serve:
             // Where the worker finds the programs that it runs Python for, such as the grader of mathematics.
             let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
             return WorkerCommand(argv: [configuration.workerPath], environment: trainer)
@@ -28,7 +28,7 @@ struct WorkerCommand: Sendable {
             return WorkerCommand(
                 argv: [python, "-m", "anneal_trainer"],
                 environment: [("PYTHONPATH", trainer), ("PYTHONUNBUFFERED", "1"), ("TOKENIZERS_PARALLELISM", "false")])
-        case .serve, .search:
+        case .search:
             throw ServiceError(.invalidSpec, "the kind '\(kind.rawValue)' cannot be run by this version")
         }
     }

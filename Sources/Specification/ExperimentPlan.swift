@@ -34,6 +34,8 @@ public struct JobPlan: Sendable {
     public var matrix: JSONObject?
     /// Indices into the plan's jobs, ascending: `needs`, references and the jobs that `if` names.
     public var needs: [Int]
+    /// Indices of the jobs of kind `serve` whose servers it asks, ascending. They run beside it, and are no needs.
+    public var servers: [Int] = []
     /// `if`; `nil` where the job runs once all needs have succeeded.
     public var condition: Condition?
     public var priority: Int

@@ -7,6 +7,10 @@ public enum InputPlaces {
     public static func of(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
         var places: [JSONPointer] = []
         find(in: spec, as: .object(ParameterSchema.table(kind: kind)), at: JSONPointer(), &places)
+        // By its type a judge's model is a text, the name at its address; a judge that is another job's server came with that job's model.
+        for (index, benchmark) in (spec["benchmarks"]?.array ?? []).enumerated() where benchmark["grading"]?["judge"]?["job"] != nil {
+            places.append(JSONPointer(["benchmarks"]) / index / "grading" / "judge" / "model")
+        }
         return places
     }
 

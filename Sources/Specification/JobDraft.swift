@@ -51,6 +51,7 @@ struct JobDraft {
         switch kind {
         case .train: body["engine"]?.string ?? "trl"
         case .convert: "transformers"
+        case .serve: body["server"]?["engine"]?.string ?? ServerEngine.transformers.rawValue
         case .evaluate, .generate, .prepare: "anneal"
         default: "shell"
         }
@@ -63,7 +64,7 @@ struct JobDraft {
             name: name, kind: kind, engine: engine, group: group, matrix: combination, needs: [], condition: nil,
             priority: body["priority"]?.int ?? 50, resources: resources, terms: terms, timeout: body["timeout"].flatMap(Quantity.duration),
             retry: retry,
-            cache: body["cache"]?.bool ?? true, environment: environment, workingDirectory: workdir,
+            cache: kind != .serve && body["cache"]?.bool ?? true, environment: environment, workingDirectory: workdir,
             grace: body["grace"].flatMap(Quantity.duration) ?? (kind == .train ? .seconds(300) : .seconds(30)),
             spec: .object(body), references: [], inputs: check.externals, outputs: outputs.map(\.name))
     }

@@ -2,10 +2,8 @@ import JSON
 
 extension KindRules {
     func checkEvaluate() {
-        checkServer(body["server"], at: JSONPointer(["server"]), ownKeys: ["model", "api_key_env"])
-        if body["model"] == nil, body["server"]?["url"] == nil, body["server"]?.object != nil {
-            check.fail(.required, JSONPointer(), "'model' is missing: \(ValueType.model)", atKey: true)
-        }
+        checkServer(body["server"], at: JSONPointer(["server"]), urlKeys: ["model", "api_key_env"])
+        checkServedModel()
         let benchmarks = body["benchmarks"]?.array ?? []
         var names: Set<String> = []
         for (index, benchmark) in benchmarks.enumerated() {
@@ -20,24 +18,6 @@ extension KindRules {
             checkGrading(benchmark, at: path)
         }
         checkGate(benchmarks, names: names)
-    }
-
-    /// - Parameter ownKeys: keys that stand only with a 'url'.
-    private func checkServer(_ value: JSONValue?, at path: JSONPointer, ownKeys: [String]) {
-        guard case .object(let server)? = value else { return }
-        let (engine, url) = (server["engine"] != nil, server["url"] != nil)
-        if engine && url {
-            check.fail(.conflict, path, "has both 'engine' and 'url'; a server is started or is there already", atKey: true)
-        } else if !engine && !url {
-            check.fail(.required, path, "names neither 'engine' (transformers, vllm) nor 'url'", atKey: true)
-        }
-        let startKeys = ["args", "startup_timeout", "env"]
-        for key in engine && !url ? ownKeys : url && !engine ? startKeys : [] where server[key] != nil {
-            check.fail(.conflict, path / key, "stands only with '\(engine ? "url" : "engine")'", atKey: true)
-        }
-        for flag in server["args"]?.object?.keys ?? [] where ["model", "host", "port"].contains(flag) {
-            check.fail(.conflict, path / "args" / flag, "'\(flag)' is set by Anneal itself", atKey: true)
-        }
     }
 
     /// The keys of 'grading' that mean something to one grader alone.
@@ -65,7 +45,7 @@ extension KindRules {
         if let pointer = grading["path"]?.string, JSONPointer(text: pointer) == nil {
             check.fail(.badValue, path / "grading" / "path", "'\(pointer)' is no JSON pointer such as /answer")
         }
-        checkServer(grading["judge"], at: path / "grading" / "judge", ownKeys: ["api_key_env"])
+        checkJudgeServer(grading["judge"], at: path / "grading" / "judge")
     }
 
     private func checkGate(_ benchmarks: [JSONValue], names: Set<String>) {

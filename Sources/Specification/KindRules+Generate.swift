@@ -29,26 +29,11 @@ extension KindRules {
     private func checkGenerateServer() {
         guard case .object(let server)? = body["server"] else { return }
         let path = JSONPointer(["server"])
-        let (engine, url) = (server["engine"] != nil, server["url"] != nil)
-        if engine && url {
-            check.fail(.conflict, path, "has both 'engine' and 'url'; a server is started or is there already", atKey: true)
-        } else if !engine && !url {
-            check.fail(.required, path, "names neither 'engine' (transformers, vllm) nor 'url'", atKey: true)
-        }
-        let startKeys = ["args", "startup_timeout", "env", "replicas"]
-        let remoteKeys = ["model", "api_key_env"]
-        for key in engine && !url ? remoteKeys : url && !engine ? startKeys : [] where server[key] != nil {
-            check.fail(.conflict, path / key, "stands only with '\(engine ? "url" : "engine")'", atKey: true)
-        }
-        for flag in server["args"]?.object?.keys ?? [] where ["model", "host", "port"].contains(flag) {
-            check.fail(.conflict, path / "args" / flag, "'\(flag)' is set by Anneal itself", atKey: true)
-        }
+        checkServer(body["server"], at: path, startKeys: ["replicas"], urlKeys: ["model", "api_key_env"])
         if let replicas = server["replicas"]?.int, replicas > 1, resources.gpus > 0, resources.gpus % replicas != 0 {
             check.fail(.conflict, path / "replicas", "\(resources.gpus) GPUs cannot be shared evenly by \(replicas) servers")
         }
-        if body["model"] == nil, !url {
-            check.fail(.required, JSONPointer(), "'model' is missing: \(ValueType.model)", atKey: true)
-        }
+        checkServedModel()
     }
 
     private func checkSeeds() {

@@ -18,7 +18,8 @@ struct KindRules {
         case .convert: checkConvert()
         case .evaluate: checkEvaluate()
         case .generate: checkGenerate()
-        case .serve, .search: break
+        case .serve: checkServe()
+        case .search: break
         }
     }
 
@@ -35,6 +36,7 @@ struct KindRules {
     }
 
     private func checkTrain() {
+        checkModelFile()
         let path = JSONPointer(["params"])
         let params = body["params"]
         let (batch, micro) = (params?["global_batch_size"]?.int ?? 32, params?["micro_batch_size"]?.int ?? 1)

@@ -2,9 +2,10 @@ import JSON
 
 extension ParameterSchema {
     static let evaluateTable: [ParameterSchema] = [
-        ParameterSchema("model", .model, "The model to evaluate; needed unless 'server' has a 'url'."),
+        ParameterSchema("model", .model, "The model to evaluate; needed unless 'server' has a 'url' or a 'job'."),
         ParameterSchema(
-            required: "server", .object(serverTable), "What answers: an 'engine' that is started, or the 'url' of one that runs."),
+            required: "server", .object(serverTable),
+            "What answers: an 'engine' that is started, a 'job' that serves, or the 'url' of one that runs."),
         ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
         ParameterSchema(
             "concurrency", .either([.integer(1...4096)] + concurrencyTypes), default: 16,
@@ -18,16 +19,13 @@ extension ParameterSchema {
                 + "a miss fails the job."),
     ]
 
-    /// How a server is started.
-    private static let startTable: [ParameterSchema] = [
-        ParameterSchema("engine", .choice(["transformers", "vllm"]), "The server to start."),
-        ParameterSchema("args", .map(keys: .flag, .either([.scalar, .list(.scalar, count: 1...SpecLimits.mapCountMax)])), "Its flags."),
-        ParameterSchema(
-            "startup_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s", "How long it may take to be ready."),
-        ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of the server alone."),
-        ParameterSchema("url", .httpURL, "The base URL of an OpenAI-compatible server, without /v1."),
-        ParameterSchema("api_key_env", .name(.variable), "The environment variable that holds the key for that server."),
-    ]
+    /// How a server is started or found.
+    private static let startTable: [ParameterSchema] =
+        serverStart + [
+            serverJob,
+            ParameterSchema("url", .httpURL, "The base URL of an OpenAI-compatible server, without /v1."),
+            ParameterSchema("api_key_env", .name(.variable), "The environment variable that holds the key for that server."),
+        ]
 
     private static let serverTable: [ParameterSchema] =
         startTable + [
@@ -37,8 +35,8 @@ extension ParameterSchema {
     private static let judgeTable: [ParameterSchema] =
         startTable + [
             ParameterSchema(
-                required: "model", .text(bytesMax: 1000),
-                "The judging model: its name at the 'url', or the folder that the 'engine' serves."),
+                "model", .text(bytesMax: 1000),
+                "The judging model: its name at the 'url', or the folder that the 'engine' serves; that of the 'job' where one serves it."),
             ParameterSchema(
                 "mode", .choice(["single", "pair"]), default: "single",
                 "'single' asks whether the answer is right; 'pair' which of response and expected response is better, in both orders."),

@@ -2,10 +2,11 @@ import JSON
 
 extension ParameterSchema {
     static let generateTable: [ParameterSchema] = [
-        ParameterSchema("model", .model, "The model that generates; needed unless 'server' has a 'url'."),
+        ParameterSchema("model", .model, "The model that generates; needed unless 'server' has a 'url' or a 'job'."),
         ParameterSchema(
             "server", .object(generateServerTable),
-            "What answers: an 'engine' that is started, or the 'url' of one or several that run; needed but for 'merge'."),
+            "What answers: an 'engine' that is started, a 'job' that serves, or the 'url' of one or several that run; needed but for 'merge'."
+        ),
         ParameterSchema("dataset", .dataset, "The records that the model is asked about; needed but for 'merge'."),
         ParameterSchema(
             "prompt", .either([.choice(["generic/math"]), .object(promptTable)]),
@@ -62,19 +63,16 @@ extension ParameterSchema {
             "Puts the generations of other jobs together instead of asking a model; what 'chunks' adds by itself."),
     ]
 
-    private static let generateServerTable: [ParameterSchema] = [
-        ParameterSchema("engine", .choice(["transformers", "vllm"]), "The server to start."),
-        ParameterSchema("replicas", .integer(1...64), default: 1, "Servers to start; each gets its share of the job's GPUs."),
-        ParameterSchema("args", .map(keys: .flag, .either([.scalar, .list(.scalar, count: 1...SpecLimits.mapCountMax)])), "Its flags."),
-        ParameterSchema(
-            "startup_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s", "How long it may take to be ready."),
-        ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of the server alone."),
-        ParameterSchema(
-            "url", .either([.httpURL, .list(.httpURL, count: 1...64)]),
-            "The base URL of an OpenAI-compatible server, without /v1, or several that share the work."),
-        ParameterSchema("model", .text(bytesMax: 1000), "The model's name at that server; without it the first that it lists."),
-        ParameterSchema("api_key_env", .name(.variable), "The environment variable that holds the key for that server."),
-    ]
+    private static let generateServerTable: [ParameterSchema] =
+        serverStart + [
+            serverJob,
+            ParameterSchema("replicas", .integer(1...64), default: 1, "Servers to start; each gets its share of the job's GPUs."),
+            ParameterSchema(
+                "url", .either([.httpURL, .list(.httpURL, count: 1...64)]),
+                "The base URL of an OpenAI-compatible server, without /v1, or several that share the work."),
+            ParameterSchema("model", .text(bytesMax: 1000), "The model's name at that server; without it the first that it lists."),
+            ParameterSchema("api_key_env", .name(.variable), "The environment variable that holds the key for that server."),
+        ]
 
     private static let promptTable: [ParameterSchema] = [
         ParameterSchema(

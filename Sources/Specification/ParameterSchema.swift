@@ -30,7 +30,8 @@ public struct ParameterSchema: Sendable {
         case .convert: convertTable
         case .evaluate: evaluateTable
         case .generate: generateTable
-        case .serve, .search: []
+        case .serve: serveTable
+        case .search: []
         }
     }
 

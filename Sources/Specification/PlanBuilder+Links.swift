@@ -5,6 +5,7 @@ extension PlanBuilder {
     /// The plan of one job with its needs, references and condition; `nil` where its kind is wrong.
     mutating func link(_ index: Int) -> JobPlan? {
         var links = JobLinks(index: index)
+        linkServers(&links)
         var body = drafts[index].body
         for position in body.keys.indices where !JobPlan.keysWithoutReferences.contains(body.keys[position]) {
             linkReferences(in: &body.values[position], at: JSONPointer([body.keys[position]]), &links)
@@ -19,6 +20,7 @@ extension PlanBuilder {
         plan.condition = condition
         plan.references = links.references
         plan.needs = links.sortedNeeds
+        plan.servers = links.servers
         edges += plan.needs.count
         if edges > SpecLimits.needsMax {
             diagnostics.add(.tooLarge, at: JSONPointer(["jobs"]), "the jobs have more than \(SpecLimits.needsMax) needs in all")
@@ -202,6 +204,8 @@ struct JobLinks {
     /// In the order in which they were found, with repetitions.
     var needs: [Int] = []
     var references: [Reference] = []
+    /// The jobs of kind `serve` that it asks.
+    var servers: [Int] = []
 
     var sortedNeeds: [Int] {
         var result: [Int] = []

@@ -11,6 +11,10 @@ struct PlanBuilder {
     var environment: [String: String] = [:]
     /// Needs of the jobs linked so far.
     var edges = 0
+    /// The jobs of kind `serve`, linked before all others, with what they need.
+    var servers: [Int: [Int]] = [:]
+    /// The jobs that use each server.
+    var serverUsers: [Int: [Int]] = [:]
 
     init(document: SpecDocument, context: PlanContext) {
         self.document = document
@@ -34,11 +38,15 @@ struct PlanBuilder {
             refuseReferences(in: text, at: JSONPointer(["env", name]), check)
         }
         if document.value["jobs"] != nil { draft(jobs) }
-        var plans = drafts.indices.map { link($0) }
-        let order = DependencyGraph(needs: plans.map { $0?.needs ?? [] }).order { cycle in report(cycle) }
+        var plans = linkAll()
+        let needs = plans.map { $0?.needs ?? [] }
+        // A server ends after the jobs that use it.
+        let ends = needs.indices.map { needs[$0] + serverUsers[$0, default: []] }
+        _ = DependencyGraph(needs: ends).order { cycle in report(cycle) }
         if let errors = diagnostics.result { return .failure(errors) }
         let complete = plans.compactMap { $0 }
         plans = []
+        let order = DependencyGraph(needs: needs).order { _ in }
         return .success(
             ExperimentPlan(
                 name: root["name"]?.string ?? "", project: root["project"]?.string ?? "default", description: root["description"]?.string,
@@ -163,7 +171,11 @@ struct PlanBuilder {
 
     private func report(_ cycle: [Int]) {
         let path = (cycle + [cycle[0]]).map { drafts[$0].name }.joined(separator: " → ")
-        let detail = cycle.count == 1 ? "the job needs itself" : "the jobs need each other in a cycle: \(path)"
+        let detail =
+            cycle.count == 1
+            ? "the job needs itself"
+            : "the jobs need each other in a cycle: \(path)"
+                + (cycle.contains { servers[$0] != nil } ? "; a server ends after the jobs that use it" : "")
         diagnostics.add(.cycle, at: drafts[cycle[0]].check.base, detail, atKey: true)
     }
 }

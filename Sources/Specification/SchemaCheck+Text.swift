@@ -88,6 +88,8 @@ extension SchemaCheck {
             externals.append(ExternalInput(pointer: path, type: .checkpoint, source: .registered(id)))
         case .path(let local):
             guard let absolute = localPath(local, at: path) else { return }
+            // Only servers read such a file; their rules see to that.
+            if local.hasSuffix(".gguf") { return value = take(absolute, .file, .checkpoint, at: path) }
             value = take(absolute, .directory, .checkpoint, at: path)
             if world.kind(at: absolute) == .directory, world.kind(at: absolute + "/config.json") != .file {
                 fail(.missingFile, path, "'\(absolute)' is no model: it has no config.json")

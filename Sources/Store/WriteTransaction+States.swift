@@ -20,17 +20,21 @@ extension WriteTransaction {
 
     /// Reopens a job that ended, at a user's request: its past attempts stay, its outputs and failures are forgotten.
     ///
-    /// - Parameter to: `waiting` or `queued`.
+    /// - Parameters:
+    ///   - to: `waiting` or `queued`.
+    ///   - evenSucceeded: reopens one that succeeded, too: a server that is needed again.
     /// - Returns: The job after the change, or `nil` where it is in no state that can be retried.
     /// - Throws: `conflict` where another experiment of the same name is active by now.
     @discardableResult
-    public func reopen(job id: String, to: JobState = .waiting, reason: Reason? = .userRequest, message: String? = nil, at: Timestamp)
-        throws -> JobRecord?
-    {
+    public func reopen(
+        job id: String, to: JobState = .waiting, reason: Reason? = .userRequest, message: String? = nil, evenSucceeded: Bool = false,
+        at: Timestamp
+    ) throws -> JobRecord? {
         guard to == .waiting || to == .queued else {
             throw StoreError(.illegalTransition, "a retried job starts as waiting or queued, not as \(to.rawValue)")
         }
-        guard try move(job: id, from: JobState.retryable, to: to, reason: reason, message: message, at: at) != nil else { return nil }
+        let from = evenSucceeded ? JobState.retryable.union([.succeeded]) : JobState.retryable
+        guard try move(job: id, from: from, to: to, reason: reason, message: message, at: at) != nil else { return nil }
         try execute(
             """
             UPDATE job SET failures = 0, not_before_ms = NULL, cached_from = NULL, outputs = NULL, summary = NULL, started_at_ms = NULL,

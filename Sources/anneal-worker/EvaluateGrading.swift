@@ -88,7 +88,7 @@ struct EvaluateGrading: Sendable {
         guard let mode = Judgement.Mode(rawValue: try fields.string("mode") ?? "single") else {
             throw fields.failure("mode", "is none of \(Judgement.Mode.allCases.map(\.rawValue).joined(separator: ", "))")
         }
-        let model = try fields.required("model")
+        let model = try context.input(at: (fields.pointer / "model").description)?.path ?? fields.required("model")
         let settings = SamplingSettings(maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 1024, temperature: 0)
         return Judge(
             server: try EvaluateRequest.server(fields, model: model, context: context), mode: mode,

@@ -33,7 +33,13 @@ struct EvaluateJob: Sendable {
             let extensions = request.benchmarks.map { benchmark in
                 command.engine == .transformers ? SamplingExtension.members(model: command.model, settings: benchmark.settings) : [:]
             }
-            run = try makeRun(request, items: items, model: command.model, extensions: extensions, ledger: ledger)
+            run = try makeRun(request, items: items, model: command.requestName, extensions: extensions, ledger: ledger)
+            if run.pendingCount > 0 { try await servers.withClient(of: request.server, name: "server") { try await run.ask($0) } }
+        case .shared(let server):
+            let extensions = request.benchmarks.map { benchmark in
+                server.engine == .transformers ? SamplingExtension.members(model: request.model, settings: benchmark.settings) : [:]
+            }
+            run = try makeRun(request, items: items, model: server.model, extensions: extensions, ledger: ledger)
             if run.pendingCount > 0 { try await servers.withClient(of: request.server, name: "server") { try await run.ask($0) } }
         case .remote(let url, let model, _):
             run = try await servers.withClient(of: request.server, name: "server") { client in

@@ -1,4 +1,5 @@
 import Datasets
+import Domain
 import Evaluation
 import Generation
 import JSON
@@ -8,6 +9,8 @@ struct EvaluateRequest: Sendable {
     enum Server: Sendable {
         case started(ServerCommand, startupTimeout: Duration)
         case remote(url: String, model: String?, apiKey: String?)
+        /// The server of another job.
+        case shared(SharedServer)
     }
 
     struct Benchmark: Sendable {
@@ -78,14 +81,13 @@ struct EvaluateRequest: Sendable {
             }
             return .remote(url: url, model: try fields.string("model"), apiKey: apiKey)
         }
-        let name = try fields.string("engine") ?? ServerCommand.Engine.transformers.rawValue
-        guard let engine = ServerCommand.Engine(rawValue: name) else {
-            throw fields.failure("engine", "'\(name)' is none of \(ServerCommand.Engine.allCases.map(\.rawValue).joined(separator: ", "))")
+        if let job = try fields.string("job") { return .shared(try SharedServer(job, at: fields.pointer / "job", context: context)) }
+        let name = try fields.string("engine") ?? ServerEngine.transformers.rawValue
+        guard let engine = ServerEngine(rawValue: name) else {
+            throw fields.failure("engine", "'\(name)' is none of \(ServerEngine.list)")
         }
         guard !model.isEmpty else { throw .badRequest("/model", "is missing") }
-        guard let python = context.variable("ANNEAL_PYTHON") else {
-            throw .badRequest("", "the environment has no ANNEAL_PYTHON, beside which the model server's program lies")
-        }
+        let python = context.variable("ANNEAL_PYTHON")
         let flags = fields.has("args") ? try fields.fields("args").members : [:]
         let own = fields.has("env") ? try fields.fields("env").members : [:]
         let usesGPU = context.job["gpus"]?.array?.isEmpty == false

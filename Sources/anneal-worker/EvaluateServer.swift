@@ -10,7 +10,7 @@ struct EvaluateServer {
     /// Requests at once.
     let concurrency: Int
 
-    /// Runs `body` with a client of the server.
+    /// Runs `body` with a client of the server, and with another one where a server that was started ran out of memory in the middle.
     ///
     /// - Parameter name: what a server that is started is called in messages; its output goes to `<name>.log`.
     func withClient<Success: Sendable>(
@@ -18,34 +18,41 @@ struct EvaluateServer {
     ) async throws -> Success {
         switch server {
         case .remote(let url, _, let apiKey): try await body(client(url, apiKey: apiKey))
+        case .shared(let server): try await body(client(server.url, concurrencyMax: server.concurrencyMax))
         case .started(let command, let timeout): try await withServer(command, timeout, name, body)
         }
     }
 
-    private func client(_ url: String, apiKey: String?) -> CompletionClient {
-        CompletionClient(baseURL: url, apiKey: apiKey, requestTimeout: requestTimeout, connectionsMax: concurrency, log: WorkerLog.line)
+    private func client(_ url: String, apiKey: String? = nil, concurrencyMax: Int? = nil) -> CompletionClient {
+        CompletionClient(
+            baseURL: url, apiKey: apiKey, requestTimeout: requestTimeout, connectionsMax: min(concurrency, concurrencyMax ?? concurrency),
+            log: WorkerLog.line)
     }
 
     private func withServer<Success: Sendable>(
         _ command: ServerCommand, _ timeout: Duration, _ name: String,
         _ body: @escaping @LoopActor (CompletionClient) async throws -> Success
     ) async throws -> Success {
-        WorkerLog.line("starting \(command.executable) serve \(command.model)")
-        let server = try await ServerProcess.start(command, logPath: "\(context.attemptFolder)/\(name).log", startupTimeout: timeout)
-        WorkerLog.line("the model server answers at \(server.baseURL)")
-        let client = client(server.baseURL, apiKey: nil)
-        let asking = Task { @LoopActor in try await body(client) }
-        // Without its server every further request would only wait for its retries to run out.
-        server.onEnd = { asking.cancel() }
-        let result = await withTaskCancellationHandler {
-            await asking.result
-        } onCancel: {
-            asking.cancel()
+        let starter = try ServerStarter(
+            command, logPath: "\(context.attemptFolder)/\(name).log", notePath: context.outputFolder + "/" + ServerRestarts.note(of: name),
+            startupTimeout: timeout, log: WorkerLog.line)
+        while true {
+            let server = try await starter.start()
+            let client = client(server.baseURL, concurrencyMax: starter.concurrencyMax)
+            let asking = Task { @LoopActor in try await body(client) }
+            // Without its server every further request would only wait for its retries to run out.
+            server.onEnd = { asking.cancel() }
+            let result = await withTaskCancellationHandler {
+                await asking.result
+            } onCancel: {
+                asking.cancel()
+            }
+            guard server.ending != nil else {
+                await server.stop()
+                return try result.get()
+            }
+            let failure = server.failure("in the middle of the evaluation")
+            guard try starter.lowers(after: failure) else { throw starter.explained(failure) }
         }
-        if let ending = server.ending {
-            throw ServerFailure(message: "the model server \(ending) in the middle of the evaluation", logTail: server.logTail)
-        }
-        await server.stop()
-        return try result.get()
     }
 }

@@ -73,8 +73,9 @@ struct EvaluateSettling {
         let questions = try open.map { try run.judgeQuestion(of: $0) }
         let model: String =
             switch judge.server {
-            case .started(let command, _): command.model
+            case .started(let command, _): command.requestName
             case .remote(_, let model, _): model ?? ""
+            case .shared(let server): server.model
             }
         let grader = EvaluateJudge(judge: judge, model: model, ledger: ledger, concurrency: request.concurrency)
         let results = try await servers.withClient(of: judge.server, name: log) { try await grader.grade(questions, client: $0) }

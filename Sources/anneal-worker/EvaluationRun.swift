@@ -83,6 +83,8 @@ final class EvaluationRun {
 
     /// Asks for what is missing; each answer is on file before it counts.
     func ask(_ client: CompletionClient) async throws {
+        // Nothing is asked twice where another server took the place of one that died.
+        try pending.removeAll { try ledger.answer(for: key($0)) != nil }
         try await CompletionDriver.run(
             count: pending.count, concurrency: request.concurrency, client: client,
             request: { [self] index in

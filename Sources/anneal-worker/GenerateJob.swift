@@ -94,20 +94,18 @@ struct GenerateJob: Sendable {
     // MARK: Servers
 
     @LoopActor
-    private func ask(_ request: GenerateRequest, _ make: @LoopActor (GenerationSettings) throws -> GenerateRun) async throws
+    private func ask(_ request: GenerateRequest, _ make: @escaping @LoopActor (GenerationSettings) throws -> GenerateRun) async throws
         -> GenerateRun
     {
         var settings = request.settings
         switch request.server {
         case .started(let commands, let startupTimeout):
-            settings.model = request.model
-            if let command = commands.first, command.engine == .transformers {
-                let sampling = SamplingSettings(maxTokens: settings.maxTokens ?? 2048, temperature: settings.temperature)
-                let own = SamplingExtension.members(model: command.model, settings: sampling)
-                settings.extra = own.merging(settings.extra) { $1 }
-            }
+            return try await GenerateServers(context: context, request: request, make: make).ask(commands, startupTimeout: startupTimeout)
+        case .shared(let server):
+            settings.model = server.model
+            if server.engine == .transformers { settings.extra = SamplingExtension.extra(model: request.model, settings) }
             let run = try make(settings)
-            try await ask(run, of: commands, startupTimeout: startupTimeout)
+            try await run.ask([GenerationServer.Address(url: server.url)], concurrencyMax: server.concurrencyMax)
             return run
         case .remote(let addresses, let model):
             settings.model = if let model { model } else { try await servedModel(addresses, wanted: request.model) }
@@ -133,36 +131,6 @@ struct GenerateJob: Sendable {
             }
         }
         throw WorkerFailure.serverFailed("no server lists its models")
-    }
-
-    /// Starts the servers, asks them for what is missing, and stops them.
-    @LoopActor
-    private func ask(_ run: GenerateRun, of commands: [ServerCommand], startupTimeout: Duration) async throws {
-        var servers: [ServerProcess] = []
-        do {
-            for (index, command) in commands.enumerated() {
-                WorkerLog.line("starting \(command.executable) serve \(command.model)")
-                let name = commands.count == 1 ? "server.log" : "server-\(index).log"
-                let path = context.attemptFolder + "/" + name
-                servers.append(try await ServerProcess.start(command, logPath: path, startupTimeout: startupTimeout))
-            }
-            let addresses = servers.map { GenerationServer.Address(url: $0.baseURL) }
-            let asking = Task { @LoopActor in try await run.ask(addresses) }
-            // Without its server every further request would only wait for its retries to run out; others go on with its work.
-            if servers.count == 1 { servers[0].onEnd = { asking.cancel() } }
-            let result = await withTaskCancellationHandler {
-                await asking.result
-            } onCancel: {
-                asking.cancel()
-            }
-            try result.get()
-        } catch {
-            let ended = servers.first { $0.ending != nil }
-            for server in servers { await server.stop() }
-            guard let ended, let ending = ended.ending else { throw error }
-            throw ServerFailure(message: "the model server \(ending) in the middle of the generation", logTail: ended.logTail)
-        }
-        for server in servers { await server.stop() }
     }
 
     // MARK: The end

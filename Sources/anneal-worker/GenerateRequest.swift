@@ -9,6 +9,8 @@ struct GenerateRequest: Sendable {
         /// Servers to start, each with its share of the GPUs.
         case started([ServerCommand], startupTimeout: Duration)
         case remote([GenerationServer.Address], model: String?)
+        /// The server of another job.
+        case shared(SharedServer)
     }
 
     /// A consecutive part of the records.
@@ -165,6 +167,7 @@ struct GenerateRequest: Sendable {
         switch try EvaluateRequest.server(try RequestFields(.object(one), at: fields.pointer), model: model, context: context) {
         case .started(let command, let timeout):
             return .started(Self.replicas(of: command, count: replicas, context: context), startupTimeout: timeout)
+        case .shared(let server): return .shared(server)
         case .remote(_, let name, let key):
             return .remote(urls.map { GenerationServer.Address(url: $0, apiKey: key) }, model: name)
         }

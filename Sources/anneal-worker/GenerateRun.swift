@@ -52,8 +52,12 @@ final class GenerateRun: GenerationWork {
     var failed: Int { failedCount }
 
     /// Asks for what is missing.
-    func ask(_ servers: [GenerationServer.Address]) async throws {
-        let driver = GenerationDriver(servers: servers, options: request.options, work: self)
+    ///
+    /// - Parameter concurrencyMax: what the servers take at once; `nil` for as much as is sent.
+    func ask(_ servers: [GenerationServer.Address], concurrencyMax: Int? = nil) async throws {
+        var options = request.options
+        options.concurrency = min(options.concurrency, concurrencyMax ?? options.concurrency)
+        let driver = GenerationDriver(servers: servers, options: options, work: self)
         let timer = LoopTimer(after: GenerateProgress.interval, every: GenerateProgress.interval) { [weak self, weak driver] in
             guard let self, let driver else { return }
             do { try tell(driver) } catch { driver.stop(error) }

@@ -8,6 +8,12 @@ import JSON
 enum SamplingExtension {
     private static let tokenKeys = ["bos_token_id", "eos_token_id", "pad_token_id"]
 
+    /// The further members of a generation's requests, those of its spec included.
+    static func extra(model folder: String, _ settings: GenerationSettings) -> JSONObject {
+        let sampling = SamplingSettings(maxTokens: settings.maxTokens ?? 2048, temperature: settings.temperature)
+        return members(model: folder, settings: sampling).merging(settings.extra) { $1 }
+    }
+
     /// Further members of a request to `transformers serve` for the model in `folder`; none where they are not needed.
     static func members(model folder: String, settings: SamplingSettings) -> JSONObject {
         guard settings.temperature > 0 else { return [:] }

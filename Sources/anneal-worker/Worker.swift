@@ -3,7 +3,7 @@ import EventLoop
 import Glibc
 import JSON
 
-/// The program that anneald starts for jobs of kind `prepare`, `generate` and `evaluate`.
+/// The program that anneald starts for jobs of kind `prepare`, `generate`, `evaluate` and `serve`.
 @main
 struct Worker {
     static func main() async {
@@ -31,7 +31,7 @@ struct Worker {
             do {
                 return try await perform(context, interruption)
             } catch {
-                return report(WorkerFailure(error), context: context)
+                return report(await LostServer.judge(WorkerFailure(error), context: context), context: context)
             }
         }
         interruption.cancels(work)
@@ -45,13 +45,15 @@ struct Worker {
             return WorkerFailure.ExitCode.done
         case JobKind.evaluate.rawValue?:
             let (document, passed) = try await EvaluateJob(context: context).run()
-            try context.outputs.write(document)
+            try context.outputs.write(ServerRestarts.tell(document, context: context))
             return passed ? WorkerFailure.ExitCode.done : WorkerFailure.ExitCode.failed
         case JobKind.generate.rawValue?:
-            try context.outputs.write(try await GenerateJob(context: context).run())
+            try context.outputs.write(ServerRestarts.tell(try await GenerateJob(context: context).run(), context: context))
             return WorkerFailure.ExitCode.done
+        case JobKind.serve.rawValue?:
+            try await ServeJob(context: context).run()
         case let kind:
-            throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, generate, evaluate")
+            throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, generate, evaluate, serve")
         }
     }
 
@@ -59,7 +61,9 @@ struct Worker {
         WorkerLog.line("error: \(failure.reason): \(failure.message)")
         for issue in failure.issues.prefix(20) where issue.line > 0 { WorkerLog.line("  \(issue)") }
         do {
-            try context.outputs.write(["error": failure.json])
+            var document: JSONObject = ["error": failure.json]
+            document["summary"] = failure.summary
+            try context.outputs.write(document)
         } catch {
             WorkerLog.line("error: the outputs cannot be written: \(error)")
         }

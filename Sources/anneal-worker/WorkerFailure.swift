@@ -20,6 +20,8 @@ struct WorkerFailure: Error {
     var reason: Reason
     var message: String
     var issues: [DatasetIssue] = []
+    /// What is told of the attempt although it did not end well.
+    var summary: JSONValue?
 
     static func badRequest(_ pointer: String, _ detail: String) -> WorkerFailure {
         WorkerFailure(
@@ -54,7 +56,9 @@ struct WorkerFailure: Error {
                 exitCode: isRequest ? ExitCode.badRequest : ExitCode.badData, reason: isRequest ? .badConfig : .badData,
                 message: error.message, issues: error.issues)
         case let error as Gate.RuleError: self = .badRequest("/gate" + (JSONPointer() / error.key).description, error.description)
-        case let error as ServerFailure: self = .serverFailed(error.description)
+        case let error as ServerFailure:
+            self = .serverFailed(error.description)
+            if let memory = error.outOfMemory { reason = memory.isOfHost ? .hostOOM : .cudaOOM }
         case let error as CompletionError where error.code == .refused:
             self.init(exitCode: ExitCode.badRequest, reason: .badConfig, message: error.message)
         case let error as CompletionError: self = .serverFailed(error.message)

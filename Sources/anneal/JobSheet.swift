@@ -37,6 +37,7 @@ struct JobSheet {
         facts.add("priority", text: String(job.priority))
         facts.add("needs", text: job.needs.isEmpty ? nil : job.needs.joined(separator: " "))
         facts.add("cached from", text: job.cachedFrom)
+        facts.add("endpoint", text: job.endpoint.map { "\($0.url), model \($0.model)" })
         facts.add("progress", text: job.progress.map(ProgressText.brief))
         facts.add("created", Moment.age(job.createdAt) + StyledText("  \(job.createdAt)", .dim))
         if job.startedAt != nil { facts.add("ran", Moment.span(from: job.startedAt, to: job.finishedAt)) }

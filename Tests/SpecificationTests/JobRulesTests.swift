@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["serve", "search"])
+    @Test(arguments: ["search"])
     func kindsOfLaterBuildsAreNamedAsSuch(_ kind: String) {
         let found = problems("kind: \(kind)\nanything: 1")
         expectProblem(found, "/jobs/a/kind unsupported", "'\(kind)' is not supported by this build")
@@ -232,7 +232,7 @@ import Testing
     @Test(
         arguments: [
             ("server: {}", "neither 'engine'"), ("server: {engine: vllm, url: http://x}", "both"),
-            ("server: {engine: sglang}", "/server/engine bad_value"),
+            ("server: {engine: tgi}", "/server/engine bad_value"),
             ("server: {engine: vllm, api_key_env: X}", "stands only with 'url'"),
             ("server: {url: http://x, args: {a: 1}}", "stands only with 'engine'"),
             ("server: {engine: vllm, args: {port: 1}}", "set by Anneal"), ("server: {engine: vllm, args: {--x: 1}}", "/server/args/--x"),
@@ -297,6 +297,6 @@ import Testing
         visit(ParameterSchema.common, "common")
         visit(ParameterSchema.document, "document")
         #expect(ParameterSchema.parameters(method: "sft").contains { $0.name == "learning_rate" && $0.defaultValue == 5e-6 })
-        #expect(ParameterSchema.parameters(method: "dpo").isEmpty && ParameterSchema.table(kind: .serve).isEmpty)
+        #expect(ParameterSchema.parameters(method: "dpo").isEmpty && ParameterSchema.table(kind: .search).isEmpty)
     }
 }

@@ -31,6 +31,13 @@ final class WorkerFixture {
         return path
     }
 
+    /// Writes a shell script that can be run.
+    func program(_ name: String, _ script: String) throws -> String {
+        let path = try write(name, "#!/bin/sh\n" + script + "\n")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return path
+    }
+
     func text(_ path: String) throws -> String { String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self) }
 
     func lines(_ path: String) throws -> [String] { try text(path).split(separator: "\n").map(String.init) }
@@ -39,13 +46,14 @@ final class WorkerFixture {
     func metrics() throws -> [JSONValue] { try lines("\(folder)/attempt-\(attempt)/metrics.jsonl").map { try JSONParser.parse($0) } }
 
     /// Starts a new attempt of a job with this spec.
-    func start(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws
-        -> Process
-    {
+    func start(
+        kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = [],
+        servers: JSONValue = [:]
+    ) throws -> Process {
         attempt += 1
         let attemptFolder = "\(folder)/attempt-\(attempt)"
         try FileManager.default.createDirectory(atPath: attemptFolder, withIntermediateDirectories: true)
-        let job: JSONValue = ["version": 1, "kind": .string(kind), "spec": spec, "inputs": inputs, "gpus": []]
+        let job: JSONValue = ["version": 1, "kind": .string(kind), "spec": spec, "inputs": inputs, "gpus": [], "servers": servers]
         let specPath = try write("attempt-\(attempt)/job.json", job.text())
         let process = Process()
         let command = launcher + [try Self.workerPath()]
@@ -59,7 +67,9 @@ final class WorkerFixture {
         variables.merge(environment) { $1 }
         process.environment = variables
         FileManager.default.createFile(atPath: attemptFolder + "/stdout.log", contents: nil)
-        let log = FileHandle(forWritingAtPath: attemptFolder + "/stdout.log")
+        // As the supervisor opens it: others may append to the same file.
+        let descriptor = open(attemptFolder + "/stdout.log", O_WRONLY | O_APPEND | O_CLOEXEC)
+        let log = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         process.standardOutput = log
         process.standardError = log
         try process.run()
@@ -77,10 +87,11 @@ final class WorkerFixture {
         return Ending(exitCode: code, output: try text(attemptFolder + "/stdout.log"), outputs: outputs)
     }
 
-    func run(kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = []) throws
-        -> Ending
-    {
-        try finish(start(kind: kind, spec: spec, inputs: inputs, environment: environment, launcher: launcher))
+    func run(
+        kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = [],
+        servers: JSONValue = [:]
+    ) throws -> Ending {
+        try finish(start(kind: kind, spec: spec, inputs: inputs, environment: environment, launcher: launcher, servers: servers))
     }
 
     /// The program lies beside the program of the tests.

@@ -1,10 +1,10 @@
 """A small OpenAI-compatible server that knows one task, `{i}*10=?`, and several ways to fail.
 
-    fake_server.py [--port N] [--mode MODE]
+    fake_server.py [--port N] [--mode MODE] [--lists MODEL]
 
 Prints `port N` and then one JSON line for each completion that is asked for. Modes: good, odd (wrong for odd numbers), fail:N (the first N
 requests get status 500), limit:N (429 with Retry-After), html, close, hang, refuse, empty, hold:N (answers N requests and never the others),
-die:N (ends after N answers).
+die:N (ends after N answers), oom:N (the same for want of memory).
 """
 
 import argparse
@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 parser = argparse.ArgumentParser()
 parser.add_argument("--port", type=int, default=0)
 parser.add_argument("--mode", default="good")
+parser.add_argument("--lists", default="fake")
 arguments, _ = parser.parse_known_args()
 mode, _, number = arguments.mode.partition(":")
 count = int(number or 0)
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.answer(200, "{}")
         elif self.path == "/v1/models":
-            self.answer(200, json.dumps({"data": [{"id": "fake"}]}))
+            self.answer(200, json.dumps({"data": [{"id": arguments.lists}]}))
         elif self.path == "/data.jsonl":
             self.answer(200, '{"input": "a", "output": "b"}\n' * 3, "text/plain")
         elif self.path == "/hang":
@@ -58,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             asked += 1
             turn = asked
-            print(json.dumps({"prompt": prompt, "seed": body["seed"], "authorization": self.headers["Authorization"]}), flush=True)
+            print(json.dumps({"prompt": prompt, "seed": body["seed"], "model": body["model"], "authorization": self.headers["Authorization"]}), flush=True)
         if mode == "fail" and turn <= count:
             return self.answer(500, "the model is on fire")
         if mode == "limit" and turn <= count:
@@ -74,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(400, json.dumps({"error": {"message": "the prompt is too long"}}))
         if mode == "empty":
             return self.answer(200, json.dumps({"choices": []}))
-        if mode == "die" and turn > count:
-            print("out of memory", flush=True)
+        if mode in ("die", "oom") and turn > count:
+            print("out of memory" if mode == "die" else "torch.OutOfMemoryError: CUDA out of memory.", flush=True)
             os._exit(7)
         value = int(prompt.split("*")[0])
         content = str(value * 10 if mode != "odd" or value % 2 == 0 else value)

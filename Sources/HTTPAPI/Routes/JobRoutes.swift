@@ -69,8 +69,10 @@ enum JobRoutes {
     /// The job as it is now, kept for those who poll it.
     private static func view(_ call: Call) async throws -> Answer {
         let generation = call.views.generation
-        let body = JSONWriter().bytes(of: try JSONValue(encoding: try await call.service.job(call.parameter())))
-        call.views.keep(body, ofJob: call.parameter(), readAt: generation)
+        let view = try await call.service.job(call.parameter())
+        let body = JSONWriter().bytes(of: try JSONValue(encoding: view))
+        // Where a server answers is known before any event tells of it.
+        if view.kind != JobKind.serve.rawValue { call.views.keep(body, ofJob: call.parameter(), readAt: generation) }
         return .json(bytes: body)
     }
 
