@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
         .target(name: "Devices", dependencies: ["Domain", "CPosix", "JSON"]),
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
-        .target(name: "Datasets", dependencies: ["Domain", "JSON", crypto]),
+        .target(name: "Datasets", dependencies: ["CPosix", "Domain", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
         .target(name: "Packing", dependencies: ["JSON"]),
         .target(name: "WebDataset", dependencies: ["CSQLite", "Datasets", "JSON"]),
@@ -97,7 +97,9 @@ let package = Package(
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
             name: "anneal-worker",
-            dependencies: ["CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON"]),
+            dependencies: [
+                "CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON", "Packing", "WebDataset",
+            ]),
 
         // Tests
         .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON"]),

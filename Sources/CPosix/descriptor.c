@@ -28,6 +28,8 @@ int cposix_open(int directory, const char *name, int flags, mode_t mode) {
     return descriptor;
 }
 
+void cposix_begin_writing(int descriptor, off_t offset, off_t count) { (void)sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE); }
+
 int cposix_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int cposix_set_close_on_exec(int descriptor, bool on) {

@@ -33,6 +33,14 @@ public struct DatasetIssueLog: Sendable {
     }
 }
 
+/// The source of a record and the step that could not take it.
+struct RecordPlace: Sendable, Equatable {
+    /// The number of the source's file.
+    var file: UInt16
+    /// Known once the error has left the step.
+    var step: String?
+}
+
 /// Why a dataset cannot be read or made.
 public struct DatasetError: Error, Sendable, CustomStringConvertible {
     /// What kind of fault it is.
@@ -49,6 +57,8 @@ public struct DatasetError: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// The first issues, where single records are to blame.
     public var issues: [DatasetIssue]
+    /// Where the one record that is to blame comes from, for errors of a step.
+    var place: RecordPlace?
 
     public init(_ code: Code, _ message: String, issues: [DatasetIssue] = []) {
         self.code = code

@@ -30,13 +30,13 @@ public struct DatasetSplit: Sendable, Equatable {
     ///
     /// The stream of random numbers is none that another step draws from. With `labels`, one for each record, every label is
     /// spread over the parts in proportion.
-    func indexes(count: Int, labels: [String]?) throws(DatasetError) -> [[Int]] {
+    func indexes(count: Int, labels: [UInt16]?) throws(DatasetError) -> [[UInt32]] {
         let borders = try borders(count: count)
         var random = MersenneTwister(seed: seed, stream: RandomStream.split)
-        var order = Array(0..<count)
+        var order = Array(0..<UInt32(count))
         random.shuffle(&order)
         if let labels { order = Self.spread(order, labels: labels) }
-        var parts: [[Int]] = []
+        var parts: [[UInt32]] = []
         for (part, range) in zip(self.parts, borders) {
             var indexes = Array(order[range])
             if indexes.isEmpty {
@@ -51,12 +51,12 @@ public struct DatasetSplit: Sendable, Equatable {
 
     /// As the original: its generator is seeded as the one of the rebalancing, the first part is the floor of its share and the
     /// second the rest.
-    func originalIndexes(count: Int) throws(DatasetError) -> [[Int]] {
+    func originalIndexes(count: Int) throws(DatasetError) -> [[UInt32]] {
         guard parts.count == 2, case .fraction(let share) = parts[0].size else {
             throw DatasetError(.badRequest, "the compatibility mode splits into 'train' and 'validation' by fractions")
         }
         var random = MersenneTwister(seed: seed)
-        var order = Array(0..<count)
+        var order = Array(0..<UInt32(count))
         random.shuffle(&order)
         let border = Int(share * Double(count))
         return [Array(order[..<border]), Array(order[border...])]
@@ -86,17 +86,79 @@ public struct DatasetSplit: Sendable, Equatable {
     }
 
     /// Sorts so that any run of the result holds each label in proportion, within one record.
-    private static func spread(_ order: [Int], labels: [String]) -> [Int] {
-        var sizes: [String: Int] = [:]
-        for index in order { sizes[labels[index], default: 0] += 1 }
-        var seen: [String: Int] = [:]
-        let keyed = order.enumerated().map { rank, index in
-            let label = labels[index]
-            let position = seen[label, default: 0]
-            seen[label] = position + 1
-            return (key: (Double(position) + 0.5) / Double(sizes[label] ?? 1), rank: rank, index: index)
+    ///
+    /// Of a label with n records the k-th stands at (k + ½) / n of the way; at equal places the record that came first is first.
+    private static func spread(_ order: [UInt32], labels: [UInt16]) -> [UInt32] {
+        var sizes = [Int](repeating: 0, count: Int(labels.max() ?? 0) + 1)
+        for label in labels { sizes[Int(label)] += 1 }
+        // The ranks of each label's records, one label after the other.
+        var ends: [Int] = []
+        for size in sizes { ends.append((ends.last ?? 0) + size) }
+        let starts = zip(ends, sizes).map { $0 - $1 }
+        var next = starts
+        var ranks = [UInt32](repeating: 0, count: order.count)
+        for (rank, index) in order.enumerated() {
+            let label = Int(labels[Int(index)])
+            ranks[next[label]] = UInt32(rank)
+            next[label] += 1
         }
-        return keyed.sorted { ($0.key, $0.rank) < ($1.key, $1.rank) }.map(\.index)
+        next = starts
+        var heads = LabelHeads(
+            sizes.indices.filter { sizes[$0] > 0 }.map {
+                LabelHeads.Head(label: $0, place: 0.5 / Double(sizes[$0]), rank: ranks[starts[$0]])
+            })
+        return order.indices.map { _ in
+            let head = heads.first
+            let label = head.label
+            next[label] += 1
+            let position = next[label] - starts[label]
+            if next[label] < ends[label] {
+                let place = (Double(position) + 0.5) / Double(sizes[label])
+                heads.replaceFirst(with: .init(label: label, place: place, rank: ranks[next[label]]))
+            } else {
+                heads.removeFirst()
+            }
+            return order[Int(head.rank)]
+        }
+    }
+}
+
+/// The next record of each label, the earliest first: a binary heap.
+private struct LabelHeads {
+    struct Head {
+        var label: Int
+        var place: Double
+        var rank: UInt32
+
+        static func < (a: Head, b: Head) -> Bool { (a.place, a.rank) < (b.place, b.rank) }
+    }
+
+    private var heap: [Head]
+
+    init(_ heads: [Head]) { heap = heads.sorted(by: <) }
+
+    var first: Head { heap[0] }
+
+    mutating func replaceFirst(with head: Head) {
+        heap[0] = head
+        sink()
+    }
+
+    mutating func removeFirst() {
+        let last = heap.removeLast()
+        if !heap.isEmpty { replaceFirst(with: last) }
+    }
+
+    private mutating func sink() {
+        var parent = 0
+        while true {
+            var child = 2 * parent + 1
+            guard child < heap.count else { return }
+            if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+            guard heap[child] < heap[parent] else { return }
+            heap.swapAt(child, parent)
+            parent = child
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import CPosix
 import Crypto
 import Glibc
 
@@ -89,19 +90,19 @@ public final class DatasetWriter {
     }
 
     private func flush() throws(FileError) {
-        let pending = buffer
-        buffer.removeAll(keepingCapacity: true)
-        hash.update(data: pending)
-        bytes += Int64(pending.count)
         var offset = 0
-        while offset < pending.count {
-            let result = pending.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset) }
+        buffer.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        while offset < buffer.count {
+            let result = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset) }
             if result >= 0 {
                 offset += result
             } else if errno != EINTR {
                 throw FileError(call: "write", path: temporaryPath, code: errno)
             }
         }
+        cposix_begin_writing(descriptor, off_t(bytes), off_t(buffer.count))
+        bytes += Int64(buffer.count)
+        buffer.removeAll(keepingCapacity: true)
     }
 
     /// Makes a rename in the folder of `path` last (fsync(2): the folder needs a sync of its own).

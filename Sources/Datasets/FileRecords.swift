@@ -4,6 +4,8 @@ import JSON
 final class FileRecords: RecordFlow {
     /// Records looked at for a format before the search is given up.
     static let detectionRecordsMax = 10_000
+    /// About their size in memory; guards it.
+    static let detectionBytesMax = 64 << 20
 
     /// The format asked for or found.
     private(set) var format: DatasetFormat?
@@ -19,8 +21,10 @@ final class FileRecords: RecordFlow {
     private var withoutQuestion = 0
     /// Records that came before one that told the format.
     private var undecided: [PreparedRecord] = []
-    /// The name of the file that is read, where there are several.
-    private var fileName = ""
+    /// About their size.
+    private var undecidedBytes = 0
+    /// The number of the file that is read.
+    private var file: UInt16 = 0
     /// Takes ordinary questions before they are parsed.
     private var skim: RecordLoader.Skim?
 
@@ -30,13 +34,14 @@ final class FileRecords: RecordFlow {
     }
 
     func drain(_ body: (PreparedRecord) throws -> Void) throws {
+        context.bad.paths = paths
         let sizes = try paths.map { try FileReader(path: $0).size }
         let total = sizes.reduce(0, +)
         var bytesBefore = 0
         for (position, path) in paths.enumerated() {
             context.log("loading \(path)")
             onFile(position)
-            if paths.count > 1 { fileName = (path.split(separator: "/").last.map(String.init) ?? path) + ": " }
+            file = UInt16(clamping: position)
             try read(path, body) { [context] done, _ in
                 try context.advance(done: bytesBefore + done, total: max(total, bytesBefore + done))
             }
@@ -44,7 +49,7 @@ final class FileRecords: RecordFlow {
         }
         context.log("loaded \(context.recordsRead) records")
         if format == .jcqa { context.log("jcqa examples: \(kept)") }
-        let issues = context.issues
+        let issues = context.bad.issues
         if issues.count > issues.first.count { context.log("… and \(issues.count - issues.first.count) more; \(issues.count) in all") }
         try finish()
     }
@@ -69,18 +74,11 @@ final class FileRecords: RecordFlow {
         let summary = try RecordLoader(path: path, mode: isOriginal ? .original : .standard).load(
             onEvent: { event in
                 switch event {
-                case .record(let value, let line): try take(PreparedRecord(value: value, line: line), body)
-                case .issue(let issue): report(issue)
+                case .record(let value, let line): try take(PreparedRecord(value: value, line: line, file: file), body)
+                case .issue(let issue): try context.bad.add([issue], file: file)
                 }
             }, onProgress: progress, skim: skim)
         if summary.errors > 0 { context.log("\(path): \(summary.errors) broken lines passed over") }
-    }
-
-    private func report(_ issue: DatasetIssue) {
-        var issue = issue
-        issue.detail = fileName + issue.detail
-        context.issues.add(issue)
-        if context.issues.count <= DatasetIssueLog.keptMax { context.log(issue.description) }
     }
 
     private func take(_ record: PreparedRecord, _ body: (PreparedRecord) throws -> Void) throws {
@@ -90,7 +88,8 @@ final class FileRecords: RecordFlow {
             guard let members = record.value.object else {
                 throw DatasetError(
                     .badData,
-                    "line \(record.line): the record is \(DatasetFormat.article(record.value)); the original program fails on it too")
+                    "\(context.bad.sources)line \(record.line): the record is \(DatasetFormat.article(record.value)); the original program fails on it too"
+                )
             }
             guard members["jcqa_data"] != nil else { return withoutQuestion += 1 }
             kept += 1
@@ -98,16 +97,18 @@ final class FileRecords: RecordFlow {
         }
         if let format { return try keep(record, format: format, body) }
         undecided.append(record)
+        undecidedBytes += record.value.approximateBytes
         if let members = record.value.object {
             switch DatasetFormat.detect(in: members) {
             case .format(let found): return try decide(found, body)
             case .ambiguous where acceptsAny: return try decide(.records, body)
             case .ambiguous(let names):
-                throw DatasetError(.badData, "line \(record.line) fits several formats (\(names)); name one with 'format'")
+                throw DatasetError(
+                    .badData, "\(context.bad.sources)line \(record.line) fits several formats (\(names)); name one with 'format'")
             case .unknown: if acceptsAny { return try decide(.records, body) }
             }
         }
-        if undecided.count >= Self.detectionRecordsMax { throw unknownFormat() }
+        if undecided.count >= Self.detectionRecordsMax || undecidedBytes > Self.detectionBytesMax { throw unknownFormat() }
     }
 
     private func decide(_ found: DatasetFormat, _ body: (PreparedRecord) throws -> Void) throws {
@@ -122,8 +123,10 @@ final class FileRecords: RecordFlow {
         // Files of questions may hold other records too; they are no errors.
         if format == .jcqa, let members = record.value.object, members["jcqa_data"] == nil { return withoutQuestion += 1 }
         let problems = format.problems(in: record.value)
-        for problem in problems { report(DatasetIssue(line: record.line, pointer: problem.pointer, detail: problem.detail)) }
-        guard problems.isEmpty else { return }
+        guard problems.isEmpty else {
+            let issues = problems.map { DatasetIssue(line: record.line, pointer: $0.pointer, detail: $0.detail) }
+            return try context.bad.add(issues, file: record.file)
+        }
         kept += 1
         try body(record)
     }
@@ -131,30 +134,31 @@ final class FileRecords: RecordFlow {
     private func unknownFormat() -> DatasetError {
         let line = undecided.first?.line ?? 1
         return DatasetError(
-            .badData, "no record of a known format; \(DatasetFormat.summary)",
-            issues: [DatasetIssue(line: line, detail: fileName + "no known format")] + context.issues.first)
+            .badData, "\(context.bad.sources)no record of a known format; \(DatasetFormat.summary)",
+            issues: [DatasetIssue(line: line, detail: "no known format")] + context.bad.issues.first)
     }
 
     /// Refuses what cannot be used.
     ///
-    /// Files of questions may hold broken lines, as the original's do. A file of another format with a broken record is refused:
-    /// to train on what is left of it could hide a loss.
+    /// Files of questions may hold broken lines, as the original's do. A file of another format with a broken record is refused,
+    /// unless the rule says otherwise: to train on what is left of it could hide a loss.
     private func finish() throws(DatasetError) {
-        let issues = context.issues
+        let (issues, source) = (context.bad.issues, context.bad.sources)
         guard let format else {
-            if undecided.isEmpty, issues.count == 0 { throw DatasetError(.badData, "the source holds no records") }
+            if undecided.isEmpty, issues.count == 0 { throw DatasetError(.badData, "\(source)the source holds no records") }
             if undecided.isEmpty, let first = issues.first.first {
-                throw DatasetError(.badData, "the source holds no record that can be read: \(first)", issues: issues.first)
+                throw DatasetError(.badData, "\(source)the source holds no record that can be read: \(first)", issues: issues.first)
             }
             throw unknownFormat()
         }
-        if format != .jcqa, issues.count > 0, let first = issues.first.first {
+        let isTolerant = context.bad.isDropping || (format == .jcqa && context.bad.rule == .automatic)
+        if !isTolerant, let first = issues.first.first {
             let others = issues.count > 1 ? " (and \(issues.count - 1) more)" : ""
-            throw DatasetError(.badData, "records not of format '\(format.rawValue)': \(first)\(others)", issues: issues.first)
+            throw DatasetError(.badData, "\(source)records not of format '\(format.rawValue)': \(first)\(others)", issues: issues.first)
         }
         if kept == 0 {
             let aside = withoutQuestion > 0 ? "; \(withoutQuestion) records have no 'jcqa_data'" : ""
-            throw DatasetError(.badData, "the source holds no usable record\(aside)", issues: issues.first)
+            throw DatasetError(.badData, "\(source)the source holds no usable record\(aside)", issues: issues.first)
         }
     }
 }

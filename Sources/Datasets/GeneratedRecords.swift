@@ -2,13 +2,13 @@ import JSON
 
 /// The rows of a generator, made when they are read.
 final class GeneratedRecords: RecordCollection {
-    private let generator: TimesTenGenerator
+    private let generator: ToyGenerator
     private let order: [Int]?
     private let writer = JSONWriter(layout: .python)
 
-    init(_ generator: TimesTenGenerator) {
+    init(_ generator: ToyGenerator) {
         self.generator = generator
-        order = generator.seed.map { seed in
+        order = generator.orderSeed.map { seed in
             var order = Array(0..<generator.count)
             var random = MersenneTwister(seed: seed, stream: RandomStream.generator)
             random.shuffle(&order)
@@ -20,7 +20,7 @@ final class GeneratedRecords: RecordCollection {
 
     func record(at index: Int) -> PreparedRecord {
         let row = order?[index] ?? index
-        return PreparedRecord(value: generator.record(for: generator.start + row * generator.step), line: row + 1)
+        return PreparedRecord(value: generator.record(at: row), line: row + 1)
     }
 
     func label(at index: Int) -> String? { nil }

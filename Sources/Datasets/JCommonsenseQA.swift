@@ -32,45 +32,9 @@ enum JCommonsenseQA {
         ]
     }
 
-    /// The same record as text in Python's layout, from texts that need no escapes.
-    static func appendMessages(
-        question: UnsafeBufferPointer<UInt8>, choice: (Int) -> UnsafeBufferPointer<UInt8>, answer: UInt8, to output: inout [UInt8]
-    ) {
-        output.append(contentsOf: textParts.start)
-        output.append(contentsOf: question)
-        output.append(contentsOf: textParts.choices)
-        for slot in choiceKeys.indices {
-            output.append(contentsOf: textParts.indents[slot])
-            output.append(contentsOf: choice(slot))
-        }
-        output.append(contentsOf: textParts.answer)
-        output.append(UInt8(ascii: "0") + answer)
-        output.append(contentsOf: textParts.info)
-        output.append(UInt8(ascii: "0") + answer)
-        output.append(contentsOf: textParts.end)
-    }
-
     /// The pieces between the texts of a record, with their escapes.
-    private struct TextParts {
-        let start, choices, answer, info, end: [UInt8]
-        let indents: [[UInt8]]
-
-        init() {
-            func quoted(_ text: String) -> [UInt8] {
-                var bytes: [UInt8] = []
-                JSONWriter.appendQuoted(text, to: &bytes)
-                return Array(bytes.dropFirst().dropLast())
-            }
-            start = Array(#"{"messages": [{"role": "user", "content": ""#.utf8) + quoted(opening + questionHeading)
-            choices = quoted(choicesHeading)
-            indents = choiceKeys.indices.map { quoted(($0 == 0 ? "" : "\n") + "    \($0). ") }
-            answer = quoted(closing) + Array(#""}, {"role": "assistant", "content": ""#.utf8) + quoted(emptyThinking)
-            info = Array(#""}], "extra_env_info": {"dataset_type": "\#(datasetType)", "ground_truth": ""#.utf8)
-            end = Array(#""}}"#.utf8)
-        }
-    }
-
-    private static let textParts = TextParts()
+    static let texts = MessageTexts(
+        opening: opening + questionHeading, choicesHeading: choicesHeading, closing: closing, thinking: emptyThinking)
 
     /// The text of the answer's index; empty where there is none.
     static func label(of data: JSONObject) -> String {

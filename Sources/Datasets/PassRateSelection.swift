@@ -58,10 +58,10 @@ final class PassRateRecords: RecordFlow {
     private let kept: [(index: Int, rate: Double, samples: Int)]
     private let report: StepReport
 
-    init(_ flow: any RecordFlow, _ selection: PassRateSelection, report: StepReport, spool: @autoclosure () throws -> RecordSpool) throws {
+    init(_ flow: any RecordFlow, _ selection: PassRateSelection, report: StepReport, context: PreparationContext) throws {
         self.report = report
         var grades: [Bool?] = []
-        let (records, groups) = try RecordGroups.collect(flow, by: [selection.groupBy], report: report, spool: try spool()) {
+        let (records, groups) = try RecordGroups.collect(flow, by: [selection.groupBy], report: report, context: context) {
             grades.append(selection.grade.isCorrect($0))
         }
         self.records = records

@@ -82,12 +82,13 @@ final class PairedRecords: RecordFlow {
     private let pairs: [(chosen: Int, rejected: Int)]
     private let pairing: PreferencePairing
     private let report: StepReport
+    private let bad: BadRecords
 
     /// Reads `flow` and decides on the pairs.
-    init(_ flow: any RecordFlow, _ pairing: PreferencePairing, report: StepReport, spool: @autoclosure () throws -> RecordSpool) throws {
-        (self.pairing, self.report) = (pairing, report)
+    init(_ flow: any RecordFlow, _ pairing: PreferencePairing, report: StepReport, context: PreparationContext) throws {
+        (self.pairing, self.report, bad) = (pairing, report, context.bad)
         var candidates: [PreferencePairing.Candidate] = []
-        let (records, groups) = try RecordGroups.collect(flow, by: [pairing.groupBy], report: report, spool: try spool()) { record in
+        let (records, groups) = try RecordGroups.collect(flow, by: [pairing.groupBy], report: report, context: context) { record in
             candidates.append(
                 PreferencePairing.Candidate(
                     index: candidates.count, isRight: pairing.grade.isCorrect(record),
@@ -113,22 +114,24 @@ final class PairedRecords: RecordFlow {
     }
 
     func drain(_ body: (PreparedRecord) throws -> Void) throws {
-        for pair in pairs {
-            let (chosen, rejected) = (try records.record(at: pair.chosen), try records.record(at: pair.rejected))
-            let prompt = chosen.member(pairing.promptKey) ?? .null
-            guard prompt.string != nil || prompt.array != nil else {
-                throw chosen.failure("'\(pairing.promptKey)' must be a text or a list of messages", at: pairing.promptKey)
-            }
-            var members: JSONObject = [
-                "prompt": prompt, "chosen_response": .string(try chosen.text(pairing.responseKey)),
-                "rejected_response": .string(try rejected.text(pairing.responseKey)),
-            ]
-            if let key = pairing.scoreKey {
-                members["chosen_reward"] = chosen.member(key)
-                members["rejected_reward"] = rejected.member(key)
-            }
-            report.counts.recordsOut += 1
-            try body(chosen.replacing(members))
+        for pair in pairs { try report.attempt(bad) { try make(pair, body) } }
+    }
+
+    private func make(_ pair: (chosen: Int, rejected: Int), _ body: (PreparedRecord) throws -> Void) throws {
+        let (chosen, rejected) = (try records.record(at: pair.chosen), try records.record(at: pair.rejected))
+        let prompt = chosen.member(pairing.promptKey) ?? .null
+        guard prompt.string != nil || prompt.array != nil else {
+            throw chosen.failure("'\(pairing.promptKey)' must be a text or a list of messages", at: pairing.promptKey)
         }
+        var members: JSONObject = [
+            "prompt": prompt, "chosen_response": .string(try chosen.text(pairing.responseKey)),
+            "rejected_response": .string(try rejected.text(pairing.responseKey)),
+        ]
+        if let key = pairing.scoreKey {
+            members["chosen_reward"] = chosen.member(key)
+            members["rejected_reward"] = rejected.member(key)
+        }
+        report.counts.recordsOut += 1
+        try body(chosen.replacing(members))
     }
 }

@@ -9,7 +9,7 @@ public struct Preparation: Sendable {
     public enum Source: Sendable, Equatable {
         /// Files of concatenated JSON, such as JSON Lines, read one after the other.
         case files([String])
-        case generator(TimesTenGenerator)
+        case generator(ToyGenerator)
         case interleave(Interleaving)
     }
 
@@ -28,10 +28,21 @@ public struct Preparation: Sendable {
         public var recordsRead: Int
         /// What was passed over.
         public var issues: DatasetIssueLog
+        /// Records that were passed over.
+        public var badRecords: Int
         /// What each step took, handed on and left out.
         public var steps: [StepCounts]
         /// Files beside the datasets, such as reports and what a step left out.
-        public var files: [WrittenFile]
+        public var files: [SideFile]
+    }
+
+    /// A file beside the datasets.
+    public struct SideFile: Sendable, Equatable {
+        /// What it tells: `decontamination`, `dropped` or `bad_records`.
+        public var name: String
+        /// The step that made it, from 1; 0 for none.
+        public var step: Int
+        public var file: WrittenFile
     }
 
     public var source: Source
@@ -40,12 +51,17 @@ public struct Preparation: Sendable {
     public var steps: [PreparationStep]
     /// True for byte identity with the program that the JCommonsenseQA steps come from.
     public var isOriginal: Bool
+    public var badRecords: BadRecordRule
 
-    public init(source: Source, format: DatasetFormat? = nil, steps: [PreparationStep] = [], isOriginal: Bool = false) {
+    public init(
+        source: Source, format: DatasetFormat? = nil, steps: [PreparationStep] = [], isOriginal: Bool = false,
+        badRecords: BadRecordRule = .automatic
+    ) {
         self.source = source
         self.format = format
         self.steps = steps
         self.isOriginal = isOriginal
+        self.badRecords = badRecords
     }
 
     /// Why these parts do not go together; `nil` where they do.
@@ -60,6 +76,7 @@ public struct Preparation: Sendable {
             return "no jcqa step can come after jcqa_messages"
         }
         if isOriginal {
+            if badRecords != .automatic { return "'compat: seed' passes over bad records as the original does; leave out 'on_bad_record'" }
             if !hasJCQA { return "'compat: seed' needs the jcqa steps" }
             if let other = steps.first(where: { step in if case .split = step { false } else { !step.isJCQA } }) {
                 return "'compat: seed' allows only jcqa_rebalance, jcqa_messages and split, not \(other.name)"
@@ -79,12 +96,17 @@ public struct Preparation: Sendable {
         if let contradiction { throw DatasetError(.badRequest, contradiction) }
         return try withoutActuallyEscaping(log) { log in
             try withoutActuallyEscaping(progress) { progress in
-                let context = PreparationContext(folder: folder, log: log, progress: progress, runner: runProgram)
-                let pipeline = PreparationPipeline(self, context: context)
-                let outputs = try pipeline.run()
-                return Result(
-                    outputs: outputs, recordsRead: context.recordsRead, issues: context.issues, steps: context.reports.map(\.counts),
-                    files: context.files)
+                let context = try PreparationContext(
+                    folder: folder, badRecords: badRecords, log: log, progress: progress, runner: runProgram)
+                do {
+                    let outputs = try PreparationPipeline(self, context: context).run()
+                    if let list = try context.bad.finish() { context.files.append(SideFile(name: "bad_records", step: 0, file: list)) }
+                    return Result(
+                        outputs: outputs, recordsRead: context.recordsRead, issues: context.bad.issues, badRecords: context.bad.count,
+                        steps: context.reports.map(\.counts), files: context.files)
+                } catch let error as DatasetError {
+                    throw context.bad.placed(error)
+                }
             }
         }
     }

@@ -3,10 +3,14 @@ public struct PreparationProgress: Sendable, Equatable {
     /// Work done on the source, in bytes or in records.
     public var done: Int
     public var total: Int
+    /// Records read so far.
+    public var records: Int
     /// What each step has taken and handed on so far.
     public var steps: [StepCounts]
 
-    public init(done: Int = 0, total: Int = 0, steps: [StepCounts] = []) { (self.done, self.total, self.steps) = (done, total, steps) }
+    public init(done: Int = 0, total: Int = 0, records: Int = 0, steps: [StepCounts] = []) {
+        (self.done, self.total, self.records, self.steps) = (done, total, records, steps)
+    }
 }
 
 /// What the parts of one preparation share while it runs.
@@ -19,18 +23,19 @@ final class PreparationContext {
     private let progress: (PreparationProgress) throws -> Void
     private let runner: ((ProgramRun) throws -> Void)?
     var reports: [StepReport] = []
-    var issues = DatasetIssueLog()
+    let bad: BadRecords
     var recordsRead = 0
     /// Files beside the datasets, such as reports.
-    var files: [WrittenFile] = []
+    var files: [Preparation.SideFile] = []
     private var done = 0
     private var total = 0
     private var recordsSinceTick = 0
 
     init(
-        folder: String, log: @escaping (String) -> Void, progress: @escaping (PreparationProgress) throws -> Void,
-        runner: ((ProgramRun) throws -> Void)?
-    ) {
+        folder: String, badRecords: BadRecordRule, log: @escaping (String) -> Void,
+        progress: @escaping (PreparationProgress) throws -> Void, runner: ((ProgramRun) throws -> Void)?
+    ) throws(FileError) {
+        bad = try BadRecords(rule: badRecords, folder: folder, log: log)
         (self.folder, self.log, self.progress, self.runner) = (folder, log, progress, runner)
     }
 
@@ -51,7 +56,7 @@ final class PreparationContext {
 
     private func report() throws {
         recordsSinceTick = 0
-        try progress(PreparationProgress(done: done, total: total, steps: reports.map(\.counts)))
+        try progress(PreparationProgress(done: done, total: total, records: recordsRead, steps: reports.map(\.counts)))
     }
 
     func run(_ program: ProgramRun) throws {

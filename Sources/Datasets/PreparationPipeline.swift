@@ -13,7 +13,7 @@ final class PreparationPipeline {
 
     init(_ preparation: Preparation, context: PreparationContext) {
         (self.preparation, self.context) = (preparation, context)
-        flow = GeneratedRecords(TimesTenGenerator(count: 0))
+        flow = GeneratedRecords(.timesTen(TimesTenGenerator(count: 0)))
     }
 
     deinit { for path in temporaryPaths { unlink(path) } }
@@ -102,7 +102,7 @@ final class PreparationPipeline {
         case .render(let rendering): try render(rendering, report)
         case .extractProblems(let extraction): try extract(extraction, report)
         case .preferencePairs(let pairing):
-            flow = try PairedRecords(flow, pairing, report: report, spool: context.makeSpool())
+            flow = try PairedRecords(flow, pairing, report: report, context: context)
             format = { .preference }
         case .passRate(let selection): try selectByPassRate(selection, report)
         case .curriculum(let curriculum): try order(curriculum, report)
@@ -117,7 +117,7 @@ final class PreparationPipeline {
     private func transform(
         _ transform: any RecordTransform, _ report: StepReport, finished: @escaping (StepReport) throws -> Void = { _ in }
     ) {
-        flow = TransformedRecords(flow, transform, report: report) { [context] report in
+        flow = TransformedRecords(flow, transform, report: report, bad: context.bad) { [context] report in
             try finished(report)
             context.log(Self.line(report.counts))
         }
@@ -173,7 +173,7 @@ final class PreparationPipeline {
 
     private func downsample(_ downsampling: Downsampling, _ report: StepReport) throws {
         let keys = downsampling.method == .fair ? [downsampling.groupBy] : []
-        let (records, groups) = try RecordGroups.collect(flow, by: keys, report: report, spool: context.makeSpool())
+        let (records, groups) = try RecordGroups.collect(flow, by: keys, report: report, context: context)
         // `math_sft` without a number of samples only groups and shuffles.
         if records.count < downsampling.count, downsampling.count < Int.max {
             context.log("warning: downsample asks for \(downsampling.count) records; all \(records.count) are kept")
@@ -190,7 +190,7 @@ final class PreparationPipeline {
 
     private func filterCode(_ filter: CodeTextFilter, _ report: StepReport) throws {
         var hasCode: [Bool] = []
-        let (records, groups) = try RecordGroups.collect(flow, by: [filter.inputKey], report: report, spool: context.makeSpool()) {
+        let (records, groups) = try RecordGroups.collect(flow, by: [filter.inputKey], report: report, context: context) {
             hasCode.append(try $0.text(filter.outputKey).containsBytes(filter.marker))
         }
         choose(filter.order(groups: groups.members, hasCode: hasCode), from: records, dropping: "other_kind", report)
@@ -208,20 +208,19 @@ final class PreparationPipeline {
     private func extract(_ extraction: ProblemExtraction, _ report: StepReport) throws {
         let dropped = try DatasetWriter(path: "\(context.folder)/dropped-\(report.counts.position).jsonl")
         transform(ProblemExtractor(extraction, dropped: dropped), report) { [context] report in
-            // Without a record the writer takes its file away again.
-            if report.counts.droppedTotal > 0 { context.files.append(try dropped.finish()) }
+            context.files.append(.init(name: "dropped", step: report.counts.position, file: try dropped.finish()))
         }
         format = { .records }
     }
 
     private func selectByPassRate(_ selection: PassRateSelection, _ report: StepReport) throws {
         if let key = selection.rateKey { return transform(GivenPassRateSelection(selection: selection, key: key), report) }
-        flow = try PassRateRecords(flow, selection, report: report, spool: context.makeSpool())
+        flow = try PassRateRecords(flow, selection, report: report, context: context)
     }
 
     private func order(_ curriculum: Curriculum, _ report: StepReport) throws {
         var rates: [Double] = []
-        let (records, _) = try RecordGroups.collect(flow, by: [], report: report, spool: context.makeSpool()) {
+        let (records, _) = try RecordGroups.collect(flow, by: [], report: report, context: context) {
             rates.append(try $0.passRate(curriculum.rateKey))
         }
         choose(curriculum.order(rates: rates), from: records, dropping: "beyond_the_last_batch", report)
@@ -233,7 +232,7 @@ final class PreparationPipeline {
         transform(decontaminator, report) { [context] _ in
             let writer = try DatasetWriter(path: path)
             try writer.append(line: JSONWriter(layout: .pretty).bytes(of: .object(decontaminator.document)))
-            context.files.append(try writer.finish())
+            context.files.append(.init(name: "decontamination", step: report.counts.position, file: try writer.finish()))
         }
     }
 

@@ -25,6 +25,9 @@ public struct ProgramRun: Sendable, Equatable {
 
 /// Reads the records that a program made.
 final class ProgramOutput: RecordFlow {
+    /// The number of no source: lines are those of the program's output.
+    private static let noFile = UInt16.max
+
     private let path: String
     private let name: String
     private let report: StepReport
@@ -46,7 +49,7 @@ final class ProgramOutput: RecordFlow {
                     throw DatasetError(.badData, "the output of \(name), line \(line): the record must be an object")
                 }
                 report.counts.recordsOut += 1
-                try body(PreparedRecord(value: value, line: line))
+                try body(PreparedRecord(value: value, line: line, file: Self.noFile))
             }
         })
         guard report.counts.recordsOut > 0 else { throw DatasetError(.badData, "\(name) wrote no records") }

@@ -27,6 +27,8 @@ final class QuestionRecords: RecordCollection {
     private var isConverted = false
     private let writer = JSONWriter(layout: .python)
     private var text: [UInt8] = []
+    /// The order of one record's choices while it is drawn.
+    private var others: [UInt16] = []
 
     init(spool: RecordSpool) { self.spool = spool }
 
@@ -80,12 +82,12 @@ final class QuestionRecords: RecordCollection {
     func rebalance(seed: Int, isOriginal: Bool, log: (String) -> Void) throws {
         var random = MersenneTwister(seed: seed)
         var before = LabelCounts()
-        var positions: [Int] = []
+        var positions: [UInt32] = []
         positions.reserveCapacity(count)
         for index in 0..<count {
             guard let label = try label(at: index) else { throw unusable(index, "'jcqa_data' is no object") }
             if !label.isEmpty { before.add(label) }
-            if isOriginal || !label.isEmpty { positions.append(index) }
+            if isOriginal || !label.isEmpty { positions.append(UInt32(index)) }
         }
         log("label counts before rebalancing: \(before)")
         guard !positions.isEmpty else { return log("no jcqa records to rebalance") }
@@ -99,7 +101,7 @@ final class QuestionRecords: RecordCollection {
             available.removeAll { current[$0] >= targets[$0] }
             let target = random.choice(available.isEmpty ? Array(0..<Self.slots) : available)
             current[target] += 1
-            try move(position, to: target, using: &random)
+            try move(Int(position), to: target, using: &random)
         }
         log("label counts after rebalancing: \(Self.text(current))")
     }
@@ -113,7 +115,8 @@ final class QuestionRecords: RecordCollection {
             throw unusable(position, "'answer_index' is \(index), not a number from 0 to \(Self.slots - 1)")
         }
         let old = permutations[position]
-        var others = (0..<UInt16(Self.slots)).filter { $0 != answer }
+        others.removeAll(keepingCapacity: true)
+        for choice in 0..<UInt16(Self.slots) where choice != answer { others.append(choice) }
         random.shuffle(&others)
         others.insert(UInt16(answer), at: target)
         var new: UInt16 = 0
@@ -184,7 +187,7 @@ final class QuestionRecords: RecordCollection {
                     end += ends[slot]
                     ends[slot] = end
                 }
-                JCommonsenseQA.appendMessages(
+                JCommonsenseQA.texts.append(
                     question: UnsafeBufferPointer(rebasing: bytes[24..<ends[0]]),
                     choice: { slot in
                         let from = Int(order >> (3 * UInt16(slot)) & 7)

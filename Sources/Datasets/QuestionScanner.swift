@@ -1,4 +1,5 @@
 import Glibc
+import JSON
 
 /// Finds the parts of an ordinary JCommonsenseQA record without building values.
 ///
@@ -117,6 +118,7 @@ struct QuestionScanner {
     private mutating func plainString() -> Range<Int>? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         let start = offset
+        offset = PlainText.end(in: bytes, from: offset)
         while offset < bytes.count {
             let byte = bytes[offset]
             if byte == UInt8(ascii: "\"") {
@@ -159,6 +161,8 @@ struct QuestionScanner {
     private mutating func skipString() -> Bool {
         offset += 1
         while offset < bytes.count {
+            offset = PlainText.end(in: bytes, from: offset)
+            guard offset < bytes.count else { return false }
             switch bytes[offset] {
             case UInt8(ascii: "\""):
                 offset += 1

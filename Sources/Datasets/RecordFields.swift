@@ -22,11 +22,16 @@ extension PreparedRecord {
     /// An error of this record.
     func failure(_ detail: String, at path: String? = nil) -> DatasetError {
         let pointer = path.map { JSONPointer($0.split(separator: ".").map(String.init)).description } ?? ""
-        return DatasetError(.badData, "line \(line): \(detail)", issues: [DatasetIssue(line: line, pointer: pointer, detail: detail)])
+        let issue = DatasetIssue(line: line, pointer: pointer, detail: detail)
+        var error = DatasetError(.badData, "line \(line): \(detail)", issues: [issue])
+        error.place = RecordPlace(file: file)
+        return error
     }
 
     /// The same record with another object as its value.
-    func replacing(_ members: JSONObject) -> PreparedRecord { PreparedRecord(value: .object(members), line: line) }
+    func replacing(_ members: JSONObject) -> PreparedRecord {
+        PreparedRecord(value: .object(members), line: line, file: file)
+    }
 }
 
 extension JSONValue {
@@ -81,35 +86,41 @@ struct RecordGroups {
     var members: [[Int]] = []
 
     /// The records of `flow` as a collection, and their groups by the text at `key`.
+    ///
+    /// A record that `look` or the keys throw at is left out of the groups where bad ones may be dropped.
     static func collect(
-        _ flow: any RecordFlow, by keys: [String], report: StepReport, spool: @autoclosure () throws -> RecordSpool,
+        _ flow: any RecordFlow, by keys: [String], report: StepReport, context: PreparationContext,
         look: (PreparedRecord) throws -> Void = { _ in }
     ) throws -> (records: any RecordCollection, groups: RecordGroups) {
         var groups = RecordGroups()
         var numbers: [TextDigest: Int] = [:]
         var digester = TextDigester()
         var index = 0
-        func add(_ record: PreparedRecord) throws {
+        /// Whether the record stays.
+        func add(_ record: PreparedRecord) throws -> Bool {
             report.counts.recordsIn += 1
-            let digest = digester.digest(try keys.map { try record.groupText($0) })
-            let number = numbers[digest, default: groups.members.count]
-            if number == groups.members.count {
-                numbers[digest] = number
-                groups.members.append([])
+            var isGood = false
+            try report.attempt(context.bad) {
+                let digest = digester.digest(try keys.map { try record.groupText($0) })
+                try look(record)
+                let number = numbers[digest, default: groups.members.count]
+                if number == groups.members.count {
+                    numbers[digest] = number
+                    groups.members.append([])
+                }
+                groups.members[number].append(index)
+                index += 1
+                isGood = true
             }
-            groups.members[number].append(index)
-            index += 1
-            try look(record)
+            return isGood
         }
         if let collection = flow as? any RecordCollection {
-            try collection.drain(add)
-            return (collection, groups)
+            var kept: [Int] = []
+            for position in 0..<collection.count where try add(try collection.record(at: position)) { kept.append(position) }
+            return (kept.count == collection.count ? collection : collection.selecting(kept), groups)
         }
-        let records = SpooledRecords(spool: try spool())
-        try flow.drain { record in
-            try add(record)
-            try records.append(record)
-        }
+        let records = SpooledRecords(spool: context.makeSpool())
+        try flow.drain { if try add($0) { try records.append($0) } }
         return (records, groups)
     }
 }
@@ -119,5 +130,18 @@ extension PreparedRecord {
     func groupText(_ key: String) throws(DatasetError) -> String {
         guard let member = member(key), !member.isNull else { throw failure("'\(key)' is missing", at: key) }
         return member.plainText ?? member.text(sortsKeys: true)
+    }
+}
+
+extension JSONValue {
+    /// About the memory that the value takes.
+    var approximateBytes: Int {
+        let cell = MemoryLayout<JSONValue>.stride
+        switch self {
+        case .string(let text): return cell + text.utf8.count
+        case .array(let elements): return elements.reduce(cell) { $0 + $1.approximateBytes }
+        case .object(let members): return members.reduce(cell) { $0 + 2 * cell + $1.key.utf8.count + $1.value.approximateBytes }
+        default: return cell
+        }
     }
 }

@@ -5,6 +5,8 @@ struct PreparedRecord {
     var value: JSONValue
     /// The line of its source on which the record starts.
     var line: Int
+    /// The number of its source's file.
+    var file: UInt16 = 0
 }
 
 /// Records that come one after the other; a step in the middle is made from the flow before it.
@@ -30,13 +32,17 @@ extension RecordCollection {
         for index in 0..<count { try body(try record(at: index)) }
     }
 
-    /// The labels of all records; `nil` where some record has none.
-    func labels() throws -> [String]? {
-        var labels: [String] = []
+    /// The labels of all records, each as its number; `nil` where some record has none, or where there are more than a split in
+    /// proportion is of use for.
+    func labels() throws -> [UInt16]? {
+        var names = LabelCounts()
+        var labels: [UInt16] = []
         labels.reserveCapacity(count)
         for index in 0..<count {
             guard let label = try label(at: index) else { return nil }
-            labels.append(label)
+            let place = names.place(of: label)
+            guard place < SpooledRecords.labelsMax else { return nil }
+            labels.append(UInt16(place))
         }
         return labels
     }
@@ -49,8 +55,11 @@ extension RecordCollection {
     }
 
     /// These records in this order; an index may stand several times.
-    func selecting(_ order: [Int]) -> any RecordCollection {
-        if let ordered = self as? OrderedRecords { return OrderedRecords(ordered.base, order: order.map { ordered.order[$0] }) }
+    func selecting(_ order: [Int]) -> any RecordCollection { selecting(order.map { UInt32($0) }) }
+
+    /// These records in this order; an index may stand several times.
+    func selecting(_ order: [UInt32]) -> any RecordCollection {
+        if let ordered = self as? OrderedRecords { return OrderedRecords(ordered.base, order: order.map { ordered.order[Int($0)] }) }
         return OrderedRecords(self, order: order)
     }
 }
@@ -58,14 +67,14 @@ extension RecordCollection {
 /// Records of another collection in an order of their own.
 final class OrderedRecords: RecordCollection {
     let base: any RecordCollection
-    let order: [Int]
+    let order: [UInt32]
 
-    init(_ base: any RecordCollection, order: [Int]) { (self.base, self.order) = (base, order) }
+    init(_ base: any RecordCollection, order: [UInt32]) { (self.base, self.order) = (base, order) }
 
     var count: Int { order.count }
-    func record(at index: Int) throws -> PreparedRecord { try base.record(at: order[index]) }
-    func label(at index: Int) throws -> String? { try base.label(at: order[index]) }
-    func appendText(at index: Int, to output: inout [UInt8]) throws { try base.appendText(at: order[index], to: &output) }
+    func record(at index: Int) throws -> PreparedRecord { try base.record(at: Int(order[index])) }
+    func label(at index: Int) throws -> String? { try base.label(at: Int(order[index])) }
+    func appendText(at index: Int, to output: inout [UInt8]) throws { try base.appendText(at: Int(order[index]), to: &output) }
 }
 
 /// Records as text in a spool, with an index of their places, lines and labels.
@@ -73,6 +82,8 @@ final class SpooledRecords: RecordCollection {
     private let spool: RecordSpool
     private var starts: [Int] = [0]
     private var lines: [Int32] = []
+    /// Of each record; empty while all come from the first file.
+    private var files: [UInt16] = []
     /// Positions in `labelNames`; 0 for none.
     private var labelCodes: [UInt16] = []
     private var labelNames: [String] = [""]
@@ -89,12 +100,14 @@ final class SpooledRecords: RecordCollection {
         writer.append(record.value, to: &text)
         try spool.append(text)
         starts.append(starts[starts.count - 1] + text.count)
+        if record.file > 0, files.isEmpty { files = [UInt16](repeating: 0, count: lines.count) }
+        if record.file > 0 || !files.isEmpty { files.append(record.file) }
         lines.append(Int32(clamping: record.line))
         labelCodes.append(code(of: JCommonsenseQA.label(of: record.value)))
     }
 
     /// Labels beyond this number are of no use for a split in proportion.
-    private static let labelsMax = 60_000
+    static let labelsMax = 60_000
 
     private func code(of label: String?) -> UInt16 {
         guard let label else { return 0 }
@@ -107,7 +120,8 @@ final class SpooledRecords: RecordCollection {
 
     func record(at index: Int) throws -> PreparedRecord {
         try spool.read(starts[index]..<starts[index + 1], into: &text)
-        return PreparedRecord(value: try JSONParser.parse(text, options: .spooled), line: Int(lines[index]))
+        return PreparedRecord(
+            value: try JSONParser.parse(text, options: .spooled), line: Int(lines[index]), file: files.isEmpty ? 0 : files[index])
     }
 
     func label(at index: Int) -> String? { labelCodes[index] == 0 ? nil : labelNames[Int(labelCodes[index])] }

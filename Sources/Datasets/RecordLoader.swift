@@ -175,7 +175,7 @@ private struct RecordScan {
     private mutating func recover(
         from failure: JSONError, in bytes: UnsafeBufferPointer<UInt8>, isLast: Bool, _ onEvent: (RecordLoader.Event) throws -> Void
     ) throws -> Bool {
-        let lineFeed = bytes[cursor...].firstIndex(of: 0x0A)
+        let lineFeed = Self.lineFeed(in: bytes, from: cursor)
         let isIncomplete = lineFeed == nil || (mode == .standard && failure.isTruncation)
         if isIncomplete, !isLast, bytes.count - cursor <= recordBytesMax {
             if mode == .standard { retryBytes = (bytes.count - cursor) * 2 }
@@ -202,7 +202,7 @@ private struct RecordScan {
     }
 
     private mutating func skipLine(in bytes: UnsafeBufferPointer<UInt8>) {
-        guard let lineFeed = bytes[cursor...].firstIndex(of: 0x0A) else { return cursor = bytes.count }
+        guard let lineFeed = Self.lineFeed(in: bytes, from: cursor) else { return cursor = bytes.count }
         cursor = lineFeed + 1
         line += 1
         isSkipping = false
@@ -219,6 +219,12 @@ private struct RecordScan {
             if bytes[cursor] == 0x0A { line += 1 }
             cursor += length
         }
+    }
+
+    /// The place of the next line feed.
+    private static func lineFeed(in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        guard let base = bytes.baseAddress, let found = memchr(base + start, 0x0A, bytes.count - start) else { return nil }
+        return UnsafeRawPointer(base).distance(to: UnsafeRawPointer(found))
     }
 
     private static func lineFeeds(in bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {

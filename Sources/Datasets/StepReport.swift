@@ -40,14 +40,15 @@ final class TransformedRecords: RecordFlow {
     private let upstream: any RecordFlow
     private var transform: any RecordTransform
     private let report: StepReport
+    private let bad: BadRecords
     private let finished: (StepReport) throws -> Void
 
     /// `finished` is called when the last record has passed.
     init(
-        _ upstream: any RecordFlow, _ transform: any RecordTransform, report: StepReport,
+        _ upstream: any RecordFlow, _ transform: any RecordTransform, report: StepReport, bad: BadRecords,
         finished: @escaping (StepReport) throws -> Void = { _ in }
     ) {
-        (self.upstream, self.transform, self.report, self.finished) = (upstream, transform, report, finished)
+        (self.upstream, self.transform, self.report, self.bad, self.finished) = (upstream, transform, report, bad, finished)
     }
 
     func drain(_ body: (PreparedRecord) throws -> Void) throws {
@@ -58,7 +59,7 @@ final class TransformedRecords: RecordFlow {
         }
         try upstream.drain { record in
             report.counts.recordsIn += 1
-            try transform.take(record, report: report, next)
+            try report.attempt(bad) { try transform.take(record, report: report, next) }
         }
         try transform.finish(report: report, next)
         try finished(report)

@@ -2,9 +2,6 @@ import JSON
 
 /// Makes the toy task `{i}*10=?`, whose answers are known for certain.
 public struct TimesTenGenerator: Sendable, Equatable {
-    /// Rows in one dataset; guards disk and memory.
-    public static let countMax = 10_000_000
-
     public var count: Int
     /// The first number.
     public var start: Int
@@ -30,13 +27,17 @@ public struct TimesTenGenerator: Sendable, Equatable {
             && !last.multipliedReportingOverflow(by: 10).overflow
     }
 
+    /// The number that `row` asks about.
+    func number(of row: Int) -> Int { start + row * step }
+
     /// The row that asks about `number`.
     func record(for number: Int) -> JSONValue {
         let question = JSONValue.string("\(number)*10=?")
         let answer = JSONValue.string("\(number * 10)")
         switch format {
         case .inputOutput: return ["input": question, "output": answer]
-        case .preference: return ["prompt": question, "chosen_response": answer, "rejected_response": "I cannot answer that question."]
+        case .preference:
+            return ["prompt": question, "chosen_response": answer, "rejected_response": .string(RefusalGenerator.refusals[0])]
         default: return ["messages": [["role": "user", "content": question], ["role": "assistant", "content": answer]]]
         }
     }

@@ -55,6 +55,13 @@ enum UTF8Check {
                 offset += 8
                 continue
             }
+            // Most characters of Japanese have three bytes; E0 and ED have rules of their own for the second.
+            if offset + 4 <= bytes.count, bytes[offset] != 0xE0, bytes[offset] != 0xED,
+                UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: UInt32.self)) & 0x00C0_C0F0 == 0x0080_80E0
+            {
+                offset += 3
+                continue
+            }
             let length = sequence(bytes, at: offset)
             if length == 0 { return false }
             offset += length

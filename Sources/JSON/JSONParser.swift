@@ -199,6 +199,7 @@ private struct Cursor {
     private mutating func string() throws(JSONError) -> String {
         offset += 1
         let start = offset
+        offset = PlainText.end(in: bytes, from: offset)
         while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { offset += 1 }
         if current == UInt8(ascii: "\"") {
             defer { offset += 1 }

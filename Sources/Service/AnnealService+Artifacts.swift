@@ -44,7 +44,7 @@ extension AnnealService {
             try writer.deleteDataset(record.id)
             return try writer.dataset(sha256: record.sha256) == nil
         }
-        if lastOfContent { try await files.run { _ = unlink(record.path) } }
+        if lastOfContent { try await files.run { try Folders.remove(record.path) } }
     }
 
     // MARK: Checkpoints

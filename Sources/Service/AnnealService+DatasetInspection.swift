@@ -11,6 +11,7 @@ extension AnnealService {
     ///   - samples: how many records to show.
     public func inspectDataset(_ reference: String, samples: Int) async throws -> DatasetInspectionView {
         let record = try await datasetRecord(reference)
+        if record.format == ShardFolder.format { return try await inspectShards(record, samples: samples) }
         let profile = try await inspecting.run { try DatasetProfile.of(path: record.path, rows: record.rows, samples: samples) }
         let lengths = profile.characters
         return DatasetInspectionView(
@@ -31,6 +32,7 @@ extension AnnealService {
     /// - Parameter samples: how many records of each side to show.
     public func diffDatasets(from older: String, to newer: String, samples: Int) async throws -> DatasetDiffView {
         let (from, to) = (try await datasetRecord(older), try await datasetRecord(newer))
+        for (name, record) in [(older, from), (newer, to)] { try record.checkFile(name, "its records cannot be compared") }
         let diff = try await inspecting.run { try DatasetDiff.of(from: from.path, to: to.path, samples: samples) }
         return DatasetDiffView(
             from: ArtifactRendering.view(of: from), to: ArtifactRendering.view(of: to), common: diff.common, added: diff.added,

@@ -48,6 +48,7 @@ extension AnnealService {
     ) async throws -> JSONValue {
         let name = "\(experiment ?? "job").\(job.name).\(output.name)"
         if output.fields["format"]?.string == GenerationFile.format { return try await addGenerations(output, job: job, name: name) }
+        if output.fields["format"]?.string == ShardFolder.format { return try await addShards(output, job: job, name: name) }
         let facts = try await files.run {
             try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:)))
         }

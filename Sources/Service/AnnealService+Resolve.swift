@@ -27,6 +27,7 @@ extension AnnealService {
             inputs.append(input)
             resolved = resolved.replacing(pointer, by: .string(input.path))
         }
+        for input in inputs { try input.checkReadable(by: record.kind) }
         let named = inputs.filter { $0.reference == nil }.map { ($0.pointer, $0.sha256) }
         let referred = inputs.compactMap { input in input.reference.map { ($0, input.sha256) } }
         let canonical = CacheKey.canonicalForm(

@@ -9,8 +9,7 @@ enum JobOutputs {
         case .command:
             return (body["outputs"]?.array ?? []).compactMap(\.string).map { ($0, nil) }
         case .prepare:
-            guard let split = splitStep(body) else { return [("dataset", .dataset)] }
-            return (["train", "validation"] + (split["test"] == nil ? [] : ["test"])).map { ($0, .dataset) }
+            return prepared(body)
         case .train:
             return ["checkpoint.best", "checkpoint.last", "model"].map { ($0, .checkpoint) }
         case .convert:
@@ -24,8 +23,23 @@ enum JobOutputs {
         }
     }
 
-    private static func splitStep(_ body: JSONObject) -> JSONValue? {
-        for step in body["steps"]?.array ?? [] { if let split = step["split"] { return split } }
-        return nil
+    /// The datasets of a prepare job, the plans of `pack`, and the reports of other steps.
+    private static func prepared(_ body: JSONObject) -> [(name: String, type: ArtifactType?)] {
+        let steps = body["steps"]?.array ?? []
+        var datasets = ["dataset"]
+        if let split = steps.lazy.compactMap({ $0["split"] }).first {
+            datasets = ["train", "validation"] + (split["test"] == nil ? [] : ["test"])
+        }
+        var files: [String] = []
+        if steps.contains(where: { $0["pack"] != nil }) {
+            files += datasets == ["dataset"] ? ["plan"] : datasets.map { "plan." + $0 }
+        }
+        for (step, name) in [("decontaminate", "decontamination"), ("extract_problems", "dropped")] {
+            let positions = steps.indices.filter { steps[$0].object?[step] != nil }
+            // The position tells several of one kind apart.
+            files += positions.map { positions.count == 1 ? name : "\(name)_\($0 + 1)" }
+        }
+        if body["on_bad_record"]?.string == "drop" { files.append("bad_records") }
+        return datasets.map { ($0, .dataset) } + files.map { ($0, .file) }
     }
 }

@@ -36,12 +36,46 @@ extension KindRules {
                 }
                 shape = .messages
             case "split":
-                if index != steps.count - 1 { check.fail(.conflict, place, "'split' must be the last step", atKey: true) }
+                if steps[(index + 1)...].contains(where: { $0["pack"] == nil }) {
+                    check.fail(.conflict, place, "'split' must be the last step; only 'pack' may come after it", atKey: true)
+                }
                 checkSplit(step[name], place)
+            case "pack": checkPack(step[name], shape, isLast: index == steps.count - 1, place)
+            case "webdataset": checkShards(shape, isLast: index == steps.count - 1, place)
             default: break
             }
         }
         checkCompat(steps)
+        if let limit = body["bad_records_max"], limit.int != nil, body["on_bad_record"]?.string != "drop" {
+            check.fail(.conflict, JSONPointer(["bad_records_max"]), "stands only with 'on_bad_record: drop'", atKey: true)
+        }
+    }
+
+    private func checkPack(_ pack: JSONValue?, _ shape: Shape, isLast: Bool, _ place: JSONPointer) {
+        if !isLast { check.fail(.conflict, place, "'pack' must be the last step", atKey: true) }
+        let isPaired = pack?["method"]?.string == "dpo"
+        let needed: Shape = isPaired ? .preference : .messages
+        if shape != .unknown, shape != needed {
+            check.fail(
+                .conflict, place,
+                "method \(isPaired ? "dpo" : "sft") packs \(needed.rawValue) records; at this point they are \(shape.rawValue)", atKey: true
+            )
+        }
+        guard let capacity = pack?["capacity"]?.int, let longest = pack?["max_length"]?.int else { return }
+        if longest > capacity {
+            check.fail(.conflict, place / "max_length", "is greater than the capacity, \(capacity)")
+        } else if isPaired, capacity < 2 * longest {
+            check.fail(
+                .conflict, place / "capacity", "must be at least twice max_length, \(longest), as a bin holds both answers of a pair")
+        }
+    }
+
+    private func checkShards(_ shape: Shape, isLast: Bool, _ place: JSONPointer) {
+        if !isLast { check.fail(.conflict, place, "'webdataset' must be the last step", atKey: true) }
+        if ![.unknown, .records].contains(shape) {
+            check.fail(
+                .conflict, place, "needs records with 'conversations' and 'image'; at this point they are \(shape.rawValue)", atKey: true)
+        }
     }
 
     private func checkSource() {
@@ -59,15 +93,33 @@ extension KindRules {
             check.fail(.conflict, path / "interleave" / "sources" / index, "needs exactly one of file, dataset")
         }
         if source["sha256"] != nil, source["url"] == nil { check.fail(.conflict, path / "sha256", "stands only with 'url'", atKey: true) }
-        if source["generator"] != nil, let format = body["format"]?.string, format != "auto",
-            format != source["generator"]?["format"]?.string ?? "messages"
-        {
+        if let generator = source["generator"] { checkGenerator(generator, path / "generator") }
+    }
+
+    private func checkGenerator(_ generator: JSONValue, _ path: JSONPointer) {
+        if let format = body["format"]?.string, format != "auto", format != Self.format(of: generator) {
             check.fail(.conflict, JSONPointer(["format"]), "differs from the generator's format; leave it out")
+        }
+        let settings = ["times_ten": ["start", "step", "format"], "refusals": ["start", "step", "marks", "rewards"]]
+        guard let name = generator["name"]?.string else { return }
+        let own = settings[name] ?? ["operations", "terms", "digits"]
+        let all = Set(settings.values.joined()).union(["operations", "terms", "digits"])
+        // Keys that no generator has were reported before.
+        for key in generator.object?.keys ?? [] where all.contains(key) && !own.contains(key) {
+            check.fail(.conflict, path / key, "is no setting of the generator '\(name)'", atKey: true)
+        }
+    }
+
+    private static func format(of generator: JSONValue) -> String {
+        switch generator["name"]?.string {
+        case "refusals": "preference"
+        case "arithmetic": "records"
+        default: generator["format"]?.string ?? "messages"
         }
     }
 
     private var startShape: Shape {
-        let generated = body["source"]?["generator"].map { $0["format"]?.string ?? "messages" }
+        let generated = body["source"]?["generator"].map(Self.format)
         return (generated ?? body["format"]?.string).flatMap(Shape.init) ?? .unknown
     }
 
@@ -96,7 +148,7 @@ extension KindRules {
         guard body["compat"]?.string == "seed" else { return }
         let path = JSONPointer(["compat"])
         let names = steps.compactMap { $0.object?.keys.first }
-        let allowed = ["jcqa_rebalance", "jcqa_messages", "split"]
+        let allowed = ["jcqa_rebalance", "jcqa_messages", "split", "pack"]
         if let other = names.first(where: { !allowed.contains($0) }) {
             check.fail(.conflict, path, "reproduces only the steps \(allowed.joined(separator: ", ")), not '\(other)'")
         } else if !names.contains("jcqa_rebalance"), !names.contains("jcqa_messages") {

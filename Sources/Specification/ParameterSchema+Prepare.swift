@@ -7,6 +7,12 @@ extension ParameterSchema {
             "format", .choice(["auto", "jcqa", "messages", "input_output", "preference", "records"]), default: "auto",
             "The form of the source's records; 'records' are any objects."),
         ParameterSchema("steps", .steps(stepTable), default: [], "What is done to the records, in order."),
+        ParameterSchema(
+            "on_bad_record", .choice(["fail", "drop"]),
+            "What a record that cannot be read or does not fit the format does: end the job, or be left out and listed in a report. "
+                + "Without it files of JCommonsenseQA questions drop, as their own script does, and others fail."),
+        ParameterSchema(
+            "bad_records_max", .integer(0...Int.max), default: 1000, "With 'on_bad_record: drop', more bad records than this end the job."),
         ParameterSchema("compat", .choice(["seed"]), "'seed' reproduces the first data script byte for byte; only with the jcqa steps."),
     ]
 
@@ -38,12 +44,28 @@ extension ParameterSchema {
     ]
 
     private static let generatorTable: [ParameterSchema] = [
-        ParameterSchema(required: "name", .choice(["times_ten"]), "The rule: times_ten asks '{i}*10=?'."),
+        ParameterSchema(
+            required: "name", .choice(["times_ten", "refusals", "arithmetic"]),
+            "The rule: times_ten asks '{i}*10=?'; refusals prefers the right answer of that to a refusal; arithmetic makes problems with "
+                + "'expected_answer', as for reinforcement learning."),
         ParameterSchema(required: "count", .integer(1...10_000_000), "Records to make."),
-        ParameterSchema("start", .integer(0...1_000_000_000_000), default: 0, "The first number."),
-        ParameterSchema("step", .integer(1...1_000_000_000), default: 1, "The distance between numbers."),
-        ParameterSchema("format", .choice(["messages", "preference", "input_output"]), default: "messages", "The form of the records."),
-        ParameterSchema("seed", .integer(-Int.max...Int.max), "The seed of what the rule draws at random."),
+        ParameterSchema("start", .integer(0...1_000_000_000_000), default: 0, "times_ten, refusals: the first number."),
+        ParameterSchema("step", .integer(1...1_000_000_000), default: 1, "times_ten, refusals: the distance between numbers."),
+        ParameterSchema(
+            "format", .choice(["messages", "preference", "input_output"]), default: "messages", "times_ten: the form of the records."),
+        ParameterSchema(
+            "marks", .choice(["none", "extra_id"]), default: "none",
+            "refusals: 'extra_id' puts the turns' marks of NeMo-Aligner's template around prompt and answers, the terminator included."),
+        ParameterSchema("rewards", .boolean, default: false, "refusals: adds chosen_reward 1 and rejected_reward 0."),
+        ParameterSchema(
+            "operations", .list(.choice(["add", "subtract", "multiply"]), count: 1...3), default: ["add", "subtract", "multiply"],
+            "arithmetic: what is drawn from."),
+        ParameterSchema("terms", .integer(2...10), default: 2, "arithmetic: numbers of one problem."),
+        ParameterSchema("digits", .integer(1...6), default: 2, "arithmetic: digits of a number at most."),
+        ParameterSchema(
+            "seed", .integer(-Int.max...Int.max),
+            "The seed of what the rule draws at random: the order of times_ten and refusals, which without it ascends, and which refusal; "
+                + "arithmetic's problems, 42 without it."),
     ]
 
     static func seed(_ value: JSONValue, _ name: String = "seed") -> ParameterSchema {

@@ -14,8 +14,8 @@ extension ParameterSchema {
             ParameterSchema(
                 "sample", .object([ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep."), seed(42)]),
                 "Keeps so many records, drawn at random, in their order."),
-            ParameterSchema("split", .object(splitTable), "Divides the records; only as the last step."),
-        ] + generationSteps + trainingSteps
+            ParameterSchema("split", .object(splitTable), "Divides the records; only 'pack' may come after it."),
+        ] + generationSteps + trainingSteps + outputSteps
 
     private static let splitTable: [ParameterSchema] = [
         ParameterSchema(required: "train", splitAmount, "The share, or the number of records, for training."),

@@ -33,10 +33,12 @@ struct ProgressReport {
     private static let intervalNanoseconds: UInt64 = 300_000_000
 
     private let metrics: MetricsFile
+    private let prefix: String
     private var lastReport: UInt64 = 0
     private var lastDone = -1
 
-    init(metrics: MetricsFile) { self.metrics = metrics }
+    /// - Parameter prefix: what stands before `/done` and `/total` in the keys.
+    init(metrics: MetricsFile, prefix: String = "progress") { (self.metrics, self.prefix) = (metrics, prefix) }
 
     /// Writes `done` of `total` and further values; the end is always written.
     mutating func update(done: Int, total: Int, _ others: () -> [(key: String, value: Double)] = { [] }) throws(FileError) {
@@ -45,6 +47,6 @@ struct ProgressReport {
         lastReport = now
         lastDone = done
         try metrics.append(
-            step: done, [(key: "progress/done", value: Double(done)), (key: "progress/total", value: Double(total))] + others())
+            step: done, [(key: prefix + "/done", value: Double(done)), (key: prefix + "/total", value: Double(total))] + others())
     }
 }

@@ -1,4 +1,5 @@
 import Datasets
+import EventLoop
 import Glibc
 import JSON
 
@@ -10,17 +11,32 @@ struct PrepareJob {
     /// Does the work and returns the content of outputs.json.
     func run() async throws -> JSONObject {
         let request = try PrepareRequest(context: context)
+        if case .pack? = request.ending { try PrepareLengths.check(context) }
         let preparation = Preparation(
-            source: try await source(request.source), format: request.format, steps: request.steps, isOriginal: request.isOriginal)
+            source: try await source(request.source), format: request.format, steps: request.steps, isOriginal: request.isOriginal,
+            badRecords: request.badRecords)
         defer { unlink(downloadPath) }
         if let contradiction = preparation.contradiction { throw WorkerFailure.badRequest("/steps", contradiction) }
+        let (result, last) = try prepare(preparation)
+        let made = try await made(of: result, request.ending)
+        try interruption.check()
+        let ending = [(key: "progress/done", value: Double(last.done)), (key: "progress/total", value: Double(last.total))]
+        try context.metrics.append(step: last.done, ending + Self.values(result.steps) + made.metrics)
+        WorkerLog.line("done")
+        return PrepareReport(result: result, ending: request.ending, made: made).document
+    }
+
+    private func prepare(_ preparation: Preparation) throws -> (Preparation.Result, last: PreparationProgress) {
         var report = ProgressReport(metrics: context.metrics)
+        var rate = RecordRate()
         var last = PreparationProgress()
         let result = try preparation.run(
             folder: context.outputFolder, log: WorkerLog.line,
             progress: { progress in
                 try interruption.check()
-                try report.update(done: progress.done, total: progress.total) { Self.values(progress.steps) }
+                try report.update(done: progress.done, total: progress.total) {
+                    [(key: "progress/records_per_second", value: rate.update(progress.records))] + Self.values(progress.steps)
+                }
                 last = progress
             },
             runProgram: { run in
@@ -28,10 +44,20 @@ struct PrepareJob {
                 try runner.run(run)
             })
         try interruption.check()
-        let ending = [(key: "progress/done", value: Double(last.done)), (key: "progress/total", value: Double(last.total))]
-        try context.metrics.append(step: last.done, ending + Self.values(result.steps))
-        WorkerLog.line("done")
-        return document(result)
+        return (result, last)
+    }
+
+    /// What the last step makes of the finished records.
+    private func made(of result: Preparation.Result, _ ending: PrepareRequest.Ending?) async throws -> PreparePacking.Made {
+        switch ending {
+        case nil: return PreparePacking.Made()
+        case .pack(let packing)?: return try await packing.run(result.outputs, context: context)
+        case .shards(let shards)?:
+            guard let records = result.outputs.first, result.outputs.count == 1 else {
+                throw WorkerFailure.badRequest(shards.pointer.description, "cannot come after 'split': Energon splits by shards")
+            }
+            return try shards.run(records, context: context, interruption: interruption)
+        }
     }
 
     private var downloadPath: String { context.outputFolder + "/source.download" }
@@ -59,39 +85,16 @@ struct PrepareJob {
             ]
         }
     }
+}
 
-    private static func json(_ counts: StepCounts) -> JSONValue {
-        func numbers(_ values: [String: Int]) -> JSONValue {
-            .object(JSONObject(uniqueKeysWithValues: values.sorted { $0.key < $1.key }.map { ($0.key, .int(Int64($0.value))) }))
-        }
-        var members: JSONObject = [
-            "position": .int(Int64(counts.position)), "name": .string(counts.name), "records_in": .int(Int64(counts.recordsIn)),
-            "records_out": .int(Int64(counts.recordsOut)),
-        ]
-        if !counts.dropped.isEmpty { members["dropped"] = numbers(counts.dropped) }
-        if !counts.others.isEmpty { members["counts"] = numbers(counts.others) }
-        return .object(members)
-    }
+/// How many records are read in a second, from one report to the next.
+private struct RecordRate {
+    private var lastTime = SystemTime.monotonicNanoseconds()
+    private var lastRecords = 0
 
-    private func document(_ result: Preparation.Result) -> JSONObject {
-        var outputs = JSONObject()
-        var summary: JSONObject = ["records_read": .int(Int64(result.recordsRead)), "errors": .int(Int64(result.issues.count))]
-        for output in result.outputs {
-            outputs[output.name] = [
-                "type": "dataset", "path": .string(output.file.path), "format": .string(output.format.rawValue),
-                "rows": .int(Int64(output.file.rows)), "bytes": .int(output.file.bytes), "sha256": .string(output.file.sha256),
-            ]
-            summary[output.name + "_rows"] = .int(Int64(output.file.rows))
-        }
-        if !result.steps.isEmpty { summary["steps"] = .array(result.steps.map(Self.json)) }
-        if !result.files.isEmpty {
-            summary["files"] = .array(
-                result.files.map { ["path": .string($0.path), "bytes": .int($0.bytes), "sha256": .string($0.sha256)] })
-        }
-        if result.issues.count > 0 {
-            summary["first_errors"] = .array(
-                result.issues.first.map { ["line": .int(Int64($0.line)), "pointer": .string($0.pointer), "detail": .string($0.detail)] })
-        }
-        return ["outputs": .object(outputs), "summary": .object(summary)]
+    mutating func update(_ records: Int) -> Double {
+        let now = SystemTime.monotonicNanoseconds()
+        defer { (lastTime, lastRecords) = (now, records) }
+        return now > lastTime ? Double(records - lastRecords) * 1e9 / Double(now - lastTime) : 0
     }
 }

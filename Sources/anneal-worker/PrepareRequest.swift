@@ -6,7 +6,7 @@ struct PrepareRequest {
     enum Source {
         case files([String])
         case url(String, sha256: String?)
-        case generator(TimesTenGenerator)
+        case generator(ToyGenerator)
         case interleave(Interleaving)
     }
 
@@ -14,6 +14,15 @@ struct PrepareRequest {
     var format: DatasetFormat?
     var steps: [PreparationStep]
     var isOriginal: Bool
+    var badRecords: BadRecordRule
+    /// What is made of the finished records.
+    var ending: Ending?
+
+    /// The last step, where it is none that works on records.
+    enum Ending {
+        case pack(PreparePacking)
+        case shards(PrepareShards)
+    }
 
     init(context: WorkerContext) throws(WorkerFailure) {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
@@ -21,12 +30,38 @@ struct PrepareRequest {
         source = try Self.source(try spec.fields("source"), inputs)
         format = try spec.word("format", among: ["auto"] + DatasetFormat.allCases.map(\.rawValue)).flatMap(DatasetFormat.init(rawValue:))
         isOriginal = try spec.word("compat", among: ["seed"]) != nil
+        badRecords = .automatic
+        switch try spec.word("on_bad_record", among: ["fail", "drop"]) {
+        case "drop"?: badRecords = .drop(max: try spec.int("bad_records_max", in: 0...Int.max) ?? Self.badRecordsMax)
+        case "fail"?: badRecords = .fail
+        default: break
+        }
         steps = []
         guard spec.has("steps") else { return }
         guard let list = spec.members["steps"]?.array else { throw spec.failure("steps", "must be a list") }
         for (index, step) in list.enumerated() {
-            steps += try PrepareStepReader(inputs: inputs).steps(step, at: JSONPointer(["steps"]) / index)
+            let place = JSONPointer(["steps"]) / index
+            if let ending = try Self.ending(step, at: place, inputs) {
+                guard index == list.count - 1 else { throw .badRequest(place.description, "must be the last step") }
+                self.ending = ending
+            } else {
+                steps += try PrepareStepReader(inputs: inputs).steps(step, at: place)
+            }
         }
+        // Conversations about images have none of the formats of training records.
+        if case .shards = ending, format == nil { format = .records }
+    }
+
+    /// Bad records that may be dropped where the spec does not say.
+    static let badRecordsMax = 1000
+
+    private static func ending(
+        _ step: JSONValue, at place: JSONPointer, _ inputs: (JSONPointer) -> String?
+    ) throws(WorkerFailure) -> Ending? {
+        guard let members = step.object, members.count == 1 else { return nil }
+        if members["pack"] != nil { return .pack(try PreparePacking(try RequestFields(step, at: place).fields("pack"), inputs)) }
+        guard members["webdataset"] != nil else { return nil }
+        return .shards(try PrepareShards(try RequestFields(step, at: place).fields("webdataset"), inputs))
     }
 
     private static func source(_ fields: RequestFields, _ inputs: (JSONPointer) -> String?) throws(WorkerFailure) -> Source {
@@ -65,21 +100,6 @@ struct PrepareRequest {
         }
         let stop = try fields.word("stop", among: Interleaving.Stop.allCases.map(\.rawValue)).flatMap(Interleaving.Stop.init(rawValue:))
         return Interleaving(parts: parts, stop: stop ?? .all, seed: try fields.int("seed") ?? 42)
-    }
-
-    private static func generator(_ fields: RequestFields) throws(WorkerFailure) -> TimesTenGenerator {
-        let name = try fields.required("name")
-        guard name == "times_ten" else { throw fields.failure("name", "there is no generator '\(name)'; there is times_ten") }
-        guard let count = try fields.int("count", in: 1...TimesTenGenerator.countMax) else { throw fields.failure("count", "is missing") }
-        var generator = TimesTenGenerator(count: count)
-        generator.start = try fields.int("start") ?? 0
-        generator.step = try fields.int("step") ?? 1
-        generator.seed = try fields.int("seed")
-        if let format = try fields.word("format", among: ["messages", "input_output", "preference"]) {
-            generator.format = DatasetFormat(rawValue: format) ?? .messages
-        }
-        guard generator.isRepresentable else { throw fields.failure("start", "the numbers do not fit 64 bits") }
-        return generator
     }
 }
 

@@ -21,6 +21,7 @@ import curves_bench  # noqa: E402
 import dashboard_bench  # noqa: E402
 import measure  # noqa: E402
 import packing_bench  # noqa: E402
+import prepare_bench  # noqa: E402
 import queue_bench  # noqa: E402
 import reading_bench  # noqa: E402
 from harness import daemon as harness  # noqa: E402
@@ -166,7 +167,7 @@ def main() -> int:
     table = Table()
     parts = [lambda part=part: part(table, cores) for part in (polls, durable_submissions, finished_jobs, job_latency)]
     parts += [lambda part=part: part(table, FOLDER) for part in queue_bench.PARTS]
-    others = [*curves_bench.PARTS, *reading_bench.PARTS, *dashboard_bench.PARTS, *packing_bench.PARTS]
+    others = [*curves_bench.PARTS, *reading_bench.PARTS, *dashboard_bench.PARTS, *packing_bench.PARTS, *prepare_bench.PARTS]
     parts += [lambda part=part: part(table, cores, daemon, FOLDER) for part in others]
     names = ["polls", "durable_submissions", "finished_jobs", "job_latency", *(part.__name__ for part in [*queue_bench.PARTS, *others])]
     wanted = sys.argv[1:] or names

@@ -181,7 +181,7 @@ import Testing
 
     @Test func theGeneratorMakesQuestionsWithKnownAnswers() throws {
         let folder = try TemporaryFolder()
-        let generator = TimesTenGenerator(count: 3, start: 5, step: 2, format: .preference)
+        let generator = ToyGenerator.timesTen(TimesTenGenerator(count: 3, start: 5, step: 2, format: .preference))
         let (result, _) = try run(Preparation(source: .generator(generator)), in: folder)
         #expect(
             try folder.lines("dataset.jsonl").first
@@ -202,7 +202,7 @@ import Testing
                 .init(name: "test", size: .fraction(0.1)),
             ],
             seed: 1)
-        let generator = TimesTenGenerator(count: 1000, format: .inputOutput)
+        let generator = ToyGenerator.timesTen(TimesTenGenerator(count: 1000, format: .inputOutput))
         let steps: [PreparationStep] = [.shuffle(seed: 1), .sample(count: 500, seed: 1), .split(split)]
         let (result, _) = try run(Preparation(source: .generator(generator), steps: steps), in: folder)
         #expect(result.outputs.map(\.file.rows) == [350, 100, 50])

@@ -197,7 +197,7 @@ import Testing
         let path = try folder.file("in", "{\"input\": \"a\", \"output\": \"b\"}\n" + line)
         let error = try #require(throws: DatasetError.self) { try StepRun(Preparation(source: .files([path])), in: folder) }
         #expect(error.issues.count == 1)
-        #expect(error.message.hasPrefix("records not of format 'input_output': " + message), "\(error.message)")
+        #expect(error.message.hasPrefix("in: records not of format 'input_output': " + message), "\(error.message)")
     }
 
     @Test func bytesThatAreNoUTF8AreAnErrorWithTheirLine() throws {

@@ -53,6 +53,9 @@ int cposix_boot_id(char text[37]);
 
 // MARK: Descriptors
 
+/// Lets the disk begin with what was written to a part of a file, so that a later fsync(2) has less to wait for. Only a hint.
+void cposix_begin_writing(int descriptor, off_t offset, off_t count);
+
 /// Takes an exclusive lock on the whole file without waiting: 1 taken, 0 held through another open file, -1 with `errno`.
 ///
 /// It belongs to the open file description (F_OFD_SETLK of fcntl(2)): it passes to child processes with the descriptor and is given

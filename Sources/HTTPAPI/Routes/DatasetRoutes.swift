@@ -97,6 +97,7 @@ enum DatasetRoutes {
         Task { @LoopActor in
             do {
                 let record = try await call.service.datasetRecord(call.parameter())
+                try record.checkFile(call.parameter(), "copy the folder itself")
                 var headers = HTTPHeaders()
                 headers.set("Content-Type", "application/x-ndjson")
                 headers.set("ETag", "\"\(record.sha256)\"")
