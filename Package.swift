@@ -92,7 +92,7 @@ let package = Package(
                 logging, yams,
             ]),
         .executableTarget(
-            name: "anneal", dependencies: ["APITypes", "Domain", "EventLoop", "HTTPClient", "JSON", "Terminal", argumentParser]),
+            name: "anneal", dependencies: ["APITypes", "Datasets", "Domain", "EventLoop", "HTTPClient", "JSON", "Terminal", argumentParser]),
         .executableTarget(name: "anneal-simulator", dependencies: ["Domain", "Scheduling", "SchedulerSimulation", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(

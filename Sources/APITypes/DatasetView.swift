@@ -1,3 +1,5 @@
+import JSON
+
 /// A registered dataset.
 public struct DatasetView: Codable, Sendable, Equatable {
     /// Its identifier.
@@ -12,10 +14,12 @@ public struct DatasetView: Codable, Sendable, Equatable {
     public var rows: Int
     /// Size on disk.
     public var bytes: Int64
-    /// `messages`, `input_output`, `preference` or `jcqa`.
+    /// The form of its records, such as `messages`.
     public var format: String
     /// The job that made it; null for an upload.
     @Nullable public var producedBy: String?
+    /// Where it came from: `{"kind": "upload" | "file" | "url", …}`; null for what a job made.
+    @Nullable public var source: JSONValue?
     /// RFC 3339, UTC.
     public var createdAt: String
     /// What people noted on it.
@@ -30,6 +34,7 @@ public struct DatasetView: Codable, Sendable, Equatable {
         case bytes
         case format
         case producedBy = "produced_by"
+        case source
         case createdAt = "created_at"
         case tags
     }
@@ -48,5 +53,28 @@ public struct DatasetView: Codable, Sendable, Equatable {
         self.format = format
         self.producedBy = producedBy
         self.createdAt = createdAt
+    }
+}
+
+/// A dataset that a job fetches: it is registered when the job has succeeded.
+public struct DatasetFetchView: Codable, Sendable, Equatable {
+    /// The name that the dataset will have.
+    public var name: String
+    public var url: String
+    public var experimentID: String
+    public var jobID: String
+
+    enum CodingKeys: String, CodingKey {
+        case name, url
+        case experimentID = "experiment_id"
+        case jobID = "job_id"
+    }
+
+    /// Makes one from its parts.
+    public init(name: String, url: String, experimentID: String, jobID: String) {
+        self.name = name
+        self.url = url
+        self.experimentID = experimentID
+        self.jobID = jobID
     }
 }

@@ -19,12 +19,15 @@ public struct DatasetProfile: Sendable {
     }
 
     public var rows = 0
-    /// Lengths of the records' texts in characters: the least, the greatest, the mean, and quantiles of a sample.
+    /// Lengths of the records' texts, in characters and in words (what stands between white space).
     public var characters = LengthSummary()
+    public var words = LengthSummary()
     /// Records equal to an earlier one, members in any order.
     public var duplicates = 0
-    /// The answers that stand most often (the last assistant turn, the output, or the index of the right choice), where they are few and short.
+    /// The labels that stand most often, where they are few and short.
     public var labels: [Count] = []
+    /// The member that they stand in, such as `label` or `messages[-1].content`; `nil` where there are none.
+    public var labelMember: String?
     public var fields: [Field] = []
     /// Records from all parts of the file, evenly spread, with their line numbers.
     public var samples: [(line: Int, record: JSONValue)] = []
@@ -40,31 +43,6 @@ public struct DatasetProfile: Sendable {
     }
 }
 
-/// Lengths, as a histogram whose buckets double.
-public struct LengthSummary: Sendable, Equatable {
-    public private(set) var count = 0
-    public private(set) var least = 0
-    public private(set) var greatest = 0
-    private var sum = 0
-    /// `buckets[n]` counts lengths from 2^(n-1) up to but not including 2^n; the first counts zeros.
-    public private(set) var buckets: [Int] = []
-
-    public init() {}
-
-    public mutating func add(_ length: Int) {
-        least = count == 0 ? length : min(least, length)
-        greatest = max(greatest, length)
-        count += 1
-        sum += length
-        let bucket = Int.bitWidth - length.leadingZeroBitCount
-        if bucket >= buckets.count { buckets += Array(repeating: 0, count: bucket - buckets.count + 1) }
-        buckets[bucket] += 1
-    }
-
-    /// Not a number where nothing was added.
-    public var mean: Double { Double(sum) / Double(count) }
-}
-
 private struct ProfilePass {
     /// More different answers than that are no labels.
     private static let labelsMax = 200
@@ -76,7 +54,8 @@ private struct ProfilePass {
     private let stride: Int
     private let samplesMax: Int
     private var seen: Set<UInt64> = []
-    private var labels: [String: Int]? = [:]
+    /// Counts by the member that holds a label; `nil` where it turned out to hold none.
+    private var labels: [LabelMember: [String: Int]?] = [:]
     private var fields: [String: (types: Set<String>, records: Int)] = [:]
     private var inRecord: Set<String> = []
 
@@ -90,22 +69,16 @@ private struct ProfilePass {
         // What is no JSON was refused when the dataset was registered; blank lines are between records.
         guard let record = try? JSONParser.parse(line.withoutByteOrderMark), record.object != nil else { return }
         result.rows += 1
-        result.characters.add(Self.characters(record))
+        var size = TextSize()
+        size.add(record)
+        result.characters.add(size.characters)
+        result.words.add(size.words)
         if !seen.insert(RecordHash.of(record)).inserted { result.duplicates += 1 }
         inRecord = []
         describe(record, at: "")
         for path in inRecord { fields[path]?.records += 1 }
-        count(Self.answer(of: record))
+        for member in LabelMember.allCases { count(member.value(in: record), of: member) }
         if (result.rows - 1).isMultiple(of: stride), result.samples.count < samplesMax { result.samples.append((line.number, record)) }
-    }
-
-    private static func characters(_ value: JSONValue) -> Int {
-        switch value {
-        case .string(let text): text.unicodeScalars.count
-        case .array(let items): items.reduce(0) { $0 + characters($1) }
-        case .object(let members): members.reduce(0) { $0 + characters($1.value) }
-        default: 0
-        }
     }
 
     private mutating func describe(_ value: JSONValue, at path: String) {
@@ -135,31 +108,72 @@ private struct ProfilePass {
         case .string: "string"
         case .array: "array"
         case .object: "object"
-        default: "number"
+        case .int, .bigInteger: "integer"
+        case .double: "number"
         }
     }
 
-    private static func answer(of record: JSONValue) -> String? {
-        if let index = record["jcqa_data"]?["answer_index"]?.int { return String(index) }
-        if let output = record["output"]?.string { return output }
-        return record["messages"]?.array?.last?["content"]?.string
-    }
-
-    private mutating func count(_ answer: String?) {
-        guard let answer, labels != nil else { return }
-        guard answer.utf8.count <= Self.labelBytesMax else {
-            labels = nil
-            return
-        }
-        labels?[answer, default: 0] += 1
-        if let count = labels?.count, count > Self.labelsMax { labels = nil }
+    private mutating func count(_ label: String?, of member: LabelMember) {
+        guard let label, var counts = labels[member, default: [:]] else { return }
+        if label.utf8.count <= Self.labelBytesMax { counts[label, default: 0] += 1 }
+        let isLabel = label.utf8.count <= Self.labelBytesMax && counts.count <= Self.labelsMax
+        labels[member] = .some(isLabel ? counts : nil)
     }
 
     mutating func finished() -> DatasetProfile {
-        result.labels = (labels ?? [:]).map { .init(value: $0.key, count: $0.value) }
-            .sorted { ($1.count, $0.value) < ($0.count, $1.value) }.prefix(Self.labelsShown).map { $0 }
+        // The first member that holds labels, and repeats them: what differs from record to record is no label.
+        for member in LabelMember.allCases {
+            guard let counts = labels[member] ?? nil, counts.count == 1 || counts.count < counts.values.reduce(0, +) else { continue }
+            result.labelMember = member.rawValue
+            result.labels = counts.map { .init(value: $0.key, count: $0.value) }
+                .sorted { ($1.count, $0.value) < ($0.count, $1.value) }.prefix(Self.labelsShown).map { $0 }
+            break
+        }
         result.fields = fields.map { .init(path: $0.key, types: $0.value.types.sorted(), records: $0.value.records) }
             .sorted { $0.path < $1.path }
         return result
+    }
+}
+
+/// Where labels may stand, the surest place first.
+private enum LabelMember: String, CaseIterable {
+    case question = "jcqa_data.answer_index"
+    case label
+    case category
+    case isCorrect = "is_correct"
+    case expectedAnswer = "expected_answer"
+    case answer
+    case output
+    case lastMessage = "messages[-1].content"
+
+    /// The label of a record; `nil` where it has none there.
+    func value(in record: JSONValue) -> String? {
+        switch self {
+        case .question: record["jcqa_data"]?["answer_index"]?.plainText
+        case .lastMessage: record["messages"]?.array?.last?["content"]?.string
+        default: record[rawValue]?.plainText
+        }
+    }
+}
+
+/// The size of all texts in a value.
+private struct TextSize {
+    var characters = 0
+    var words = 0
+
+    mutating func add(_ value: JSONValue) {
+        switch value {
+        case .string(let text):
+            var isInWord = false
+            for scalar in text.unicodeScalars {
+                characters += 1
+                let isWord = !scalar.properties.isWhitespace
+                if isWord, !isInWord { words += 1 }
+                isInWord = isWord
+            }
+        case .array(let items): for item in items { add(item) }
+        case .object(let members): for (_, member) in members { add(member) }
+        default: break
+        }
     }
 }

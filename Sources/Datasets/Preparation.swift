@@ -19,6 +19,10 @@ public struct Preparation: Sendable {
         public var name: String
         public var format: DatasetFormat
         public var file: WrittenFile
+
+        public init(name: String, format: DatasetFormat, file: WrittenFile) {
+            (self.name, self.format, self.file) = (name, format, file)
+        }
     }
 
     /// What a preparation made.
@@ -34,6 +38,13 @@ public struct Preparation: Sendable {
         public var steps: [StepCounts]
         /// Files beside the datasets, such as reports and what a step left out.
         public var files: [SideFile]
+
+        public init(
+            outputs: [Output], recordsRead: Int, issues: DatasetIssueLog, badRecords: Int = 0, steps: [StepCounts], files: [SideFile]
+        ) {
+            (self.outputs, self.recordsRead, self.issues, self.badRecords) = (outputs, recordsRead, issues, badRecords)
+            (self.steps, self.files) = (steps, files)
+        }
     }
 
     /// A file beside the datasets.

@@ -71,8 +71,8 @@ public struct RecordLoader {
             bytesRead += count
             let isLast = count < chunkBytes
             let bytes = UnsafeBufferPointer(rebasing: UnsafeRawBufferPointer(chunk).assumingMemoryBound(to: UInt8.self)[..<count])
-            if mode == .standard, bytesRead == count, let other = ForeignFile.name(of: bytes) {
-                throw DatasetError(.badData, "\(path) is \(other), not JSON text in UTF-8")
+            if mode == .standard, bytesRead == count, let other = ForeignFile.complaint(about: bytes) {
+                throw DatasetError(.badData, "\(path) \(other)")
             }
             repair.append(bytes, isLast: isLast, to: &scan.buffer)
             scan.hasReplacements = repair.hasReplaced
@@ -99,6 +99,8 @@ private struct RecordScan {
     var hasReplacements = false
     /// True inside a file that is one array of records.
     private var isArray = false
+    /// True once the array's closing bracket was seen.
+    private var isClosed = false
     /// True once a character that is no white space was seen.
     private var hasStarted = false
     /// Bytes that the buffer must hold before a record that was incomplete is tried again: to try at every chunk would take time
@@ -129,6 +131,11 @@ private struct RecordScan {
         try text.withUnsafeBufferPointer { bytes in
             if isSkipping { skipLine(in: bytes) }
             while try step(in: bytes, isLast: isLast, onEvent, skim) {}
+        }
+        if isLast, isArray, !isClosed, summary.errors == 0 {
+            summary.errors += 1
+            try onEvent(
+                .issue(DatasetIssue(line: line, detail: "the file ends inside its array of records: ']' is missing; it is cut off")))
         }
         buffer = cursor == 0 ? text : Array(text[cursor...])
         cursor = 0
@@ -213,6 +220,7 @@ private struct RecordScan {
             let length = PythonWhitespace.length(in: bytes, at: cursor)
             if length == 0 {
                 guard isArray, Self.arrayMarks.contains(bytes[cursor]) else { return }
+                isClosed = bytes[cursor] == UInt8(ascii: "]")
                 cursor += 1
                 continue
             }
@@ -242,18 +250,5 @@ private struct RecordScan {
             last = (last.1, byte)
         }
         return false
-    }
-}
-
-/// Files that are often mistaken for JSON Lines.
-private enum ForeignFile {
-    static func name(of bytes: UnsafeBufferPointer<UInt8>) -> String? {
-        let start = Array(bytes.prefix(4))
-        if start.starts(with: [0xFF, 0xFE]) || start.starts(with: [0xFE, 0xFF]) { return "UTF-16" }
-        if start.starts(with: [0x1F, 0x8B]) { return "compressed by gzip" }
-        if start == [0x28, 0xB5, 0x2F, 0xFD] { return "compressed by zstd" }
-        if start == Array("PAR1".utf8) { return "a Parquet file" }
-        if start.count > 1, start[1] == 0, start[0] != 0 { return "UTF-16 without a byte order mark" }
-        return start.starts(with: Array("PK".utf8) + [3, 4]) ? "a ZIP archive" : nil
     }
 }

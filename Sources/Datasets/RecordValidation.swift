@@ -6,14 +6,18 @@ extension DatasetFormat {
         guard let members = record.object else {
             return [("", "the record is \(Self.article(record)); it must be an object")]
         }
-        var found = Problems()
+        var found = RecordProblems()
         switch self {
         case .messages: found.check(conversation: members["messages"], at: JSONPointer(["messages"]), endsWithAssistant: true)
         case .inputOutput:
-            found.check(text: members["input"], at: JSONPointer(["input"]))
-            found.check(text: members["output"], at: JSONPointer(["output"]))
+            found.check(filledText: members["input"], at: JSONPointer(["input"]))
+            found.check(filledText: members["output"], at: JSONPointer(["output"]))
         case .preference: found.check(preference: members)
         case .jcqa: found.check(question: members["jcqa_data"])
+        case .prompt: found.check(prompt: members["prompt"])
+        case .text: found.check(filledText: members["text"], at: JSONPointer(["text"]))
+        case .conversations: found.check(visual: members)
+        case .generations: found.check(text: members["generation"], at: JSONPointer(["generation"]))
         case .records: break
         }
         return found.list
@@ -31,7 +35,8 @@ extension DatasetFormat {
 /// The roles that chat templates know.
 private let roles: Set<String> = ["system", "developer", "user", "assistant", "tool"]
 
-private struct Problems {
+/// Collects what is wrong with one record.
+struct RecordProblems {
     var list: [(pointer: String, detail: String)] = []
 
     mutating func add(_ pointer: JSONPointer, _ detail: String) { list.append((pointer.description, detail)) }
@@ -39,6 +44,21 @@ private struct Problems {
     mutating func check(text value: JSONValue?, at pointer: JSONPointer) {
         guard let value else { return add(pointer, "is missing") }
         if value.string == nil { add(pointer, "is \(DatasetFormat.article(value)); it must be a string") }
+    }
+
+    /// A text that must say something.
+    mutating func check(filledText value: JSONValue?, at pointer: JSONPointer) {
+        check(text: value, at: pointer)
+        if value?.string?.isEmpty == true { add(pointer, "is empty") }
+    }
+
+    mutating func check(prompt value: JSONValue?) {
+        let pointer = JSONPointer(["prompt"])
+        guard let messages = value?.array else { return check(filledText: value, at: pointer) }
+        check(conversation: value, at: pointer, endsWithAssistant: false)
+        if messages.last?["role"] == "assistant" {
+            add(pointer / (messages.count - 1), "the last message is from 'assistant'; a prompt ends with what the model is to answer")
+        }
     }
 
     mutating func check(number value: JSONValue?, at pointer: JSONPointer) {
@@ -69,14 +89,16 @@ private struct Problems {
         // An assistant's turn that only calls tools has no text of its own.
         let callsTools = members["role"] == "assistant" && members["tool_calls"]?.array?.isEmpty == false
         if callsTools, members["content"] == nil || members["content"] == .null { return }
-        check(text: members["content"], at: pointer / "content")
+        // A system turn may be there to say nothing, which is another prompt than none; nobody asks or answers nothing.
+        if members["role"] == "user" || members["role"] == "assistant" {
+            check(filledText: members["content"], at: pointer / "content")
+        } else {
+            check(text: members["content"], at: pointer / "content")
+        }
     }
 
     mutating func check(preference members: JSONObject) {
-        switch members["prompt"] {
-        case .array?: check(conversation: members["prompt"], at: JSONPointer(["prompt"]), endsWithAssistant: false)
-        case let prompt: check(text: prompt, at: JSONPointer(["prompt"]))
-        }
+        check(prompt: members["prompt"])
         let keys = PreferenceKeys.all.first { members[$0.chosen] != nil || members[$0.rejected] != nil } ?? PreferenceKeys.all[0]
         check(text: members[keys.chosen], at: JSONPointer([keys.chosen]))
         check(text: members[keys.rejected], at: JSONPointer([keys.rejected]))

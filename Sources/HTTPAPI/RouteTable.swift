@@ -66,7 +66,7 @@ public enum RouteTable {
         Route(.get, "/v1/datasets/{dataset}", "getDataset", task: DatasetRoutes.get),
         Route(.patch, "/v1/datasets/{dataset}", "tagDataset", access: .write, task: DatasetRoutes.update),
         Route(.get, "/v1/datasets/{dataset}/inspect", "inspectDataset", query: ["samples"], task: DatasetRoutes.inspect),
-        Route(.delete, "/v1/datasets/{dataset}", "deleteDataset", access: .write, task: DatasetRoutes.delete),
+        Route(.delete, "/v1/datasets/{dataset}", "deleteDataset", access: .write, query: ["force"], task: DatasetRoutes.delete),
         Route(.get, "/v1/datasets/{dataset}/content", "getDatasetContent", direct: DatasetRoutes.content),
 
         Route(.get, "/v1/checkpoints", "listCheckpoints", query: page + ["job"], task: CheckpointRoutes.list),

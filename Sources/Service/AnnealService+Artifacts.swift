@@ -30,23 +30,6 @@ extension AnnealService {
         return record
     }
 
-    /// Deletes a version that nothing refers to; its content goes when no other version shares it.
-    public func deleteDataset(_ reference: String) async throws {
-        let record = try await datasetRecord(reference)
-        let lastOfContent = try await store.write { writer in
-            let users = try writer.consumers(of: record.id)
-            guard users.isEmpty else {
-                throw ServiceError(.conflict, "the dataset '\(reference)' is an input of \(users.count) jobs, \(users[0].jobID) among them")
-            }
-            guard record.producedBy == nil else {
-                throw ServiceError(.conflict, "the dataset '\(reference)' is an output of job \(record.producedBy ?? "")")
-            }
-            try writer.deleteDataset(record.id)
-            return try writer.dataset(sha256: record.sha256) == nil
-        }
-        if lastOfContent { try await files.run { try Folders.remove(record.path) } }
-    }
-
     // MARK: Checkpoints
 
     /// Checkpoints, newest first; those that were deleted too, for the lineage.
@@ -138,6 +121,7 @@ enum ArtifactRendering {
         var view = DatasetView(
             id: record.id, name: record.name, version: record.version, sha256: record.sha256, rows: record.rows, bytes: record.bytes,
             format: record.format, producedBy: record.producedBy, createdAt: record.createdAt.description)
+        view.source = record.source
         view.tags = record.tags
         return view
     }

@@ -12,19 +12,25 @@ extension AnnealService {
     public func inspectDataset(_ reference: String, samples: Int) async throws -> DatasetInspectionView {
         let record = try await datasetRecord(reference)
         if record.format == ShardFolder.format { return try await inspectShards(record, samples: samples) }
-        let profile = try await inspecting.run { try DatasetProfile.of(path: record.path, rows: record.rows, samples: samples) }
-        let lengths = profile.characters
+        let path = try await intactPath(of: record)
+        let profile = try await inspecting.run { try DatasetProfile.of(path: path, rows: record.rows, samples: samples) }
+        let share = { (count: Int) in profile.rows > 0 ? Double(count) / Double(profile.rows) : 0 }
         return DatasetInspectionView(
             dataset: ArtifactRendering.view(of: record),
-            characters: CharactersView(
-                min: lengths.least, max: lengths.greatest, mean: lengths.count > 0 ? lengths.mean : 0,
-                histogram: lengths.buckets.enumerated().map { power, count in
-                    .init(from: power == 0 ? 0 : 1 << (power - 1), to: power == 0 ? 0 : (1 << power) - 1, records: count)
-                }), duplicates: profile.duplicates,
-            duplicateShare: profile.rows > 0 ? Double(profile.duplicates) / Double(profile.rows) : 0,
-            labels: profile.labels.map { LabelView(value: $0.value, records: $0.count) },
-            fields: profile.fields.map { FieldView(path: $0.path, types: $0.types, records: $0.records) },
+            characters: Self.lengths(profile.characters), words: Self.lengths(profile.words), duplicates: profile.duplicates,
+            duplicateShare: share(profile.duplicates), labels: profile.labels.map { LabelView(value: $0.value, records: $0.count) },
+            labelMember: profile.labelMember,
+            fields: profile.fields.map { FieldView(path: $0.path, types: $0.types, records: $0.records, share: share($0.records)) },
             samples: profile.samples.map { DatasetSampleView(line: $0.line, record: $0.record) })
+    }
+
+    nonisolated static func lengths(_ summary: LengthSummary) -> CharactersView {
+        CharactersView(
+            min: summary.least, max: summary.greatest, mean: summary.count > 0 ? summary.mean : 0,
+            quantiles: summary.quantiles([0.5, 0.95, 0.99]),
+            histogram: summary.buckets.enumerated().map { power, count in
+                .init(from: power == 0 ? 0 : 1 << (power - 1), to: power == 0 ? 0 : (1 << power) - 1, records: count)
+            })
     }
 
     /// Compares the records of two datasets.
@@ -33,11 +39,14 @@ extension AnnealService {
     public func diffDatasets(from older: String, to newer: String, samples: Int) async throws -> DatasetDiffView {
         let (from, to) = (try await datasetRecord(older), try await datasetRecord(newer))
         for (name, record) in [(older, from), (newer, to)] { try record.checkFile(name, "its records cannot be compared") }
-        let diff = try await inspecting.run { try DatasetDiff.of(from: from.path, to: to.path, samples: samples) }
+        let (older, newer) = (try await intactPath(of: from), try await intactPath(of: to))
+        let diff = try await inspecting.run { try DatasetDiff.of(from: older, to: newer, samples: samples) }
+        let view = { (sample: DatasetDiff.Sample) in DatasetSampleView(line: sample.line, record: sample.record) }
         return DatasetDiffView(
-            from: ArtifactRendering.view(of: from), to: ArtifactRendering.view(of: to), common: diff.common, added: diff.added,
-            removed: diff.removed, addedSamples: diff.addedSamples.map { DatasetSampleView(line: $0.line, record: $0.record) },
-            removedSamples: diff.removedSamples.map { DatasetSampleView(line: $0.line, record: $0.record) })
+            from: ArtifactRendering.view(of: from), to: ArtifactRendering.view(of: to), common: diff.common, changed: diff.changed,
+            added: diff.added, removed: diff.removed,
+            changedSamples: diff.changedSamples.map { DatasetChangeView(from: view($0.from), to: view($0.to)) },
+            addedSamples: diff.addedSamples.map(view), removedSamples: diff.removedSamples.map(view))
     }
 
     /// Sets tags of a dataset; `nil` takes one away.

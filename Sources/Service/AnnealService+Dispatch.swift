@@ -37,6 +37,7 @@ extension AnnealService {
             return try await useTwin(job, twin)
         }
         guard let endpoints = endpoints(for: job) else { return waitAgain(job) }
+        try await checkReferences(among: resolved.inputs)
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)

@@ -46,30 +46,46 @@ extension AnnealService {
     private func addDataset(
         _ output: WorkerReport.Output, job: JobRecord, experiment: String?
     ) async throws -> JSONValue {
-        let name = "\(experiment ?? "job").\(job.name).\(output.name)"
+        let name = datasetName(output.name, of: job, experiment: experiment)
         if output.fields["format"]?.string == GenerationFile.format { return try await addGenerations(output, job: job, name: name) }
         if output.fields["format"]?.string == ShardFolder.format { return try await addShards(output, job: job, name: name) }
-        let facts = try await files.run {
+        let facts = try await inspecting.run {
             try DatasetInspection.inspect(path: output.path, format: output.fields["format"]?.string.flatMap(DatasetFormat.init(rawValue:)))
         }
         guard facts.errorCount == 0 else {
             let first = facts.errors.first.map { "; the first: \($0)" } ?? ""
             throw ServiceError(.invalidDataset, "output '\(output.name)' has \(facts.errorCount) invalid records\(first)")
         }
-        let (dataset, _) = try await adoptDataset(at: output.path, facts: facts, name: name, producedBy: job.id, output: output.name)
+        let (dataset, _) = try await adoptDataset(
+            at: output.path, facts: facts, name: name, producedBy: job.id, output: output.name, source: DatasetSource.fetched(by: job))
         return dataset.outputDocument
+    }
+
+    /// The name of a dataset that a job made: as the job asks, else by the names of the experiment, the job and the output.
+    private func datasetName(_ output: String, of job: JobRecord, experiment: String?) -> String {
+        guard let name = job.spec["register_as"]?.string else { return "\(experiment ?? "job").\(job.name).\(output)" }
+        return output == "dataset" ? name : "\(name).\(output)"
     }
 
     /// Puts a file into the content store and registers it; an equal version of the same name is used again.
     func adoptDataset(
-        at path: String, facts: DatasetFacts, name: String, producedBy: String?, output: String?
+        at path: String, facts: DatasetFacts, name: String, producedBy: String?, output: String?, source: JSONValue? = nil
     ) async throws -> (dataset: DatasetRecord, isNew: Bool) {
         let target = "\(configuration.datasetsDirectory)/\(facts.sha256.prefix(2))/\(facts.sha256).jsonl"
         try await files.run { try Folders.adopt(path, as: target) }
         let record = DatasetRecord(
             id: identifiers.next(.dataset), name: name, sha256: facts.sha256, rows: facts.rows, bytes: facts.bytes,
-            format: facts.format?.rawValue ?? "text", path: target, producedBy: producedBy, outputName: output, createdAt: now)
-        return try await store.write { try $0.insert(dataset: record) }
+            format: (facts.format ?? .records).rawValue, path: target, producedBy: producedBy, outputName: output, source: source,
+            createdAt: now)
+        return try await store.write { writer in
+            var (dataset, isNew) = try writer.insert(dataset: record)
+            // A version that stood for a user's file now has content of its own, which nobody changes.
+            if dataset.isReference {
+                (dataset.path, dataset.source) = (target, source)
+                try writer.relocate(dataset: dataset)
+            }
+            return (dataset, isNew)
+        }
     }
 
     private func addCheckpoint(

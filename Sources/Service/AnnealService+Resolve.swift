@@ -80,7 +80,8 @@ extension AnnealService {
         }
         let dataset = try await datasetRecord(text)
         return ResolvedInput(
-            pointer: pointer, kind: .dataset, id: dataset.id, path: dataset.path, sha256: dataset.sha256, format: dataset.format,
+            pointer: pointer, kind: .dataset, id: dataset.id, path: try await intactPath(of: dataset), sha256: dataset.sha256,
+            format: dataset.format,
             rows: dataset.rows)
     }
 

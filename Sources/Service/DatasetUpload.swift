@@ -66,32 +66,12 @@ public final class DatasetUpload {
         let path = path
         let descriptor = descriptor
         defer { discard() }
-        let facts = try await service.files.run { [self] () throws -> DatasetFacts in
+        try await service.files.run { [self] in
             if let failure = failure.withLock({ $0 }) { throw failure }
             guard fsync(descriptor) == 0 else { throw Folders.failure("flush", path) }
-            return try Self.inspect(path, declared: format.flatMap(DatasetFormat.init(rawValue:)))
         }
-        try Self.check(facts)
-        let (record, isNew) = try await service.adoptDataset(at: path, facts: facts, name: name, producedBy: nil, output: nil)
-        return (ArtifactRendering.view(of: record), isNew)
-    }
-
-    private nonisolated static func inspect(_ path: String, declared: DatasetFormat?) throws -> DatasetFacts {
-        let facts = try DatasetInspection.inspect(path: path, format: declared)
-        guard facts.errorCount > 0, let declared else { return facts }
-        // Sound records of another format are not broken; the declaration is.
-        let other = try DatasetInspection.inspect(path: path)
-        guard other.errorCount == 0, let found = other.format else { return facts }
-        throw ServiceError(.conflict, "the records are of the format '\(found.rawValue)', not '\(declared.rawValue)'; nothing was kept")
-    }
-
-    private static func check(_ facts: DatasetFacts) throws {
-        guard facts.errorCount == 0 else {
-            throw ServiceError(
-                .invalidDataset, "\(facts.errorCount) errors in \(facts.rows) records; nothing was kept",
-                errors: facts.errors.map { ServiceError.Detail(pointer: $0.pointer, line: $0.line, detail: $0.detail) })
-        }
-        guard facts.rows > 0 else { throw ServiceError(.invalidDataset, "the dataset is empty") }
+        return try await service.registerContent(
+            at: path, name: name, format: format.flatMap(DatasetFormat.init(rawValue:)), source: ["kind": "upload"])
     }
 
     private var isOpen = true
@@ -111,5 +91,10 @@ public final class DatasetUpload {
 
 extension AnnealService {
     /// Begins an upload; its temporary file is removed at the end, whatever that end is.
-    public func beginUpload() throws -> DatasetUpload { try DatasetUpload(service: self) }
+    ///
+    /// - Parameter announcedBytes: its size, where the client says it: what cannot fit is refused before it is sent.
+    public func beginUpload(announcedBytes: Int64?) throws -> DatasetUpload {
+        if let announcedBytes { try DatasetRoom.check(announcedBytes, in: configuration.uploadsDirectory) }
+        return try DatasetUpload(service: self)
+    }
 }

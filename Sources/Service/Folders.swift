@@ -62,7 +62,8 @@ enum Folders {
         try copy(source, to: target)
     }
 
-    private static func copy(_ source: String, to target: String) throws {
+    /// Copies a file's content; the target has its name when it is complete and on disk.
+    static func copy(_ source: String, to target: String) throws {
         let temporary = target + ".partial"
         let input = open(source, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw failure("open", source) }

@@ -106,8 +106,9 @@ extension AnnealService {
             }
         }
         return DatasetInspectionView(
-            dataset: ArtifactRendering.view(of: record), characters: CharactersView(min: 0, max: 0, mean: 0, histogram: []), duplicates: 0,
-            duplicateShare: 0, labels: parts.filter { $0.count > 0 }.map { LabelView(value: $0.value, records: $0.count) }, fields: [],
+            dataset: ArtifactRendering.view(of: record), characters: Self.lengths(LengthSummary()), words: Self.lengths(LengthSummary()),
+            duplicates: 0, duplicateShare: 0, labels: parts.filter { $0.count > 0 }.map { LabelView(value: $0.value, records: $0.count) },
+            labelMember: nil, fields: [],
             samples: shards.prefix(samples).enumerated().map { place, shard in
                 let members: JSONObject = [
                     "shard": .string(shard.name), "samples": .int(Int64(shard.samples)), "part": shard.part.map(JSONValue.string) ?? .null,

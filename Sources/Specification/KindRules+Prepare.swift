@@ -92,7 +92,9 @@ extension KindRules {
         where part.object != nil && (part["file"] == nil) == (part["dataset"] == nil) {
             check.fail(.conflict, path / "interleave" / "sources" / index, "needs exactly one of file, dataset")
         }
-        if source["sha256"] != nil, source["url"] == nil { check.fail(.conflict, path / "sha256", "stands only with 'url'", atKey: true) }
+        for key in ["sha256", "bytes_max"] where source[key] != nil && source["url"] == nil {
+            check.fail(.conflict, path / key, "stands only with 'url'", atKey: true)
+        }
         if let generator = source["generator"] { checkGenerator(generator, path / "generator") }
     }
 

@@ -25,10 +25,15 @@ public struct NameRule: Sendable {
     private static func isLetterOrDigit(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) }
     private static let dotted: @Sendable (UInt8) -> Bool = { isLetterOrDigit($0) || $0 == 0x2E || $0 == 0x5F || $0 == 0x2D }
 
-    /// Names of experiments, projects, datasets and benchmarks: `^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`.
+    /// Names of experiments, projects and benchmarks: `^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`.
     public static let experiment = NameRule(
         description: "a letter or digit, then up to 99 letters, digits, '.', '_' or '-'", first: isLetterOrDigit, rest: dotted,
         bytesMax: 100)
+
+    /// Names under which datasets are registered: `^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`.
+    public static let dataset = NameRule(
+        description: "a letter or digit, then up to 199 letters, digits, '.', '_' or '-'", first: isLetterOrDigit, rest: dotted,
+        bytesMax: 200)
 
     /// Names of jobs: `^[A-Za-z][A-Za-z0-9_-]{0,63}$`.
     public static let job = NameRule(

@@ -4,8 +4,10 @@ extension ParameterSchema {
     static let prepareTable: [ParameterSchema] = [
         ParameterSchema(required: "source", .object(sourceTable), "Where the data come from: exactly one of the keys below."),
         ParameterSchema(
-            "format", .choice(["auto", "jcqa", "messages", "input_output", "preference", "records"]), default: "auto",
-            "The form of the source's records; 'records' are any objects."),
+            "format",
+            .choice([
+                "auto", "jcqa", "messages", "input_output", "preference", "prompt", "text", "conversations", "generations", "records",
+            ]), default: "auto", "The form of the source's records; 'records' are any objects."),
         ParameterSchema("steps", .steps(stepTable), default: [], "What is done to the records, in order."),
         ParameterSchema(
             "on_bad_record", .choice(["fail", "drop"]),
@@ -13,6 +15,9 @@ extension ParameterSchema {
                 + "Without it files of JCommonsenseQA questions drop, as their own script does, and others fail."),
         ParameterSchema(
             "bad_records_max", .integer(0...Int.max), default: 1000, "With 'on_bad_record: drop', more bad records than this end the job."),
+        ParameterSchema(
+            "register_as", .name(.dataset),
+            "The name under which the result is registered, parts of a split as '<name>.<part>'; '<experiment>.<job>.<output>' without it."),
         ParameterSchema("compat", .choice(["seed"]), "'seed' reproduces the first data script byte for byte; only with the jcqa steps."),
     ]
 
@@ -25,6 +30,9 @@ extension ParameterSchema {
         ParameterSchema("dataset", .dataset, "A registered dataset."),
         ParameterSchema("url", .httpURL, "A file that is fetched over HTTP."),
         ParameterSchema("sha256", .name(.sha256), "The hash that the fetched file must have; only with 'url'."),
+        ParameterSchema(
+            "bytes_max", .integer(1...SpecLimits.downloadBytesMax),
+            "Bytes that the fetched file may have, 68719476736 (64 GiB) without it; only with 'url'."),
         ParameterSchema("generator", .object(generatorTable), "Records that are made up by rule."),
         ParameterSchema("interleave", .object(interleaveTable), "Several sources whose records are drawn in turn."),
     ]

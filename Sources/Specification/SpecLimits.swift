@@ -44,6 +44,8 @@ public enum SpecLimits {
     public static let timeoutMax: Duration = .seconds(365 * 86_400)
     /// The longest grace a job may take to end.
     public static let graceMax: Duration = .seconds(86_400)
+    /// Bytes that a source may allow a file to have that is fetched; the disk is the true limit.
+    public static let downloadBytesMax = 1 << 44
     /// Names among which the one that was meant is looked for.
     public static let suggestionCandidatesMax = 200
 }

@@ -29,6 +29,11 @@ extension ReadTransaction {
         ) { try DatasetRecord(&$0) }
     }
 
+    /// Whether a dataset's content lies at this path.
+    public func isContent(path: String) throws -> Bool {
+        try row("SELECT 1 FROM dataset WHERE path = ? LIMIT 1", [path]) { $0.integer() } != nil
+    }
+
     /// The first dataset with this content.
     public func dataset(sha256: String) throws -> DatasetRecord? {
         try row("SELECT \(DatasetRecord.selected) FROM dataset WHERE sha256 = ? ORDER BY id LIMIT 1", [sha256]) { try DatasetRecord(&$0) }

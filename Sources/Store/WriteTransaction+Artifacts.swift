@@ -59,6 +59,14 @@ extension WriteTransaction {
         guard count <= limits.tagsMax else { throw StoreError(.conflict, "a dataset may have \(limits.tagsMax) tags") }
     }
 
+    /// Writes where the content of a dataset lies now, and where it came from.
+    public func relocate(dataset: DatasetRecord) throws {
+        let sql = "UPDATE dataset SET path = ?, source = ? WHERE id = ?"
+        guard try change(sql, [dataset.path, dataset.source?.text(), dataset.id]) == 1 else {
+            throw StoreError(.notFound, "there is no dataset \(dataset.id)")
+        }
+    }
+
     /// Removes a version of a dataset from the registry. Whoever calls makes sure that nothing refers to it.
     public func deleteDataset(_ id: String) throws {
         try execute("DELETE FROM dataset_tag WHERE dataset_id = ?", id)

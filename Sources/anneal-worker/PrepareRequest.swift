@@ -5,7 +5,7 @@ import JSON
 struct PrepareRequest {
     enum Source {
         case files([String])
-        case url(String, sha256: String?)
+        case url(String, sha256: String?, bytesMax: Int64?)
         case generator(ToyGenerator)
         case interleave(Interleaving)
     }
@@ -71,7 +71,9 @@ struct PrepareRequest {
         }
         switch given[0] {
         case "file", "dataset": return .files(try paths(fields, inputs))
-        case "url": return .url(try fields.required("url"), sha256: try fields.string("sha256"))
+        case "url":
+            let bytesMax = try fields.int("bytes_max", in: 1...Int.max)
+            return .url(try fields.required("url"), sha256: try fields.string("sha256"), bytesMax: bytesMax.map(Int64.init))
         case "generator": return .generator(try generator(try fields.fields("generator")))
         default: return .interleave(try interleaving(try fields.fields("interleave"), inputs))
         }

@@ -15,6 +15,8 @@ struct APIClient: Sendable {
     private static let bodyBytesMax = 256 << 20
     private static let connectTimeout: Duration = .seconds(5)
     private static let timeout: Duration = .seconds(120)
+    /// For the daemon to read and check a large file.
+    private static let readingTime: Duration = .seconds(3600)
     /// A stream that is silent for longer has died; the daemon sends a ping every 15 seconds.
     private static let silenceMax: Duration = .seconds(45)
 
@@ -39,13 +41,14 @@ struct APIClient: Sendable {
     /// - Parameters:
     ///   - path: The unescaped segments of the path.
     ///   - source: The name of the file that the body came from, for the messages of faults in it.
+    ///   - isSlow: Whether the daemon may take its time, as to read a large file.
     func send(
         _ method: String, _ path: [String], query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8]? = nil,
-        source: String? = nil
+        source: String? = nil, isSlow: Bool = false
     ) throws -> [UInt8] {
         var request = self.request(method, path, query: query, headers: [("Accept", "application/json")] + headers)
         request.body = body
-        request.timeout = Self.timeout
+        request.timeout = isSlow ? Self.readingTime : Self.timeout
         return try checked(perform(request), source: source)
     }
 
@@ -53,7 +56,8 @@ struct APIClient: Sendable {
     func upload(_ path: [String], query: [(String, String)], headers: [(String, String)], file: String) throws -> [UInt8] {
         var request = self.request("POST", path, query: query, headers: [("Accept", "application/json")] + headers)
         request.timeout = .seconds(7 * 86400)
-        request.lowSpeed = .init(bytesPerSecond: 1, time: Self.timeout)
+        // Silence is also what comes while the daemon reads what it was sent.
+        request.lowSpeed = .init(bytesPerSecond: 1, time: Self.readingTime)
         return try checked(perform(request, uploadFile: file), source: file)
     }
 

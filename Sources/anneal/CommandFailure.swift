@@ -15,6 +15,9 @@ struct CommandFailure: Error {
         self.document = document
     }
 
+    /// Faults that are printed; `--json` has all that the daemon lists.
+    private static let faultsMax = 25
+
     /// The daemon's refusal in words: `title: detail`, then each fault of a document on a line of its own.
     ///
     /// - Parameter source: The name of the file that was sent, which leads the faults that lie in it.
@@ -24,7 +27,8 @@ struct CommandFailure: Error {
         do {
             let problem = try ProblemView(decoding: JSONParser.parse(body))
             let detail = problem.detail.map { ": \($0)" } ?? ""
-            lines = ["\(problem.title)\(detail)"] + problem.errors.map { Self.line($0, source: source) }
+            lines = ["\(problem.title)\(detail)"] + problem.errors.prefix(Self.faultsMax).map { Self.line($0, source: source) }
+            if problem.errors.count > Self.faultsMax { lines.append("… and \(problem.errors.count - Self.faultsMax) more") }
         } catch {
             // Something that is not the daemon has answered, such as a proxy.
             let text = String(decoding: body.prefix(200), as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""

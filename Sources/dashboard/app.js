@@ -17,6 +17,7 @@ const ROUTES = [
     [/^\/gpus$/, "gpus", () => import("./gpus.js")],
     [/^\/evaluations$/, "evaluations", () => import("./evaluations.js")],
     [/^\/datasets$/, "datasets", () => import("./datasets.js")],
+    [/^\/datasets\/([a-z0-9_]+)$/, "datasets", () => import("./dataset.js")],
 ];
 
 let leaving = new AbortController();

@@ -19,12 +19,14 @@ import Testing
         #expect(profile.rows == 4 && profile.duplicates == 1)
         #expect(profile.characters.least == 1 && profile.characters.greatest == 5 && profile.characters.mean == 14.0 / 4)
         #expect(profile.characters.buckets == [0, 1, 1, 2])
-        #expect(profile.labels == [.init(value: "1", count: 2), .init(value: "2", count: 2)])
+        #expect(profile.characters.quantiles([0.5, 0.75, 1]) == [4, 5, 5])
+        #expect(profile.words.least == 1 && profile.words.greatest == 3)
+        #expect(profile.labels == [.init(value: "1", count: 2), .init(value: "2", count: 2)] && profile.labelMember == "output")
         #expect(
             profile.fields == [
                 .init(path: "input", types: ["string"], records: 4), .init(path: "meta", types: ["object"], records: 2),
                 .init(path: "meta.source", types: ["string"], records: 2), .init(path: "output", types: ["string"], records: 4),
-                .init(path: "tags", types: ["array"], records: 1), .init(path: "tags[]", types: ["number", "string"], records: 1),
+                .init(path: "tags", types: ["array"], records: 1), .init(path: "tags[]", types: ["integer", "string"], records: 1),
             ])
         #expect(profile.samples.map(\.line) == [1, 4])
     }
@@ -36,6 +38,27 @@ import Testing
         #expect(try DatasetProfile.of(path: path, rows: 2).labels.isEmpty)
         let many = try folder.file("b.jsonl", (0..<201).map { "{\"input\": \"a\", \"output\": \"\($0)\"}\n" }.joined())
         #expect(try DatasetProfile.of(path: many, rows: 201).labels.isEmpty)
+    }
+
+    @Test func aLabelHasItsOwnMember() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file(
+            "a.jsonl", (0..<6).map { "{\"input\": \"w\($0) x\", \"output\": \"answer \($0)\", \"label\": \($0 % 2)}\n" }.joined())
+        let profile = try DatasetProfile.of(path: path, rows: 6)
+        #expect(profile.labelMember == "label" && profile.labels == [.init(value: "0", count: 3), .init(value: "1", count: 3)])
+        #expect(profile.words.least == 4 && profile.words.mean == 4)
+    }
+
+    @Test func aRecordWithTheSameQuestionIsAChangedOne() throws {
+        let folder = try TemporaryFolder()
+        let older = try folder.file(
+            "a.jsonl", "{\"id\": 1, \"input\": \"a\"}\n{\"id\": 2, \"input\": \"b\"}\n{\"input\": \"c\", \"output\": \"1\"}\n")
+        let newer = try folder.file(
+            "b.jsonl", "{\"input\": \"c\", \"output\": \"2\"}\n{\"id\": 3, \"input\": \"b\"}\n{\"id\": 1, \"input\": \"a!\"}\n")
+        let diff = try DatasetDiff.of(from: older, to: newer)
+        #expect([diff.common, diff.changed, diff.added, diff.removed] == [0, 2, 1, 1])
+        #expect(diff.changedSamples.map { [$0.from.line, $0.to.line] } == [[3, 1], [1, 3]])
+        #expect(diff.addedSamples.map(\.line) == [2] && diff.removedSamples.map(\.line) == [2])
     }
 
     @Test func whatTellsTwoDatasetsApart() throws {

@@ -171,7 +171,7 @@ import Testing
     }
 
     private static let foreign: [([UInt8], String)] = [
-        ([0xFF, 0xFE, 0x7B, 0x00], "is UTF-16"), (Array("{\0\"\0a".utf8), "UTF-16 without"), ([0x1F, 0x8B, 8, 0], "gzip"),
+        ([0xFF, 0xFE, 0x7B, 0x00], "is text in UTF-16"), (Array("{\0\"\0a".utf8), "UTF-16 without"), ([0x1F, 0x8B, 8, 0], "gzip"),
         (Array("PAR1".utf8), "Parquet"),
         (Array("PK".utf8) + [3, 4], "ZIP"),
     ]

@@ -165,6 +165,8 @@ import Testing
             ("source: {url: ftp://x}", "/source/url bad_value"), ("source: {url: http://}", "/source/url"),
             ("source: {file: data.jsonl, sha256: x}", "only with 'url'"),
             ("source: {url: https://x/y, sha256: abc}", "64 hexadecimal digits"),
+            ("source: {file: data.jsonl, bytes_max: 3}", "only with 'url'"),
+            ("source: {file: data.jsonl}\nregister_as: ../x", "/register_as bad_value"),
             ("source: {generator: {name: times_ten}}", "'count' is missing"),
             ("source: {generator: {name: times_nine, count: 1}}", "/generator/name"),
             ("source: {generator: {name: times_ten, count: 1}}\nformat: preference", "differs from the generator's format"),

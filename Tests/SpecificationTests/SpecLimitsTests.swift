@@ -42,6 +42,13 @@ import Testing
         expectProblem(problems(PlanFixture.command + "\ndescription: \(longest)d"), "/jobs/a/description too_large")
     }
 
+    @Test func downloadsAreBounded() {
+        func job(_ bytes: Int) -> String { "kind: prepare\nsource: {url: https://x/y, bytes_max: \(bytes)}" }
+        #expect(problems(job(1)) == [] && problems(job(SpecLimits.downloadBytesMax)) == [])
+        expectProblem(problems(job(0)), "/jobs/a/source/bytes_max")
+        expectProblem(problems(job(SpecLimits.downloadBytesMax + 1)), "/jobs/a/source/bytes_max")
+    }
+
     @Test func alertsAreBoundedAndEachIsRead() {
         func job(_ count: Int, _ rule: String = "loss > 3") -> String {
             PlanFixture.command + "\nalerts: [" + Array(repeating: "{when: \"\(rule)\"}", count: count).joined(separator: ", ") + "]"

@@ -245,13 +245,14 @@ def filled(browser, tmp_path_factory):
     try:
         daemon.start()
         row = b'{"input": "1", "output": "2"}\n'
-        assert daemon.post("/v1/datasets?name=rows", row, **{"Content-Type": "application/x-ndjson"}).status == 201
+        rows = daemon.post("/v1/datasets?name=rows", row, **{"Content-Type": "application/x-ndjson"})
+        assert rows.status == 201
         experiment, jobs = begin(daemon, {"sft": writer, "dpo": writer, "bad": shell("exit 3"), "after": shell("true", needs=["bad"])})
         daemon.finished(experiment)
         holder = shell("while :; do sleep 0.05; done", resources={"gpus": 1})
         _, others = begin(daemon, {"holds": holder, "waits": shell("true", resources={"gpus": 2})})
         daemon.wait_for(others["holds"], "running")
-        yield daemon, experiment, {**jobs, **others}
+        yield daemon, experiment, {**jobs, **others, "rows": rows.json["id"]}
     finally:
         daemon.clean_up()
 
@@ -269,6 +270,7 @@ PAGES = {
     "GPUs": ("#/gpus", "GPUs"),
     "evaluations": ("#/evaluations", "Evaluations"),
     "datasets": ("#/datasets", "Datasets"),
+    "a dataset": ("#/datasets/{rows}", "rows@1"),
     "a job that is not there": ("#/jobs/job_01aaaaaaaaaaaaaaaaaaaaaaaa", "Not found"),
 }
 #: Controls that a screen reader could not name.
@@ -291,6 +293,24 @@ def test_every_page_can_be_read_by_everybody(filled, page, where):
         assert page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, width
     # Only the job that is not there was refused.
     assert page.failed_requests == [] or where == "a job that is not there"
+
+
+def test_a_dataset_is_found_in_the_list_and_looked_into(filled, page):
+    daemon, _, _ = filled
+    pairs = "".join(json.dumps({"input": f"question {n}", "output": "yes" if n % 4 else "no"}) + "\n" for n in range(40)).encode()
+    assert daemon.post("/v1/datasets?name=pairs", pairs, **{"Content-Type": "application/x-ndjson"}).status == 201
+    patch = daemon.request("PATCH", "/v1/datasets/pairs", b'{"tags": {"quality": "checked"}}', {"Content-Type": "application/json"})
+    assert patch.status == 200
+    page.goto(daemon.url + "/#/datasets")
+    page.wait_for_text("quality: checked", "td")
+    page.run("[...document.querySelectorAll('td a')].find((link) => link.innerText === 'pairs').click()")
+    page.wait_for_text("pairs@1", "h1")
+    page.wait_for_text("yes", "section[aria-label=Labels] td")
+    widths = "[...document.querySelectorAll('section[aria-label=Labels] .bar')].map((bar) => bar.getBoundingClientRect().width)"
+    wide, narrow = page.run(widths)
+    assert abs(wide - 3 * narrow) < 1 and narrow > 1, "30 times yes, 10 times no"
+    page.wait_for_text("question 0", "section[aria-label=Samples] pre")
+    page.wait_for_text("100 %", "section[aria-label=Schema] td")
 
 
 def test_two_runs_share_a_zoom_and_their_specs_are_compared(filled, page):

@@ -59,15 +59,21 @@ enum DatasetRoutes {
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.dataset(call.parameter())) }
 
     static func delete(_ call: Call) async throws -> Answer {
-        try await call.service.deleteDataset(call.parameter())
+        try await call.service.deleteDataset(call.parameter(), force: try call.flag("force"))
         return Answer(status: .noContent, body: [])
     }
 
+    /// Takes the records themselves, or a JSON document that says where they are.
     static func upload(_ call: Call) {
+        if call.query("name") == nil, call.request.headers["content-type"].map(Call.essence) == "application/json" {
+            return call.task { try await Idempotency.run(call) { try await DatasetRegistrationRoute.register($0) } }
+        }
         do {
             let name = try DatasetName.checked(call.query("name"))
             let format = try call.choice("format", as: UploadFormat.self) ?? .auto
-            receive(try call.service.beginUpload(), call, name: name, format: format == .auto ? nil : format.rawValue)
+            let announced = call.request.headers["content-length"].flatMap { Int64($0) }
+            receive(
+                try call.service.beginUpload(announcedBytes: announced), call, name: name, format: format == .auto ? nil : format.rawValue)
         } catch {
             call.fail(error)
         }
@@ -101,7 +107,8 @@ enum DatasetRoutes {
                 var headers = HTTPHeaders()
                 headers.set("Content-Type", "application/x-ndjson")
                 headers.set("ETag", "\"\(record.sha256)\"")
-                try await FileStreaming.send(path: record.path, from: 0, to: record.bytes, call, headers: headers)
+                let path = try await call.service.contentPath(of: record)
+                try await FileStreaming.send(path: path, from: 0, to: record.bytes, call, headers: headers)
             } catch {
                 call.fail(error)
             }
@@ -109,24 +116,22 @@ enum DatasetRoutes {
     }
 }
 
-/// The formats that an upload may declare.
-private enum UploadFormat: String, CaseIterable {
-    case auto, messages, preference, jcqa
-    case inputOutput = "input_output"
-}
-
 /// Names of datasets.
 enum DatasetName {
     /// The name, where it is one: letters, digits, `.`, `_` and `-`, up to 200 of them, the first a letter or digit.
     static func checked(_ name: String?) throws(ServiceError) -> String {
         guard let name else { throw ServiceError(.badRequest, "the query parameter 'name' is required") }
-        let isWord: (UInt8) -> Bool = { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) }
-        guard let first = name.utf8.first, isWord(first), name.utf8.count <= 200,
-            name.utf8.allSatisfy({ isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") })
-        else {
-            throw ServiceError(
-                .badRequest, "query parameter 'name': must be letters, digits, '.', '_' and '-', up to 200, the first a letter or digit")
+        guard isSound(name) else {
+            throw ServiceError(.badRequest, "query parameter 'name': must be \(rule)")
         }
         return name
+    }
+
+    static let rule = "letters, digits, '.', '_' and '-', up to 200, the first a letter or digit"
+
+    static func isSound(_ name: String) -> Bool {
+        let isWord: (UInt8) -> Bool = { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) }
+        guard let first = name.utf8.first, isWord(first), name.utf8.count <= 200 else { return false }
+        return name.utf8.allSatisfy { isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
     }
 }

@@ -4,14 +4,15 @@ import Terminal
 
 struct Datasets: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List, upload and read datasets.",
+        abstract: "List, register, look into and export datasets.",
         discussion: HelpText.discussion(
             "A dataset is named by its id, by NAME@VERSION, or by NAME for its newest version.",
             examples: "anneal datasets ls", "anneal datasets upload questions.jsonl --name questions",
-            "anneal datasets inspect questions", "anneal datasets content questions@1 | head"),
+            "anneal datasets add https://example.org/questions.jsonl",
+            "anneal datasets inspect questions", "anneal datasets export questions@1 questions.jsonl"),
         subcommands: [
-            DatasetsList.self, DatasetsUpload.self, DatasetsShow.self, DatasetsInspect.self, DatasetsDiff.self, DatasetsTag.self,
-            DatasetsContent.self, DatasetsRemove.self,
+            DatasetsList.self, DatasetsUpload.self, DatasetsAdd.self, DatasetsShow.self, DatasetsInspect.self, DatasetsDiff.self,
+            DatasetsTag.self, DatasetsContent.self, DatasetsExport.self, DatasetsRemove.self,
         ],
         defaultSubcommand: DatasetsList.self)
 }
@@ -55,8 +56,10 @@ struct DatasetsUpload: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upload", abstract: "Register a JSON Lines file as a dataset.",
         discussion: HelpText.discussion(
-            "The file is checked line by line; every bad line is reported. The same content under the same name is the same version.",
-            examples: "anneal datasets upload questions.jsonl", "anneal datasets upload data.jsonl --name questions"))
+            "The file is checked line by line; bad lines are reported with their places. A file that is one JSON array is taken as well. The "
+                + "same content under the same name is the same version.",
+            examples: "anneal datasets upload questions.jsonl", "anneal datasets upload data.jsonl --name questions",
+            "anneal datasets upload raw.jsonl --format records"))
 
     @Argument(help: ArgumentHelp("The JSON Lines file.", valueName: "file"))
     var file: String
@@ -64,19 +67,17 @@ struct DatasetsUpload: ParsableCommand {
     @Option(help: ArgumentHelp("The dataset's name; the file's name without its ending by default.", valueName: "name"))
     var name: String?
 
+    @Option(help: ArgumentHelp(DatasetText.formatHelp, valueName: "format"))
+    var format: String?
+
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let fileName = file.split(separator: "/").last.map(String.init) ?? file
-        let stem = fileName.lastIndex(of: ".").map { String(fileName[..<$0]) } ?? fileName
         let client = try shared.client()
-        let body = try client.upload(
-            ["v1", "datasets"], query: [("name", name ?? stem)], headers: [("Content-Type", "application/x-ndjson")], file: file)
+        let query = [("name", name ?? DatasetText.name(ofFile: file))] + (format.map { [("format", $0)] } ?? [])
+        let body = try client.upload(["v1", "datasets"], query: query, headers: [("Content-Type", "application/x-ndjson")], file: file)
         if shared.json { return Output.json(body) }
-        let dataset = try client.decode(body, as: DatasetView.self).view
-        Output.line(
-            StyledText("\(dataset.name)@\(dataset.version)", .bold) + StyledText(": \(dataset.rows) rows, \(dataset.format)  ")
-                + StyledText(dataset.id, .dim))
+        DatasetText.registered(try client.decode(body, as: DatasetView.self).view)
     }
 }
 
@@ -99,7 +100,8 @@ struct DatasetsShow: ParsableCommand {
         facts.add("size", text: NumberText.bytes(view.bytes))
         facts.add("format", text: view.format)
         facts.add("sha-256", text: view.sha256)
-        facts.add("made by", text: view.producedBy ?? "upload")
+        facts.add("made by", text: view.producedBy)
+        facts.add("from", text: DatasetText.source(view))
         for (key, value) in view.tags.sorted(by: { $0.key < $1.key }) { facts.add("tag \(key)", text: value) }
         facts.add("created", Moment.age(view.createdAt) + StyledText("  \(view.createdAt)", .dim))
         Output.line(StyledText("\(view.name)@\(view.version)", .bold))
