@@ -23,12 +23,17 @@ static const unsigned char migration_0005[] = {
 #embed "../../migrations/0005_dataset_tags.sql" suffix(,)
     0};
 
+static const unsigned char migration_0006[] = {
+#embed "../../migrations/0006_generations.sql" suffix(,)
+    0};
+
 static const struct cresources_migration migrations[] = {
     {1, "create_tables", migration_0001, sizeof migration_0001 - 1},
     {2, "queue", migration_0002, sizeof migration_0002 - 1},
     {3, "curves", migration_0003, sizeof migration_0003 - 1},
     {4, "runs", migration_0004, sizeof migration_0004 - 1},
     {5, "dataset_tags", migration_0005, sizeof migration_0005 - 1},
+    {6, "generations", migration_0006, sizeof migration_0006 - 1},
 };
 
 const struct cresources_migration *const cresources_migrations = migrations;

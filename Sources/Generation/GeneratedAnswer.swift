@@ -38,12 +38,12 @@ public struct GeneratedAnswer: Sendable, Equatable {
 
 /// Puts the pieces of a streamed answer (server-sent events) together as they come.
 struct StreamAssembly {
-    /// Bytes of one event's line; more is no stream of tokens.
-    static let lineBytesMax = 8 << 20
-
     private(set) var answer = GeneratedAnswer()
     /// Why the stream cannot be read; whatever came after is not looked at.
     private(set) var problem: String?
+    /// Whether more came than an answer may have.
+    var isTooLong: Bool { received > GenerationLimits.answerBytesMax }
+    private var received = 0
     /// Whether `[DONE]` came.
     private(set) var isDone = false
     /// Pieces with text in them, which is near the number of tokens before the server tells it.
@@ -55,11 +55,15 @@ struct StreamAssembly {
     var isComplete: Bool { problem == nil && (isDone || !answer.finishReason.isEmpty) }
 
     mutating func feed(_ bytes: UnsafeRawBufferPointer) {
+        received += bytes.count
+        guard !isTooLong else { return }
         for part in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
             if part.offset > 0 { endLine() }
             guard problem == nil, !isDone else { return }
             line.append(contentsOf: part.element)
-            if line.count > Self.lineBytesMax { problem = "the stream has a line of more than \(Self.lineBytesMax) bytes" }
+            if line.count > GenerationLimits.streamLineBytesMax {
+                problem = "the stream has a line of more than \(GenerationLimits.streamLineBytesMax) bytes"
+            }
         }
     }
 
@@ -83,6 +87,9 @@ struct StreamAssembly {
         }
         let data = line[name.count...].drop { $0 == 0x20 }
         if data.elementsEqual("[DONE]".utf8) { return isDone = true }
+        guard String(validating: data, as: UTF8.self) != nil else {
+            return problem = "an event of the stream is no UTF-8: \(excerpt(Array(data)))"
+        }
         do throws(JSONError) {
             take(try JSONParser.parse(data, options: .python))
         } catch {

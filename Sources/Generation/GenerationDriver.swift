@@ -61,6 +61,8 @@ public final class GenerationDriver {
     /// Refusals that have nothing to do with the record: no right, or no such model or path.
     private static let generalRefusals = [401, 403, 404, 405]
 
+    private static let wholeLookInterval: Duration = .seconds(1)
+
     private let options: Options
     private let work: any GenerationWork
     private let servers: [GenerationServer]
@@ -92,7 +94,12 @@ public final class GenerationDriver {
     /// Works until nothing is left. Throws `GenerationStopped` where no server is left, and what `work` throws.
     public func run() async throws {
         pump = RequestPump(connectionsMax: options.concurrency + servers.count) { [weak self] in self?.complete($0, $1) }
-        defer { pump = nil }
+        // Some servers leave a stream open after its end.
+        let look = LoopTimer(after: Self.wholeLookInterval, every: Self.wholeLookInterval) { [weak self] in self?.endWhole() }
+        defer {
+            pump = nil
+            look.cancel()
+        }
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 self.continuation = continuation
@@ -204,6 +211,12 @@ public final class GenerationDriver {
 
     // MARK: Receiving
 
+    /// Ends requests whose answers have been whole for a while.
+    private func endWhole() {
+        guard options.streams, ended == nil else { return }
+        for transfer in flying.values where transfer.noteWhole() { pump?.end(transfer.request) }
+    }
+
     private func complete(_ request: PumpedRequest, _ ending: PumpedRequest.Ending) {
         guard ended == nil, let transfer = flying.removeValue(forKey: ObjectIdentifier(request)) else { return }
         guard let server = transfer.server, let asked = transfer.asked else { return }
@@ -218,7 +231,8 @@ public final class GenerationDriver {
                 answers += 1
                 tokens += answer.completionTokens ?? transfer.stream?.pieces ?? 0
                 try work.answered(asked.number, answer, startedAt: transfer.startedAt, endedAt: SystemTime.now())
-            case .failure(let failure):
+            case .failure(var failure):
+                failure.url = server.address.url
                 server.note(failure, retryAfterSeconds: request.retryAfterSeconds, now: now)
                 try handle(failure, asked, server, now)
             }
@@ -233,7 +247,7 @@ public final class GenerationDriver {
         troubles[failure.cause] = (count: (troubles[failure.cause]?.count ?? 0) + 1, last: failure.message)
         // It is no fault of the record that its server went away.
         if server.givenUp != nil { return ready.append(asked) }
-        if failure.cause == .refused { return try refuse(failure, asked, server) }
+        if failure.cause == .refused || failure.cause == .tooLong { return try refuse(failure, asked, server) }
         guard let attemptsMax = failure.cause.attemptsMax else {
             let silence = now - server.lastAnswerAt
             guard silence < options.patience.loopMilliseconds * 1_000_000 else {

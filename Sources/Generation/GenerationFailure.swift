@@ -14,6 +14,8 @@ public struct GenerationFailure: Error, Sendable, Equatable, CustomStringConvert
         case serverError = "server_error"
         /// What came is no answer of a model: a page of a proxy, a broken stream.
         case garbage
+        /// The answer is longer than any that makes sense. Asking again would bring as much.
+        case tooLong = "too_long"
         /// The server refuses the request as it is (400 to 499). Asking again is of no use.
         case refused
 
@@ -23,7 +25,7 @@ public struct GenerationFailure: Error, Sendable, Equatable, CustomStringConvert
             case .busy, .unreachable: nil
             case .timeout: 3
             case .closed, .serverError, .garbage: 5
-            case .refused: 1
+            case .refused, .tooLong: 1
             }
         }
     }
@@ -32,12 +34,17 @@ public struct GenerationFailure: Error, Sendable, Equatable, CustomStringConvert
     public var message: String
     /// The status of the answer; 0 where there was none.
     public var status: Int
+    /// The address that was asked; `nil` before it is known.
+    public var url: String?
 
     public init(_ cause: Cause, _ message: String, status: Int = 0) {
         (self.cause, self.message, self.status) = (cause, message, status)
     }
 
     public var description: String { message }
+
+    /// The message with the address that was asked.
+    public var placed: String { url.map { "\(message) (\($0))" } ?? message }
 }
 
 /// Why a generation ended before its time. What was done is kept.

@@ -77,8 +77,13 @@ public final class GenerationLedger {
         places[position] = (offset, Int32(length))
     }
 
+    /// The record of a line, without its place; `nil` where the line is none of a ledger's.
+    public static func record(of line: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        position(of: line).map { Array(line[..<$0.length]) + [UInt8(ascii: "}")] }
+    }
+
     /// The place that stands at the end of a line, and the bytes before it.
-    private static func position(of line: UnsafeBufferPointer<UInt8>) -> (position: Int, length: Int)? {
+    public static func position(of line: UnsafeBufferPointer<UInt8>) -> (position: Int, length: Int)? {
         guard line.first == UInt8(ascii: "{"), line.last == UInt8(ascii: "}") else { return nil }
         var start = line.count - 1
         while start > 0, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(line[start - 1]) { start -= 1 }

@@ -62,7 +62,7 @@ public final class GenerationServer {
     func note(_ failure: GenerationFailure, retryAfterSeconds: Int, now: UInt64) {
         switch failure.cause {
         // These tell of faults, not of load.
-        case .refused, .garbage, .serverError, .closed: return
+        case .refused, .garbage, .serverError, .closed, .tooLong: return
         case .timeout: return limit.notePushBack(isTimeout: true, now: now)
         case .busy, .unreachable: limit.notePushBack(now: now)
         }

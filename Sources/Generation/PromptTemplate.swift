@@ -46,13 +46,17 @@ public struct PromptTemplate: Sendable {
         parts.compactMap { part in if case .field(let name) = part { name } else { nil } }
     }
 
-    /// The text with the record's values in it.
-    public func filled(from record: JSONObject) throws(Problem) -> String {
+    /// The text with the record's values in it; `others` go before them.
+    public func filled(from record: JSONObject, others: [String: String] = [:]) throws(Problem) -> String {
         var text = ""
         for part in parts {
             switch part {
             case .literal(let literal): text += literal
             case .field(let name):
+                if let other = others[name] {
+                    text += other
+                    continue
+                }
                 guard let value = record[name] else { throw Problem(description: "the record has no field '\(name)'") }
                 text += Self.text(of: value)
             }
@@ -81,7 +85,8 @@ public struct PromptRule: Sendable {
     /// The user's turn; `nil` takes the record's own question.
     public var user: PromptTemplate?
     public var system: PromptTemplate?
-    /// What the assistant's answer begins with; only in a prompt that is a text.
+    /// Worked examples, written out, for the place `{examples}` of the user's turn; `nil` where the records' own field stands there.
+    public var examples: String?
     public var api: GenerationSettings.API
 
     public init(user: PromptTemplate? = nil, system: PromptTemplate? = nil, api: GenerationSettings.API) {
@@ -101,7 +106,10 @@ public struct PromptRule: Sendable {
 
     /// The prompt of a record.
     public func prompt(for record: JSONObject) throws(PromptTemplate.Problem) -> GenerationPrompt {
-        if let user { return try prompt(user: user.filled(from: record), record) }
+        if let user {
+            let others = examples.map { ["examples": $0] } ?? [:]
+            return try prompt(user: user.filled(from: record, others: others), record)
+        }
         if let value = record["messages"] {
             guard let conversation = value.array else { throw PromptTemplate.Problem(description: "'messages' must be a list") }
             // The answer of a training record is not shown to the model that is to find one.

@@ -5,8 +5,6 @@ import JSON
 /// One line of requests to a server, one after the other, and what the present one has received.
 @LoopActor
 final class RequestTransfer {
-    /// Bytes of an answer's body that is collected.
-    static let bodyBytesMax = 64 << 20
     /// What a body may take up between requests.
     private static let keptBytesMax = 64 << 10
 
@@ -16,6 +14,8 @@ final class RequestTransfer {
     /// Present while the answer comes as a stream.
     private(set) var stream: StreamAssembly?
     private var isTooLong = false
+    /// Whether the answer was whole when `noteWhole` was called last.
+    private var wasWhole = false
 
     /// What is asked at present, and of whom; the driver's business.
     var server: GenerationServer?
@@ -37,7 +37,14 @@ final class RequestTransfer {
         if self.body.capacity > Self.keptBytesMax { self.body = [] } else { self.body.removeAll(keepingCapacity: true) }
         stream = nil
         isTooLong = false
+        wasWhole = false
         request.prepare(body)
+    }
+
+    /// True where the whole answer was there at the last call already, and the server just does not end it.
+    func noteWhole() -> Bool {
+        defer { wasWhole = stream?.isDone == true }
+        return wasWhole && stream?.isDone == true
     }
 
     private func take(_ piece: UnsafeRawBufferPointer) -> Bool {
@@ -47,9 +54,9 @@ final class RequestTransfer {
         }
         if stream != nil {
             stream?.feed(piece)
-            return stream?.problem == nil
+            return stream?.problem == nil && stream?.isTooLong == false
         }
-        guard body.count + piece.count <= Self.bodyBytesMax else {
+        guard body.count + piece.count <= GenerationLimits.answerBytesMax else {
             isTooLong = true
             return false
         }
@@ -60,12 +67,17 @@ final class RequestTransfer {
     /// What came of the request.
     func result(_ ending: PumpedRequest.Ending) -> Result<GeneratedAnswer, GenerationFailure> {
         let status = request.status
+        if isTooLong || stream?.isTooLong == true {
+            return .failure(
+                GenerationFailure(.tooLong, "the answer has more than \(GenerationLimits.answerBytesMax) bytes", status: status))
+        }
         if var stream {
             stream.finish()
             self.stream = stream
             if let problem = stream.problem { return .failure(GenerationFailure(.garbage, problem, status: status)) }
+            // What comes of the connection after that is of no interest.
+            if stream.isDone { return .success(stream.answer) }
         }
-        if isTooLong { return .failure(GenerationFailure(.garbage, "the answer has more than \(Self.bodyBytesMax) bytes", status: status)) }
         switch ending {
         case .done: break
         case .unreachable(let text): return .failure(GenerationFailure(.unreachable, text))
@@ -79,6 +91,10 @@ final class RequestTransfer {
                 return .failure(GenerationFailure(.closed, "the stream ended before the answer did", status: status))
             }
             return .success(stream.answer)
+        }
+        // The parser would put signs of replacement into the text, which nobody would see again.
+        guard String(validating: body, as: UTF8.self) != nil else {
+            return .failure(GenerationFailure(.garbage, "the answer is no UTF-8, so no completion: \(excerpt(body))", status: status))
         }
         // Why it is none is of less use than what stands there, which the message shows.
         guard let document = try? JSONParser.parse(body, options: .python), let answer = GeneratedAnswer(body: document) else {

@@ -31,6 +31,12 @@ public enum RouteTable {
         Route(.get, "/v1/jobs/{job_id}/explain", "explainJob", task: JobRoutes.explain),
         Route(
             .get, "/v1/jobs/{job_id}/logs", "getJobLogs", query: ["stream", "offset", "tail", "follow", "attempt"], direct: LogRoutes.get),
+        Route(.get, "/v1/jobs/{job_id}/generations", "getJobGenerations", task: GenerationRoutes.get),
+        Route(
+            .get, "/v1/jobs/{job_id}/generations/failures", "listGenerationFailures", query: page, task: GenerationRoutes.failures),
+        Route(
+            .get, "/v1/jobs/{job_id}/generations/samples", "getGenerationSamples", query: ["count", "seed", "random_seed"],
+            task: GenerationRoutes.samples),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
         Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
         Route(

@@ -68,6 +68,13 @@ public final class RequestPump {
         setTimer()
     }
 
+    /// Ends one request, as if the connection had ended it; nothing happens where it does not run.
+    public func end(_ request: PumpedRequest) {
+        guard running.removeValue(forKey: request.easy) != nil else { return }
+        curl_multi_remove_handle(multi, request.easy)
+        onEnd(request, .closed("the request was ended"))
+    }
+
     /// Ends all requests without a word.
     public func stop() {
         for easy in running.keys { curl_multi_remove_handle(multi, easy) }

@@ -60,9 +60,11 @@ extension AnnealService {
             scope.readsLogs = true
             scope.eventFolders = [attempt.directory, configuration.outputDirectory(jobID: job.id)] + [logDirectory].compactMap { $0 }
         }
+        scope.readsJournal = kind == .generate
         attempt.metrics = AttemptFollower(directory: attempt.directory, scope: scope, cursors: attempt.metricCursors) {
             [weak self] source, batch, cursor, acknowledge in
             guard let self else { return }
+            if cursor.path == GenerationJournalFile.name { return keepGenerations(batch, cursor, of: attempt, job: job, acknowledge) }
             take(batch.points, of: attempt, job: job, from: source)
             // A log that says nothing is read again after a restart; that costs less than a transaction for each piece of it.
             if batch.points.isEmpty, batch.dropped == 0 { return acknowledge() }

@@ -39,6 +39,7 @@ extension AnnealService {
         guard let endpoints = endpoints(for: job) else { return waitAgain(job) }
         try await checkReferences(among: resolved.inputs)
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
+        let reuse = try await reusableGenerations(of: record, resolved)
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)
         guard let attempt else { return withdraw(job) }
@@ -52,7 +53,7 @@ extension AnnealService {
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
             directories: [configuration.checkpointDirectory(jobID: record.id), configuration.outputDirectory(jobID: record.id)],
             memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
-            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints))
+            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints, reuse: reuse))
         do {
             let handle = try await supervisor.start(launch) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
@@ -188,11 +189,12 @@ extension AnnealService {
     ]
 
     private func jobDocument(
-        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String, endpoints: [String: ServerEndpoint]
+        of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String,
+        endpoints: [String: ServerEndpoint], reuse: JSONValue?
     ) -> JSONValue {
         let servers = endpoints.sorted { $0.key < $1.key }.map { ($0.key, $0.value.document) }
         let inputs = JSONObject(resolved.inputs.map { ($0.pointer.description, $0.document) }, uniquingKeysWith: { _, last in last })
-        return [
+        var document: JSONObject = [
             "version": 1, "job_id": .string(record.id), "experiment_id": .string(record.experimentID), "experiment": .string(experiment),
             "name": .string(record.name), "kind": .string(record.kind.rawValue), "engine": record.engine.map(JSONValue.string) ?? .null,
             "attempt": .int(Int64(attempt.number)), "spec": resolved.spec, "inputs": .object(inputs),
@@ -201,6 +203,8 @@ extension AnnealService {
             "gpu_memory_bytes": shareBytes(of: attempt.allocation).map(JSONValue.int) ?? .null,
             "micro_batch_divisor": .int(Int64(record.microBatchDivisor)),
         ]
+        if let reuse { document["reuse"] = reuse }
+        return .object(document)
     }
 
     /// The memory that a share of a GPU may use; `nil` for whole GPUs.

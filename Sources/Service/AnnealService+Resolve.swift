@@ -28,6 +28,9 @@ extension AnnealService {
             resolved = resolved.replacing(pointer, by: .string(input.path))
         }
         for input in inputs { try input.checkReadable(by: record.kind) }
+        if record.kind == .generate, let path = resolved["prompt"]?.string, PromptFile.isPath(path) {
+            resolved = resolved.replacing(JSONPointer(["prompt"]), by: .object(try await promptFile(path)))
+        }
         let named = inputs.filter { $0.reference == nil }.map { ($0.pointer, $0.sha256) }
         let referred = inputs.compactMap { input in input.reference.map { ($0, input.sha256) } }
         let canonical = CacheKey.canonicalForm(
@@ -83,6 +86,20 @@ extension AnnealService {
             pointer: pointer, kind: .dataset, id: dataset.id, path: try await intactPath(of: dataset), sha256: dataset.sha256,
             format: dataset.format,
             rows: dataset.rows)
+    }
+
+    /// The content of a prompt's file, which the worker gets in the spec.
+    private func promptFile(_ path: String) async throws -> JSONObject {
+        let bytes = try await files.run { try Folders.tail(of: path, limit: ServiceLimits.specBytesMax + 1) }
+        guard let bytes else { throw ServiceError(.notFound, "/prompt: there is no file at \(path)") }
+        guard bytes.count <= ServiceLimits.specBytesMax else {
+            throw ServiceError(.badRequest, "/prompt: \(path) has more than \(ServiceLimits.specBytesMax) bytes")
+        }
+        switch PromptFile.parse(bytes) {
+        case .success(let prompt): return prompt
+        case .failure(let errors):
+            throw ServiceError(.badRequest, "/prompt: \(path): \(errors)")
+        }
     }
 
     private func checkpointInput(_ id: String, at pointer: JSONPointer) async throws -> ResolvedInput {

@@ -1,3 +1,4 @@
+import Domain
 import EventLoop
 import Store
 import Telemetry
@@ -16,6 +17,8 @@ final class AttemptFollower {
         var readsLogs = false
         /// Folders below which event files are looked for.
         var eventFolders: [String] = []
+        /// Whether the worker keeps a journal of generations.
+        var readsJournal = false
         /// When the attempt began, in seconds since 1970: event files that were last written before are an earlier attempt's.
         var beganAt: Double
     }
@@ -38,6 +41,11 @@ final class AttemptFollower {
         self.receive = receive
         follow(RunningAttempt.metricFile, .native, at: directory + "/" + RunningAttempt.metricFile) {
             MetricLineTail(path: $0, inode: $1, offset: $2)
+        }
+        if scope.readsJournal {
+            follow(GenerationJournalFile.name, .native, at: directory + "/" + GenerationJournalFile.name) {
+                GenerationJournalTail(path: $0, inode: $1, offset: $2)
+            }
         }
         if scope.readsLogs {
             for name in ["stdout.log", "stderr.log"] {

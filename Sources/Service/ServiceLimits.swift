@@ -36,4 +36,19 @@ public enum ServiceLimits {
     public static let curveJobsMax = 200
     /// Events read from the database at a time to feed a stream.
     public static let streamPageEvents = 500
+    /// Passes of earlier jobs that a generation is told of, to take records over from.
+    public static let reusePassesMax = 10_000
+    /// Sample records of generations in one answer.
+    public static let generationSamplesMax = 100
+    /// Bytes of a sample's text, and of its input; more is cut.
+    public static let sampleBytesMax = 64 * 1024
+    /// Bytes of files of generations up to which samples are drawn from all records alike; in larger ones longer records come more often.
+    public static let sampledWholeBytesMax = 32 * 1024 * 1024
+    /// Bytes of a record that is looked at as a sample.
+    public static let sampledRecordBytesMax = 4 * 1024 * 1024
+    /// Passes in one answer; the sums are over all.
+    public static let generationPassesMax = 1000
+    /// Stretches of missing records that are named of a pass, and passes of which they are.
+    public static let missingStretchesMax = 5
+    public static let missingPassesMax = 100
 }

@@ -73,9 +73,9 @@ extension KindRules {
 }
 
 /// The seeds that a job of kind `generate` asks for.
-enum GenerationSeeds {
+public enum GenerationSeeds {
     /// `nil` for a greedy run, and where they cannot be read.
-    static func of(_ body: JSONObject) -> [Int]? {
+    public static func of(_ body: JSONObject) -> [Int]? {
         if let samples = body["samples"]?.int {
             let first = body["starting_seed"]?.int ?? 0
             return (1...SeedList.countMax).contains(samples) ? Array(first..<(first + samples)) : nil

@@ -9,8 +9,9 @@ extension ParameterSchema {
         ),
         ParameterSchema("dataset", .dataset, "The records that the model is asked about; needed but for 'merge'."),
         ParameterSchema(
-            "prompt", .either([.choice(["generic/math"]), .object(promptTable)]),
-            "How a record becomes a question: a prompt's name (generic/math) or its texts; without it the record's own question."),
+            "prompt", .either([.choice(["generic/math"]), .path(.file, .file), .object(promptTable)]),
+            "How a record becomes a question: a prompt's name (generic/math), a .yaml file in NeMo-Skills' form, or its texts; without it the record's own question."
+        ),
         ParameterSchema("api", .choice(["chat", "completions"]), default: "chat", "Which of OpenAI's interfaces is spoken."),
         ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many records."),
         ParameterSchema("samples", .integer(1...10_000), "Generations of each record, with the seeds from 'starting_seed' on."),
@@ -79,5 +80,14 @@ extension ParameterSchema {
             "user", .text(bytesMax: SpecLimits.stringBytesMax),
             "The user's turn, with {field} for the values of the record and doubled braces for braces."),
         ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first, in the same form."),
+        ParameterSchema("few_shot_examples", .object(fewShotTable), "Worked examples for the place {examples} of the user's turn."),
+    ]
+
+    private static let fewShotTable: [ParameterSchema] = [
+        ParameterSchema("prefix", .text(bytesMax: SpecLimits.stringBytesMax), "What stands before the examples."),
+        ParameterSchema(required: "template", .text(bytesMax: SpecLimits.stringBytesMax), "One example, with {field}."),
+        ParameterSchema("suffix", .text(bytesMax: SpecLimits.stringBytesMax), "What stands after them."),
+        ParameterSchema(
+            required: "examples", .list(.map(keys: .tag, .scalar), count: 1...SpecLimits.mapCountMax), "The examples' fields."),
     ]
 }

@@ -61,6 +61,11 @@ struct SchemaCheck {
             let number = types.first { type in if case .number = type { true } else { false } }
             if let number { return number }
         }
+        // Names and paths are both texts; a file of YAML is told by its ending.
+        if case .string(let text) = value, PromptFile.isPath(text) {
+            let path = types.first { type in if case .path = type { true } else { false } }
+            if let path { return path }
+        }
         return types.first { $0.fitsSort(of: value) }
     }
 

@@ -1,8 +1,11 @@
+import Domain
 import EventLoop
 
 /// Points from a worker's file, and how far the file has been read with them.
 public struct MetricBatch: Sendable {
     public var points: [FollowedPoint]
+    /// What a journal of generations tells.
+    public var entries: [GenerationEntry]
     public var inode: UInt64
     public var offset: Int64
     /// Values and lines that could not be taken.
@@ -109,7 +112,8 @@ public final class MetricFollower {
     private nonisolated static func read(_ tail: any PointTail, receivedAt now: Double) throws -> Found {
         var tail = tail
         let piece = try tail.readPoints(receivedAt: now)
-        let batch = MetricBatch(points: piece.points, inode: tail.inode, offset: tail.offset, dropped: piece.dropped)
+        let batch = MetricBatch(
+            points: piece.points, entries: piece.entries, inode: tail.inode, offset: tail.offset, dropped: piece.dropped)
         return Found(tail: tail, batch: batch, hasMore: piece.hasMore)
     }
 

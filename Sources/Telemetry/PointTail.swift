@@ -1,3 +1,5 @@
+import Domain
+
 /// Reads points from a file that grows, from a remembered place on. Blocks: call it off the loop.
 public protocol PointTail: Sendable {
     var path: String { get }
@@ -15,6 +17,8 @@ public protocol PointTail: Sendable {
 /// What one read of a file found.
 public struct PointPiece: Sendable, Equatable {
     public var points: [FollowedPoint] = []
+    /// What a journal of generations tells.
+    public var entries: [GenerationEntry] = []
     /// Values, lines and records that could not be taken.
     public var dropped = 0
     /// True where more may follow at once.
@@ -43,6 +47,29 @@ public struct MetricLineTail: PointTail {
             let reading = MetricLine.parse(line, receivedAt: seconds)
             piece.points += reading.points
             piece.dropped += reading.dropped
+        }
+        return piece
+    }
+}
+
+/// The journal of a generation; see `GenerationEntry`.
+public struct GenerationJournalTail: PointTail {
+    private var lines: LineTail
+
+    public init(path: String, inode: UInt64 = 0, offset: Int64 = 0) { lines = LineTail(path: path, inode: inode, offset: offset) }
+
+    public var path: String { lines.path }
+    public var inode: UInt64 { lines.inode }
+    public var offset: Int64 { lines.offset }
+
+    /// The entries of the lines that were added; a line that is none is counted.
+    public mutating func readPoints(receivedAt seconds: Double) throws(TailError) -> PointPiece {
+        let found = try lines.read()
+        var piece = PointPiece()
+        piece.hasMore = found.hasMore
+        piece.dropped = found.skipped
+        for line in found.lines {
+            if let entry = GenerationEntry(line: line) { piece.entries.append(entry) } else { piece.dropped += 1 }
         }
         return piece
     }

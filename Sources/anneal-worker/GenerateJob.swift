@@ -1,4 +1,5 @@
 import Datasets
+import Domain
 import EventLoop
 import Generation
 import Glibc
@@ -35,17 +36,36 @@ struct GenerateJob: Sendable {
         try takeOver(request)
         let passes = try passes(request, recordCount: range.count)
         let failures = try FailureList(path: context.outputFolder + "/failed.jsonl")
+        let journal = try GenerationJournal(path: context.attemptFolder + "/" + GenerationJournalFile.name)
         let there = passes.reduce(0) { $0 + ($1.ledger?.count ?? range.count) }
         WorkerLog.line("\(range.count) records, \(passes.count) passes")
         if there > 0 { WorkerLog.line("\(there) of \(passes.count * range.count) generations are there from an earlier attempt") }
+        let reused = try begin(passes, range, request, journal)
         let make: @LoopActor (GenerationSettings) throws -> GenerateRun = { settings in
             try GenerateRun(
                 request: request, settings: settings, records: records, range: range, passes: passes, failures: failures,
-                metrics: context.metrics)
+                journal: journal, reused: reused, metrics: context.metrics)
         }
-        let isWhole = there == passes.count * range.count
+        let isWhole = there + reused == passes.count * range.count
         let run = isWhole ? try make(request.settings) : try await ask(request, make)
         return try finish(run, failures: failures)
+    }
+
+    /// Tells the journal of what is there, and takes over what earlier jobs have. Returns how many records that were.
+    private func begin(_ passes: [GenerationPass], _ range: Range<Int>, _ request: GenerateRequest, _ journal: GenerationJournal) throws
+        -> Int
+    {
+        let reuse = GenerateReuse(job: context.job, fingerprint: request.passFingerprint)
+        var reused = 0
+        for pass in passes {
+            let facts = GenerationEntry.Pass(
+                seed: pass.seed, chunk: request.chunk?.index ?? 0, chunks: request.chunk?.count ?? 1, first: range.lowerBound,
+                total: range.count, fingerprint: request.passFingerprint)
+            try journal.begin(facts) { pass.ledger?.contains($0) ?? true }
+            reused += try reuse.fill(pass, range: range, journal: journal)
+        }
+        if reused > 0 { WorkerLog.line("\(reused) of \(passes.count * range.count) generations are taken over and not asked again") }
+        return reused
     }
 
     /// Reads the data once, so that a record that cannot be asked for is found before the first request.

@@ -31,7 +31,7 @@ struct GenerateOutputs {
         if let failures { outputs["failed"] = ["type": "file", "path": .string(failures.path), "rows": .int(Int64(missing))] }
         let summary: JSONObject = [
             "records": .int(Int64(run.range.count)), "passes": .int(Int64(run.passes.count)), "generations": .int(Int64(run.done)),
-            "failed": .int(Int64(missing)),
+            "failed": .int(Int64(missing)), "reused": .int(Int64(run.reused)),
         ]
         return ["outputs": .object(outputs), "summary": .object(summary)]
     }

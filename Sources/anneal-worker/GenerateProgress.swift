@@ -46,7 +46,7 @@ final class GenerateProgress {
             ]
             if let tokensPerSecond { values.append(("generate/tokens_per_second", tokensPerSecond)) }
             if let answersPerSecond { values.append(("generate/requests_per_second", answersPerSecond)) }
-            if let left { values.append(("progress/seconds_left", left)) }
+            if let left { values += [("progress/seconds_left", left), ("generate/eta_seconds", left)] }
             try metrics.append(step: done, values)
         }
         guard now - lastLog >= Self.logNanoseconds || isLast else { return }

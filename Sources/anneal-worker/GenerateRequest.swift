@@ -48,6 +48,8 @@ struct GenerateRequest: Sendable {
     var failuresMax: Int
     /// What two attempts must have in common to go on with each other's records.
     var fingerprint: String
+    /// What passes of different jobs must have in common to take over each other's records.
+    var passFingerprint: String
 
     init(context: WorkerContext) throws {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
@@ -65,7 +67,7 @@ struct GenerateRequest: Sendable {
             throw spec.failure("api", "is neither chat nor completions")
         }
         prompt = try Self.prompt(spec, api: api)
-        settings = try Self.settings(spec, api: api, samples: seeds != nil)
+        settings = try Self.settings(spec, api: api)
         reasoning = try Self.isSet(spec, "parse_reasoning") ? ReasoningSplit(endTag: spec.string("reasoning_end") ?? "</think>") : nil
         options = try Self.options(spec, settings: settings)
         failuresMax = try spec.int("max_failed", in: 0...Int.max) ?? 0
@@ -77,6 +79,8 @@ struct GenerateRequest: Sendable {
         let what = spec.members.filter { (own + further).contains($0.key) }
         let form: JSONValue = ["dataset": .string(datasetSHA256), "model": .string(model), "spec": .object(what)]
         fingerprint = ContentHash.sha256(of: JSONWriter(sortsKeys: true).bytes(of: form))
+        let known = try context.input(at: "/model")?.sha256 ?? spec.string("model") ?? ""
+        passFingerprint = ContentHash.sha256(of: GenerationFingerprint.form(spec: spec.members, dataset: datasetSHA256, model: known))
     }
 
     private static func isSet(_ spec: RequestFields, _ key: String) throws(WorkerFailure) -> Bool {
@@ -126,21 +130,34 @@ struct GenerateRequest: Sendable {
         let fields = try spec.fields("prompt")
         if let text = try fields.string("user") { rule.user = try template(text, fields, "user") }
         if let text = try fields.string("system") { rule.system = try template(text, fields, "system") }
+        if fields.has("few_shot_examples") { rule.examples = try examples(fields.fields("few_shot_examples")) }
         return rule
+    }
+
+    /// As NeMo-Skills writes them: what stands before, the examples one after the other, and what stands after.
+    private static func examples(_ fields: RequestFields) throws(WorkerFailure) -> String {
+        let one = try template(fields.required("template"), fields, "template")
+        var text = try fields.string("prefix") ?? ""
+        for (index, example) in (fields.members["examples"]?.array ?? []).enumerated() {
+            do throws(PromptTemplate.Problem) {
+                text += try one.filled(from: example.object ?? [:])
+            } catch {
+                throw fields.failure("examples", "example \(index + 1): \(error)")
+            }
+        }
+        return text + (try fields.string("suffix") ?? "")
     }
 
     private static func template(_ text: String, _ fields: RequestFields, _ key: String) throws(WorkerFailure) -> PromptTemplate {
         do throws(PromptTemplate.Problem) { return try PromptTemplate(text) } catch { throw fields.failure(key, error.description) }
     }
 
-    /// Runs with seeds sample as NeMo-Skills does; one run is greedy. What the spec says goes before both.
-    private static func settings(_ spec: RequestFields, api: GenerationSettings.API, samples: Bool) throws(WorkerFailure)
-        -> GenerationSettings
-    {
-        let temperature = try spec.double("temperature", in: 0...100) ?? (samples ? 0.7 : 0)
+    private static func settings(_ spec: RequestFields, api: GenerationSettings.API) throws(WorkerFailure) -> GenerationSettings {
+        _ = (try spec.double("temperature", in: 0...100), try spec.double("top_p", in: 0...1))
+        let sampling = GenerationSampling(spec: spec.members)
         return GenerationSettings(
-            api: api, model: "", maxTokens: try spec.int("max_tokens", in: 1...10_000_000), temperature: temperature,
-            topP: try spec.double("top_p", in: 0...1) ?? (temperature > 0 ? 0.95 : nil), topK: try spec.int("top_k"),
+            api: api, model: "", maxTokens: try spec.int("max_tokens", in: 1...10_000_000), temperature: sampling.temperature,
+            topP: sampling.topP, topK: try spec.int("top_k"),
             minP: try spec.double("min_p", in: 0...1), repetitionPenalty: try spec.double("repetition_penalty", in: 0...100),
             stop: try spec.strings("stop"), streams: try isSet(spec, "stream"),
             extra: spec.has("extra") ? try spec.fields("extra").members : [:])

@@ -1,4 +1,5 @@
 import Datasets
+import Domain
 import EventLoop
 import Generation
 import Glibc
@@ -26,6 +27,9 @@ final class GenerateRun: GenerationWork {
     let passes: [GenerationPass]
     private let builder: GenerationRequestBuilder
     private let failures: FailureList
+    private let journal: GenerationJournal
+    /// Records that were taken over from earlier jobs.
+    let reused: Int
     private let progress: GenerateProgress
     private let recordMaker: GenerationRecord
     private var cursor = 0
@@ -34,13 +38,15 @@ final class GenerateRun: GenerationWork {
 
     init(
         request: GenerateRequest, settings: GenerationSettings, records: RecordFile, range: Range<Int>, passes: [GenerationPass],
-        failures: FailureList, metrics: MetricsFile
+        failures: FailureList, journal: GenerationJournal, reused: Int, metrics: MetricsFile
     ) throws {
         self.request = request
         self.records = records
         self.range = range
         self.passes = passes
         self.failures = failures
+        self.journal = journal
+        self.reused = reused
         builder = GenerationRequestBuilder(settings)
         recordMaker = GenerationRecord(reasoning: request.reasoning)
         done = passes.reduce(0) { $0 + ($1.ledger?.count ?? range.count) }
@@ -105,6 +111,12 @@ final class GenerateRun: GenerationWork {
         let record = try recordMaker.bytes(
             input: records.bytes(of: range.lowerBound + position), answer: answer, startedAt: startedAt, endedAt: endedAt)
         try pass.ledger?.append(record, at: position)
+        try journal.append(
+            .done(
+                seed: pass.seed,
+                .init(
+                    position: position, tokens: answer.completionTokens, finish: .init(reason: answer.finishReason),
+                    at: Timestamp(milliseconds: endedAt))))
         done += 1
     }
 
@@ -112,8 +124,16 @@ final class GenerateRun: GenerationWork {
         failedCount += 1
         let (pass, position) = (passes[number / range.count], number % range.count)
         let index = range.lowerBound + position
-        if failedCount <= 20 { WorkerLog.line("record \(index)\(pass.suffix.isEmpty ? "" : " of \(pass.suffix)") failed: \(failure)") }
+        if failedCount <= 20 {
+            WorkerLog.line("record \(index)\(pass.suffix.isEmpty ? "" : " of \(pass.suffix)") failed: \(failure.placed)")
+        }
         try failures.append(record: index, seed: request.seeds == nil ? nil : pass.seed, failure, attempts: attempts)
+        try journal.append(
+            .failed(
+                seed: pass.seed,
+                .init(
+                    position: position, cause: failure.cause.rawValue, tries: attempts, at: Timestamp(milliseconds: SystemTime.now()),
+                    message: failure.placed)))
     }
 }
 
@@ -136,12 +156,13 @@ final class FailureList {
 
     func append(record: Int, seed: Int?, _ failure: GenerationFailure, attempts: Int) throws(FileError) {
         counts[failure.cause, default: 0] += 1
-        first = first ?? "record \(record): \(failure)"
+        first = first ?? "record \(record): \(failure.placed)"
         var members: JSONObject = ["record": .int(Int64(record))]
         if let seed { members["seed"] = .int(Int64(seed)) }
         members["cause"] = .string(failure.cause.rawValue)
         members["attempts"] = .int(Int64(attempts))
         members["message"] = .string(failure.message)
+        if let url = failure.url { members["url"] = .string(url) }
         var line = JSONWriter(layout: .python).bytes(of: .object(members))
         line.append(0x0A)
         let result = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

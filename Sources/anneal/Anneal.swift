@@ -29,7 +29,7 @@ struct Anneal: ParsableCommand {
             CommandGroup(
                 name: "Results",
                 subcommands: [
-                    Datasets.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
+                    Datasets.self, Generations.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
                 ]),
             CommandGroup(
                 name: "Machine",

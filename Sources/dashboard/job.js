@@ -7,6 +7,7 @@ import { artifactSections, marksOf, readArtifacts } from "./artifacts.js";
 import { facts, h, keyed, makeTable, section, shortID, stateChip } from "./dom.js";
 import { readExplanation, showExplanation } from "./explanation.js";
 import { between, duration, isActive, plain, progressBar, resources, when } from "./format.js";
+import { generationsSection } from "./generations.js";
 import { lineageSection } from "./lineage.js";
 import { announceState, coalesced } from "./live.js";
 import { LogViewer } from "./logs.js";
@@ -107,6 +108,7 @@ export async function show(root, { id, query, signal }) {
     const artifacts = artifactSections();
     artifacts.draw({ checkpoints: [], evaluations: [] });
     attempts.draw([]);
+    const generations = generationsSection(id, signal);
     const log = new LogViewer(id, signal);
     const panel = new Panel({
         signal,
@@ -118,6 +120,7 @@ export async function show(root, { id, query, signal }) {
             soon();
         },
     });
+    let kind = null;
     const drawProgress = (job) => progress.replaceChildren(...[isActive(job.state) ? progressBar(job.progress) : null].filter(Boolean));
 
     const describeOther = async (run) => {
@@ -126,23 +129,26 @@ export async function show(root, { id, query, signal }) {
     };
     const refresh = async () => {
         const job = await get(`/v1/jobs/${id}`, { signal });
+        kind = job.kind;
         setTitle(job.name);
         drawHead(head, job, soon);
         drawProgress(job);
         attempts.draw(job.attempts);
         log.setAttempts(job.attempts);
         panel.describe(job);
-        const [found] = await Promise.all([readArtifacts(job, signal), explanation.draw(job)]);
+        const [found] = await Promise.all([readArtifacts(job, signal), explanation.draw(job), generations.draw(job)]);
         artifacts.draw(found);
         panel.describe(job, marksOf(found));
         await Promise.all(panel.runs.filter((run) => run.id !== id && !run.job).map(describeOther));
     };
     const soon = coalesced(refresh, signal);
+    const soonGenerations = coalesced(() => (kind === "generate" ? generations.draw({ kind }) : null), signal);
     let lastProgress = 0;
     const took = (event) => {
         if (event.type === "metric") {
             if (event.job_id !== id || performance.now() - lastProgress < 250) return;
             lastProgress = performance.now();
+            soonGenerations();
             return drawProgress({ state: "running", progress: event.data.progress });
         }
         if (event.type === "state") announceState(event);
@@ -150,7 +156,7 @@ export async function show(root, { id, query, signal }) {
     };
 
     const key = "◇ checkpoint · ◆ best checkpoint · ▲ evaluation · ┆ attempt. Drag to zoom, double-click for the whole curve.";
-    root.append(head, progress, explanation.box, section("Curves", panel.node, h("p", { class: "small" }, key)),
+    root.append(head, progress, explanation.box, generations.node, section("Curves", panel.node, h("p", { class: "small" }, key)),
         section("Log", log.node), attempts.node, artifacts.checkpoints, artifacts.evaluations, lineageSection(id, signal));
     const others = (query.get("with") ?? "").split(",").filter(Boolean);
     // The curves do not wait for the rest.

@@ -30,7 +30,9 @@ import Testing
         ("seeds: 4..1", "/seeds bad_value"), ("seeds: a", "/seeds bad_value"), ("seeds: [1, 1]", "names a seed twice"),
         ("samples: 2\ntemperature: 0", "/temperature conflict"), ("chunk: 0", "/chunk conflict"),
         ("chunks: 2\nchunk: 2", "/chunk bad_value"),
-        ("prompt: generic/maths", "/prompt"), ("reasoning_end: x", "/reasoning_end conflict"), ("extra: {seed: 1}", "/extra/seed conflict"),
+        ("prompt: generic/maths", "/prompt"), ("prompt: nowhere.yaml", "/prompt missing_file"),
+        ("prompt: {user: a, few_shot_examples: {template: b}}", "/prompt/few_shot_examples"),
+        ("reasoning_end: x", "/reasoning_end conflict"), ("extra: {seed: 1}", "/extra/seed conflict"),
         ("concurrency: 0", "/concurrency"), ("max_tokens: 0", "/max_tokens out_of_range"),
         ("merge: {generations: [data.jsonl]}", "conflict"),
         ("chunks: 2\nmatrix: {x: [1, 2]}", "/chunks conflict"), ("temprature: 1", "did you mean 'temperature'?"),
@@ -72,5 +74,38 @@ import Testing
         #expect(merge.spec["merge"]?["rs1"]?[2] == "${gen-chunk-2.rs1}" && merge.needs == [0, 1, 2] && merge.resources.gpus == 0)
         #expect(merge.outputs == ["generations", "rs0", "rs1"] && plan.jobs[0].outputs == ["generations", "rs0", "rs1"])
         #expect(plan.jobs[4].needs == [3])
+    }
+
+    @Test func aPromptFileIsReadAsNeMoSkillsHasIt() throws {
+        let text = """
+            system: You are brief.
+            user: |-
+              {examples}Problem: {problem}
+            few_shot_examples:
+              prefix: "Here are examples.\\n"
+              template: "{q} -> {a}\\n"
+              suffix: ""
+              examples_type: mine
+              examples: [{q: 1, a: 2}, {q: 3, a: 4}]
+            """
+        let prompt = try PromptFile.parse(Array(text.utf8)).get()
+        #expect(prompt["user"] == "{examples}Problem: {problem}" && prompt["system"] == "You are brief.")
+        #expect(prompt["few_shot_examples"]?["examples"]?.array?.count == 2 && prompt["few_shot_examples"]?["suffix"] == nil)
+        let plain = try PromptFile.parse(Array("user: '{a}'\nsystem: ''\nfew_shot_examples: {prefix: x, template: y}".utf8)).get()
+        #expect(Array(plain.keys) == ["user"])
+    }
+
+    @Test(arguments: [
+        ("system: a", "/user"), ("user: [1]", "/user"), ("user: a\nusr: b", "/usr"),
+        ("user: a\nfew_shot_examples: 3", "/few_shot_examples"),
+        ("user: a\nfew_shot_examples: {examples_type: gsm8k, template: b}", "/few_shot_examples/examples_type"),
+        ("user: a\nfew_shot_examples: {examples: [{a: 1}]}", "/few_shot_examples/template"), ("user: {", ""), ("- a", ""),
+    ])
+    func aBrokenPromptFileIsToldWithItsPlace(text: String, pointer: String) {
+        guard case .failure(let errors) = PromptFile.parse(Array(text.utf8)) else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(errors.errors.first?.pointer.description == pointer)
     }
 }

@@ -83,6 +83,17 @@ import Testing
         BadValue("webhook_delivery", "tries = -1"),
         BadValue("webhook_delivery", "next_at_ms = -1"), BadValue("webhook_delivery", "created_at_ms = -1"),
         BadValue("dataset_tag", "key = ''"), BadValue("dataset_tag", "value = printf('%1001d', 1)"),
+        BadValue("generation_pass", "seed = -1"), BadValue("generation_pass", "chunk = -1"), BadValue("generation_pass", "chunks = 0"),
+        BadValue("generation_pass", "first = -1"), BadValue("generation_pass", "total = -1, done = -2"),
+        BadValue("generation_pass", "fingerprint = ''"), BadValue("generation_pass", "done = 11"),
+        BadValue("generation_pass", "failed = -1"),
+        BadValue("generation_pass", "reused = -1"), BadValue("generation_pass", "tokens = -1"), BadValue("generation_pass", "stopped = -1"),
+        BadValue("generation_pass", "truncated = -1"), BadValue("generation_pass", "called = -1"),
+        BadValue("generation_pass", "otherwise = -1"), BadValue("generation_pass", "first_at_ms = -1"),
+        BadValue("generation_pass", "last_at_ms = -1"), BadValue("generation_segment", "number = -1"),
+        BadValue("generation_segment", "bits = zeroblob(4097)"), BadValue("generation_failure", "position = -1"),
+        BadValue("generation_failure", "cause = ''"), BadValue("generation_failure", "tries = -1"),
+        BadValue("generation_failure", "last_at_ms = -1"),
         BadValue("gpu_state", "uuid = ''"), BadValue("gpu_state", "drained = 2"), BadValue("gpu_state", "since_ms = -1"),
     ]
 
@@ -153,6 +164,10 @@ import Testing
             "SELECT * FROM idempotency WHERE key = 'a' AND route = 'b'",
             "SELECT * FROM tracked_run WHERE job_id = 'a' ORDER BY id", "SELECT * FROM run_param WHERE run_id = 'a' ORDER BY key",
             "SELECT * FROM webhook_delivery WHERE webhook_id = 'a' AND id < 'x' ORDER BY id DESC",
+            "SELECT * FROM generation_pass WHERE job_id = 'a' ORDER BY seed",
+            "SELECT * FROM generation_pass WHERE fingerprint = 'a' AND seed = 1 AND job_id <> 'b'",
+            "SELECT * FROM generation_pass JOIN generation_failure ON pass_id = generation_pass.id "
+                + "WHERE job_id = 'a' AND (seed, position) > (1, 2) ORDER BY seed, position",
             "SELECT * FROM webhook_delivery WHERE state = 'waiting' AND next_at_ms <= 5 ORDER BY next_at_ms",
         ]
         try await StoreFixture.with { fixture in

@@ -132,6 +132,13 @@ extension WriteTransaction {
             "INSERT INTO tracked_run (id, job_id, name, prefix, user_name, status, started_at_ms) VALUES ('run_1', 'job_1', 'n', '', '', 'RUNNING', 1)"
         )
         try setTags(dataset: "ds_1", ["owner": "ada"])
+        let pass = GenerationEntry.Pass(seed: 0, chunk: 0, chunks: 1, first: 0, total: 10, fingerprint: "f")
+        try appendGenerations(
+            job: "job_1", attempt: "att_1",
+            entries: [
+                .pass(pass), .done(seed: 0, .init(position: 1, tokens: 3, finish: .stop, at: at(5))),
+                .failed(seed: 0, .init(position: 2, cause: "timeout", tries: 3, at: at(6), message: "m")),
+            ], cursor: MetricCursor(path: "/g", inode: 1, offset: 40))
         try execute("INSERT INTO run_param (run_id, key, value, attempt) VALUES ('run_1', 'k', 'v', 1)")
         try execute("INSERT INTO run_tag (run_id, key, value) VALUES ('run_1', 'k', 'v')")
         try execute("INSERT INTO run_input (run_id, name, digest, document) VALUES ('run_1', 'n', 'd', '{}')")

@@ -147,6 +147,77 @@ import Testing
         #expect(ending.message.contains(words), "\(ending.message)")
     }
 
+    @Test func workedExamplesAndASystemTextGoBeforeTheQuestion() throws {
+        let fixture = try WorkerFixture()
+        let server = try MockServer()
+        let prompt: JSONValue = [
+            "user": "{examples}Q: {problem}", "system": "for {id}",
+            "few_shot_examples": [
+                "prefix": "Look:\n", "template": "{q} is {a}\n", "suffix": "---\n",
+                "examples": [["q": "1+1", "a": 2], ["q": "2+2", "a": 4]],
+            ],
+        ]
+        for api in ["chat", "completions"] {
+            let further: JSONObject = ["prompt": prompt, "api": .string(api)]
+            let ending = try fixture.run(kind: "generate", spec: spec(.string(server.url), dataset(fixture, count: 2), further))
+            #expect(ending.exitCode == 0, "\(ending.output)")
+            let system = api == "chat" ? "" : "for 1"
+            let asked = system + "Look:\n1+1 is 2\n2+2 is 4\n---\nQ: q1*"
+            #expect(try records(fixture)[1]["generation"]?.string == "<think>hm \(asked)</think> answer to \(asked)")
+        }
+    }
+
+    /// One record meets a bad answer again and again, the others do not.
+    @Test(arguments: [
+        ("html", false, "garbage", "a proxy says hello"), ("error200", false, "garbage", "CUDA out of memory"),
+        ("empty", false, "garbage", "200 with no completion: nothing"), ("binary", false, "garbage", "no completion"),
+        ("utf8", false, "garbage", "no completion"), ("short", false, "closed", "closed with"), ("chunked", false, "closed", "closed with"),
+        ("stall", false, "timeout", "timed out"), ("nohttp", false, "garbage", "no HTTP"),
+        ("huge", false, "too_long", "more than 16777216 bytes"),
+        ("redirect", false, "refused", "redirects are not followed"), ("limit", false, "refused", "maximum context length"),
+        ("html", true, "garbage", "a proxy says hello"), ("cut", true, "closed", "ended before the answer did"),
+        ("noise", true, "garbage", "no event of a stream"), ("streamerror", true, "garbage", "the engine died"),
+        ("endless", true, "too_long", "more than 16777216 bytes"), ("cut", false, "garbage", "no completion: data:"),
+    ])
+    func aBadAnswerCostsItsRecordAlone(kind: String, streams: Bool, cause: String, words: String) throws {
+        let fixture = try WorkerFixture()
+        let server = try MockServer("--mode", "bad:\(kind):q3*", "--delay", "0.01")
+        let further: JSONObject = ["stream": .bool(streams), "max_failed": 1, "request_timeout": "2s", "max_tokens": 5]
+        let ending = try fixture.run(kind: "generate", spec: spec(.string(server.url), dataset(fixture, count: 200), further))
+        #expect(ending.exitCode == 0, "\(ending.output)")
+        #expect(try self.records(fixture).map { $0["id"]?.int } == (0..<200).filter { $0 != 3 })
+        let failed = try records(fixture, "failed.jsonl")
+        #expect(failed.count == 1 && failed[0]["record"] == 3 && failed[0]["cause"]?.string == cause, "\(failed)")
+        #expect(failed[0]["message"]?.string?.contains(words) == true && failed[0]["url"]?.string == server.url + "/v1", "\(failed)")
+        #expect(ending.output.contains("record 3 failed: ") && ending.output.contains("(\(server.url)/v1)"), "\(ending.output)")
+    }
+
+    @Test(arguments: [("type", false), ("undone", true), ("later", false), ("later", true), ("type", true), ("open", true)])
+    func anUnusualAnswerIsOne(kind: String, streams: Bool) throws {
+        let fixture = try WorkerFixture()
+        let server = try MockServer("--mode", "bad:\(kind):q3*")
+        let ending = try fixture.run(
+            kind: "generate", spec: spec(.string(server.url), dataset(fixture, count: 20), ["stream": .bool(streams)]))
+        #expect(ending.exitCode == 0, "\(ending.output)")
+        #expect(try records(fixture).map { $0["id"]?.int } == Array(0..<20))
+        #expect(try server.stats()["repeated"]?.int == (kind == "later" ? 1 : 0))
+    }
+
+    @Test func badRecordsAreAllToldWithTheirLinesAndNothingIsAsked() throws {
+        let fixture = try WorkerFixture()
+        let server = try MockServer()
+        let deep = String(repeating: "[", count: 5000)
+        let lines = [
+            #"{"problem": "fine"}"#, #"{"problem": "cut"#, #"["problem"]"#, #"{"problem": \#(deep)"#, #"{"other": 1}"#, "", "nonsense",
+        ]
+        let path = try fixture.write("bad.jsonl", lines.joined(separator: "\n") + "\n")
+        let ending = try fixture.run(kind: "generate", spec: spec(.string(server.url), .string(path)))
+        #expect(ending.exitCode == 65 && ending.reason == "bad_data", "\(ending.output)")
+        #expect(ending.message.contains("line 2") && ending.message.contains("4 more"), "\(ending.message)")
+        #expect(ending.outputs?["error"]?["errors"]?.array?.compactMap { $0["line"]?.int } == [2, 3, 4, 5, 7], "\(ending.output)")
+        #expect(try server.stats()["requests"] == 0)
+    }
+
     @Test func aServerThatHangsIsLeftAfterTheTimeout() throws {
         let fixture = try WorkerFixture()
         let server = try MockServer("--delay", "3600")

@@ -1,4 +1,5 @@
 import Datasets
+import EventLoop
 import Foundation
 import JSON
 import Testing
@@ -81,11 +82,44 @@ import Testing
         #expect(assembly.answer.toolCalls == [["id": "c", "function": ["name": "f", "arguments": #"{"a":1}"#]]])
     }
 
+    @Test func aStreamIsTakenUpToItsLimitAndNoByteFurther() {
+        let filler = Array(": \(String(repeating: "x", count: 1021))\n".utf8)
+        var assembly = StreamAssembly()
+        for _ in 0..<(GenerationLimits.answerBytesMax / filler.count) { filler.withUnsafeBytes { assembly.feed($0) } }
+        #expect(!assembly.isTooLong && assembly.problem == nil)
+        [0x0A].withUnsafeBytes { assembly.feed(UnsafeRawBufferPointer(rebasing: $0[..<1])) }
+        #expect(assembly.isTooLong)
+    }
+
+    @Test func aLineOfAStreamIsTakenUpToItsLimitAndNoByteFurther() {
+        var assembly = StreamAssembly()
+        let comment = [UInt8](repeating: UInt8(ascii: ":"), count: GenerationLimits.streamLineBytesMax)
+        comment.withUnsafeBytes { assembly.feed($0) }
+        #expect(assembly.problem == nil)
+        comment.prefix(1).withUnsafeBytes { assembly.feed($0) }
+        #expect(assembly.problem?.contains("more than \(GenerationLimits.streamLineBytesMax) bytes") == true)
+    }
+
+    @LoopActor @Test func aServerIsLeftInPeaceForAsLongAsItAsks() {
+        let server = GenerationServer(.init(url: "http://a/v1/"), limit: ConcurrencyLimit(most: 8), now: 0)
+        #expect(server.hasRoom(at: 0))
+        server.note(GenerationFailure(.busy, "slow down", status: 429), retryAfterSeconds: 7, now: 1_000_000_000)
+        #expect(!server.hasRoom(at: 7_999_999_999) && server.hasRoom(at: 8_000_000_000))
+        // Nobody is waited for longer than a minute.
+        server.note(GenerationFailure(.busy, "slow down", status: 503), retryAfterSeconds: 86_400, now: 10_000_000_000)
+        #expect(!server.hasRoom(at: 69_000_000_000) && server.hasRoom(at: 70_000_000_000))
+        server.note(GenerationFailure(.garbage, "<html>"), retryAfterSeconds: 7, now: 80_000_000_000)
+        #expect(server.hasRoom(at: 80_000_000_000))
+    }
+
     @Test func aStreamThatEndsEarlyOrTurnsToNoiseIsNoAnswer() {
         let start = #"data: {"choices":[{"delta":{"content":"a"}}]}"# + "\n\n"
         #expect(!assemble(start, pieceBytes: 9).isComplete)
         #expect(assemble(start + "data: {nonsense\n\n", pieceBytes: 9).problem != nil)
         #expect(assemble(start + "<html>\n", pieceBytes: 9).problem != nil)
+        var broken = StreamAssembly()
+        (Array(#"data: {"choices":[{"delta":{"content":""#.utf8) + [0xFF] + Array("\"}}]}\n".utf8)).withUnsafeBytes { broken.feed($0) }
+        #expect(broken.problem?.contains("no UTF-8") == true)
         #expect(assemble(start + #"data: {"error":{"message":"on fire"}}"# + "\n\n", pieceBytes: 9).problem?.contains("on fire") == true)
     }
 

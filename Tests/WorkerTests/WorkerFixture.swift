@@ -48,12 +48,14 @@ final class WorkerFixture {
     /// Starts a new attempt of a job with this spec.
     func start(
         kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = [],
-        servers: JSONValue = [:]
+        servers: JSONValue = [:], reuse: JSONValue = .null
     ) throws -> Process {
         attempt += 1
         let attemptFolder = "\(folder)/attempt-\(attempt)"
         try FileManager.default.createDirectory(atPath: attemptFolder, withIntermediateDirectories: true)
-        let job: JSONValue = ["version": 1, "kind": .string(kind), "spec": spec, "inputs": inputs, "gpus": [], "servers": servers]
+        let job: JSONValue = [
+            "version": 1, "kind": .string(kind), "spec": spec, "inputs": inputs, "gpus": [], "servers": servers, "reuse": reuse,
+        ]
         let specPath = try write("attempt-\(attempt)/job.json", job.text())
         let process = Process()
         let command = launcher + [try Self.workerPath()]
@@ -89,9 +91,10 @@ final class WorkerFixture {
 
     func run(
         kind: String, spec: JSONValue, inputs: JSONValue = [:], environment: [String: String] = [:], launcher: [String] = [],
-        servers: JSONValue = [:]
+        servers: JSONValue = [:], reuse: JSONValue = .null
     ) throws -> Ending {
-        try finish(start(kind: kind, spec: spec, inputs: inputs, environment: environment, launcher: launcher, servers: servers))
+        try finish(
+            start(kind: kind, spec: spec, inputs: inputs, environment: environment, launcher: launcher, servers: servers, reuse: reuse))
     }
 
     /// The program lies beside the program of the tests.

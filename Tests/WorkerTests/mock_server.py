@@ -5,7 +5,9 @@
 Prints `port N`. The delay is the same for each request. The answer to a prompt is `<think>hm prompt</think> answer to prompt`, filled up to
 so many words where tokens are given. Modes: good; busy:N (429 beyond N requests in flight); break:N (every Nth request loses its
 connection); error:N (every Nth gets 500); garbage:N (every Nth gets a page of a proxy); poison:TEXT (a prompt with this text is refused);
-torn (streams break in the middle), babble (streams turn to noise). GET /stats tells what was asked: requests, prompts asked more than
+torn (streams break in the middle), babble (streams turn to noise); bad:KIND:TEXT (a prompt with this text gets a bad answer of the kind, see
+`bad`; later is asked to wait and answered then, open
+leaves its stream open). GET /stats tells what was asked: requests, prompts asked more than
 once, the most in flight. SIGTERM ends it.
 """
 
@@ -60,6 +62,43 @@ def completion(body):
         lines[len(lines) // 2] = "data: \x01 not json\r\n\r\n"
     data = "".join(lines).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + data
+
+
+def chunk(data):
+    """A piece of a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+HALF = b'data: {"choices":[{"index":0,"delta":{"content":"half an answer"}}]}\n\n'
+PLAIN = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "fine"}}], "usage": {"completion_tokens": 1}}
+
+
+def bad(kind):
+    """What a bad server sends: the bytes, and whether it closes the connection after them."""
+    whole = json.dumps(PLAIN).encode()
+    answers = {
+        "html": (response(200, b"<html>a proxy says hello</html>", "text/html"), False),
+        "error200": (response(200, {"error": {"message": "CUDA out of memory"}}), False),
+        "empty": (response(200, b""), False),
+        "binary": (response(200, bytes(range(256)) * 40, "application/octet-stream"), False),
+        "utf8": (response(200, whole.replace(b"fine", b"fi\xff\xfene")), False),
+        "type": (response(200, whole, "text/plain"), False),
+        "short": (response(200, whole)[:-20], True),
+        "chunked": (CHUNKED + chunk(whole[:30]) + b"40\r\n" + whole[30:40], True),
+        "stall": (response(200, whole)[:-20], False),
+        "nohttp": (b"SSH-2.0-OpenSSH_9.2\r\n", True),
+        "huge": (response(200, b'{"choices": "' + b"x" * (17 << 20) + b'"}'), True),
+        "redirect": (response(302, b"", fields="Location: http://127.0.0.1:1/\r\n"), False),
+        "limit": (response(400, {"error": {"message": "maximum context length is 4096 tokens"}}), False),
+        "cut": (STREAM + HALF, True),
+        "undone": (STREAM + HALF + b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', True),
+        "noise": (STREAM + HALF + b"\x00\x01\x02 not an event\n\n", True),
+        "streamerror": (STREAM + HALF + b'data: {"error":{"message":"the engine died"}}\n\n', True),
+        "endless": (STREAM + HALF.replace(b"half", b"x" * 65536) * 300, True),
+    }
+    return answers[kind]
 
 
 LEAN = response(200, {
@@ -136,8 +175,27 @@ class Connection(asyncio.Protocol):
             return self.transport.write(response(200, b"<html>a proxy says hello</html>", "text/html"))
         if mode == "poison" and detail in prompt:
             return self.transport.write(response(400, {"error": {"message": "the prompt is too long"}}))
+        kind, _, text = detail.partition(":")
+        if mode == "bad" and text in prompt:
+            return self.misbehave(kind, body, prompt)
         self.transport.write(completion(body))
         if body.get("stream"):
+            self.transport.close()
+        return None
+
+    def misbehave(self, kind, body, prompt):
+        """Sends a bad answer; `later` asks for a second of peace, and then answers."""
+        if kind == "later":
+            is_first = sum(count for (text, _), count in asked.items() if text == prompt) == 1
+            if is_first:
+                return self.transport.write(response(429, {"error": {"message": "slow down"}}, fields="Retry-After: 1\r\n"))
+            self.transport.write(completion(body))
+            return self.transport.close() if body.get("stream") else None
+        if kind == "open":
+            return self.transport.write(completion(body))
+        data, closes = bad(kind)
+        self.transport.write(data)
+        if closes:
             self.transport.close()
         return None
 

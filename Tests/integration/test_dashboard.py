@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "Tests"))
 
 from conftest import Daemon, python, script, shell, wait_until  # noqa: E402
 from harness import browser as chromium  # noqa: E402
+from test_generate import Mock  # noqa: E402
 
 LIBRARY = [pathlib.Path(folder) / "dygraph.min.js" for folder in ("/usr/share/javascript/dygraphs", "/usr/share/nodejs/dygraphs/dist")]
 #: Writes a hundred points and lines each time that the next of the named files appears, and says after each hundred how far it is.
@@ -372,3 +373,23 @@ def test_the_keyboard_leads_everywhere(filled, page):
     page.press("q")
     page.wait_for_text("Queue", "h1")
     assert page.run("document.activeElement.tagName") == "H1"
+
+
+def test_a_generation_shows_its_passes_failures_and_samples(make_daemon, page, tmp_path):
+    server = Mock("--mode", "poison:q1*")
+    try:
+        data = tmp_path / "data.jsonl"
+        data.write_text("".join(json.dumps({"id": number, "problem": f"q{number}*"}) + "\n" for number in range(20)))
+        daemon = make_daemon("--gpus", "none", *fixed_port()).start()
+        job = {"kind": "generate", "server": {"url": server.url}, "dataset": str(data), "prompt": {"user": "{problem}"}, "samples": 2}
+        experiment, jobs = begin(daemon, {"gen": job})
+        daemon.finished(experiment)
+        page.goto(f"{daemon.url}/#/jobs/{jobs['gen']}")
+        page.wait_for_text("38 of 40 generations · 2 failed", ".generations")
+        page.wait_for("document.querySelectorAll('.generations progress').length === 2")
+        page.wait_for_text("the prompt is too long", ".generations")
+        page.wait_for("document.querySelectorAll('.generations details').length === 3")
+        page.run("document.querySelector('.generations details').open = true")
+        page.wait_for_text("answer to q", ".generations details")
+    finally:
+        server.stop()

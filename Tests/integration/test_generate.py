@@ -115,6 +115,109 @@ def test_failed_records_are_retried_alone(daemon, mock, data):
     assert bad.stats()["requests"] == asked + 1
 
 
+def generations(daemon, job, part="", query=""):
+    """What the daemon says of a job's generations."""
+    return daemon.get(f"/v1/jobs/{job}/generations{part}{query}").json
+
+
+def test_the_database_holds_every_pass_and_failure_and_a_retry_takes_failures_away(daemon, mock, data):
+    server = mock("--mode", "poison:q1*")
+    answer = daemon.submit(spec(server.url, data(40), samples=2, retry_delay=0.01)).json
+    job = daemon.finished(answer["id"])["jobs"]["gen"]["id"]
+    seen = generations(daemon, job)
+    assert (seen["records"], seen["total"], seen["done"], seen["failed"]) == (40, 80, 78, 2)
+    assert seen["tokens"] == 78 * 5 and seen["finish_reasons"]["stop"] == 78 and seen["truncated_share"] == 0
+    assert [(one["seed"], one["state"], one["missing"]) for one in seen["passes"]] == [
+        (seed, "incomplete", [{"from": 1, "to": 1}]) for seed in (0, 1)
+    ]
+    assert seen["requests_in_flight"] is None and seen["eta_seconds"] is None
+    first = generations(daemon, job, "/failures", "?limit=1")
+    assert first["has_more"] and first["data"][0]["record"] == 1 and first["data"][0]["cause"] == "refused"
+    assert "too long" in first["data"][0]["message"] and server.url in first["data"][0]["message"]
+    rest = generations(daemon, job, "/failures", f"?limit=1&after={first['next']}")
+    assert not rest["has_more"] and rest["data"][0]["seed"] == 1
+    assert daemon.get(f"/v1/jobs/{job}/generations/failures?after=x").status == 400
+    samples = generations(daemon, job, "/samples", "?count=100&seed=1")["data"]
+    assert sorted(one["record"] for one in samples) == [number for number in range(40) if number != 1]
+    assert all(one["input"]["problem"] == f"q{one['record']}*" and "answer to" in one["generation"] for one in samples)
+    assert generations(daemon, job, "/samples", "?random_seed=4") == generations(daemon, job, "/samples", "?random_seed=4")
+    assert daemon.get(f"/v1/jobs/{job}/generations/samples?seed=9").status == 404
+    # One past generationSamplesMax, which was asked for above.
+    assert daemon.get(f"/v1/jobs/{job}/generations/samples?count=101").status == 400
+    # The same address answers well now.
+    server.stop()
+    mock("--port", str(server.port))
+    assert daemon.post(f"/v1/jobs/{job}/retry").status in (200, 202)
+    wait_until(lambda: daemon.job(job)["state"] == "succeeded", "the retry")
+    seen = generations(daemon, job)
+    assert (seen["done"], seen["failed"], seen["failures"]["data"]) == (80, 0, [])
+    assert {one["state"] for one in seen["passes"]} == {"complete"}
+    after = generations(daemon, job, "/samples", "?count=100&seed=1")["data"]
+    assert sorted(one["record"] for one in after) == list(range(40))
+
+
+def test_it_is_followed_while_it_runs_and_after_a_restart_of_the_daemon(daemon, mock, data):
+    server = mock("--delay", "0.02")
+    answer = daemon.submit(spec(server.url, data(3000), concurrency=16, adaptive=False)).json
+    job = answer["jobs"][0]["id"]
+    wait_until(lambda: generations(daemon, job)["done"] >= 100, "a hundred records")
+    live = wait_until(lambda: (view := generations(daemon, job))["tokens_per_second"] and view, "a rate")
+    assert live["state"] == "running" and live["passes"][0]["state"] == "running" and live["requests_in_flight"] <= 16
+    assert live["eta_seconds"] > 0 and live["records_per_second"] > 0
+    assert len(generations(daemon, job, "/samples", "?count=3")["data"]) == 3
+    daemon.restart()
+    before = generations(daemon, job)["done"]
+    assert before >= 100
+    wait_until(lambda: generations(daemon, job)["done"] > before, "more after the restart")
+    daemon.kill()
+    # It goes on without the daemon, to its end.
+    wait_until(lambda: (pathlib.Path(daemon.folder) / "jobs" / job / "outputs" / "output.jsonl.done").exists(), "the end")
+    daemon.start()
+    daemon.finished(answer["id"])
+    seen = generations(daemon, job)
+    assert (seen["state"], seen["done"], seen["tokens"]) == ("succeeded", 3000, 15000)
+    keys = {entry["key"] for entry in daemon.get(f"/v1/jobs/{job}/metrics").json["keys"]}
+    assert {"generate/tokens_per_second", "generate/in_flight", "generate/eta_seconds"} <= keys
+
+
+def test_a_merged_job_shows_the_sum_of_its_chunks_and_a_cached_one_its_original(daemon, mock, data):
+    server = mock()
+    body = spec(server.url, data(11), chunks=3, samples=2)
+    job = daemon.run(body)["jobs"]["gen"]
+    seen = generations(daemon, job["id"])
+    assert (seen["records"], seen["total"], seen["done"]) == (11, 22, 22)
+    assert sorted((one["chunk"], one["seed"], one["first"], one["total"]) for one in seen["passes"]) == [
+        (0, 0, 0, 4), (0, 1, 0, 4), (1, 0, 4, 4), (1, 1, 4, 4), (2, 0, 8, 3), (2, 1, 8, 3)
+    ]  # fmt: skip
+    assert sorted(one["record"] for one in generations(daemon, job["id"], "/samples", "?count=100&seed=1")["data"]) == list(range(11))
+    again = daemon.run(body)["jobs"]["gen"]
+    assert again["reason"] == "cached" and generations(daemon, again["id"])["done"] == 22
+    other = daemon.run({"name": "c", "jobs": {"c": {"kind": "command", "command": "true"}}})["jobs"]["c"]
+    assert daemon.get(f"/v1/jobs/{other['id']}/generations").status == 404
+
+
+def test_more_samples_or_records_ask_only_for_what_is_new(daemon, mock, data):
+    server = mock()
+    path = data(30)
+    daemon.run(spec(server.url, path, samples=2, limit=20))
+    assert server.stats()["requests"] == 40
+    more = daemon.run(spec(server.url, path, samples=3, limit=30))["jobs"]["gen"]
+    assert server.stats()["requests"] == 90 and server.stats()["repeated"] == 0
+    seen = generations(daemon, more["id"])
+    assert (seen["done"], seen["reused"]) == (90, 40) and more["summary"]["reused"] == 40
+    assert b"40 of 90 generations are taken over and not asked again" in daemon.logs(more["id"])
+    assert [record["id"] for record in records(daemon, more, "rs0")] == list(range(30))
+    # In chunks too, each from what the whole runs left.
+    chunked = daemon.run(spec(server.url, path, samples=3, chunks=2))["jobs"]["gen"]
+    assert generations(daemon, chunked["id"])["reused"] == 90 and server.stats()["requests"] == 90
+    assert [record["id"] for record in records(daemon, chunked, "rs2")] == list(range(30))
+    # Another prompt is another question, and 'cache: false' asks anew.
+    daemon.run(spec(server.url, path, samples=1, prompt={"user": "Now: {problem}"}))
+    assert server.stats()["requests"] == 120
+    anew = daemon.run(spec(server.url, path, samples=1, cache=False))["jobs"]["gen"]
+    assert server.stats()["requests"] == 150 and generations(daemon, anew["id"])["reused"] == 0
+
+
 def worker_of(daemon, job):
     """The process id of the worker that runs now; `None` between attempts."""
     for attempt in reversed(daemon.job(job)["attempts"]):
@@ -152,7 +255,10 @@ def test_ten_kills_of_worker_and_daemon_lose_nothing_and_repeat_little(daemon, m
     assert view["state"] == "succeeded", view["message"]
     assert [record["id"] for record in records(daemon, view)] == list(range(count))
     assert len(view["attempts"]) == worker_kills + 1
+    seen = generations(daemon, job)
+    assert (seen["done"], seen["failed"], seen["passes"][0]["state"]) == (count, 0, "complete")
     stats = server.stats()
+    print(f"{stats['repeated']} of {count} requests were asked twice in {worker_kills} kills of the worker and {kills - worker_kills} of the daemon")
     assert stats["different"] == count and stats["repeated"] <= worker_kills * in_flight
     text = daemon.logs(job).decode()
     assert re.search(r"[1-9]\d* of 5000 generations are there from an earlier attempt", text)
