@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
         .target(name: "Devices", dependencies: ["Domain", "CPosix", "JSON"]),
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
-        .target(name: "Datasets", dependencies: ["CPosix", "Domain", "JSON", crypto]),
+        .target(name: "Datasets", dependencies: ["CPosix", "Domain", "EventLoop", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
         .target(name: "Packing", dependencies: ["JSON"]),
         .target(name: "WebDataset", dependencies: ["CSQLite", "Datasets", "JSON"]),

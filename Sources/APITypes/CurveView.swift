@@ -79,7 +79,7 @@ public struct MetricSummaryView: Codable, Sendable, Equatable {
 public struct MetricKeySummary: Codable, Sendable, Equatable {
     /// The name of the metric, such as `train/loss`.
     public var key: String
-    /// Where the points came from: native, mlflow, trackio, tensorboard or log.
+    /// Where the points came from: native, mlflow, trackio, tensorboard, log or evaluation.
     public var source: String
     /// Points stored.
     public var count: Int

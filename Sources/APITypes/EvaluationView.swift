@@ -125,6 +125,10 @@ public struct GateCheckView: Codable, Sendable, Equatable {
     @Nullable public var value: Double?
     /// The number that the condition came to.
     @Nullable public var limit: Double?
+    /// For a condition by significance: the lower end of the interval that was held against the limit.
+    @Nullable public var ciLow: Double?
+    /// Its upper end.
+    @Nullable public var ciHigh: Double?
     /// True where it holds.
     public var passed: Bool
 
@@ -133,6 +137,8 @@ public struct GateCheckView: Codable, Sendable, Equatable {
         case condition
         case value
         case limit
+        case ciLow = "ci_low"
+        case ciHigh = "ci_high"
         case passed
     }
 

@@ -1,5 +1,3 @@
-import CPosix
-import Crypto
 import Glibc
 
 /// A file that was written and is now under its final name.
@@ -28,9 +26,9 @@ public final class DatasetWriter {
     private let temporaryPath: String
     private var descriptor: Int32
     private var buffer: [UInt8] = []
-    private var hash = SHA256()
+    /// Begun with the first full buffer, so that small files need no thread.
+    private var background: BackgroundFile?
     private var rows = 0
-    private var bytes: Int64 = 0
 
     public init(path: String) throws(FileError) {
         self.path = path
@@ -42,6 +40,7 @@ public final class DatasetWriter {
     deinit {
         // Reached with an open descriptor only when the writing was given up.
         guard descriptor >= 0 else { return }
+        background?.stop()
         close(descriptor)
         unlink(temporaryPath)
     }
@@ -73,14 +72,14 @@ public final class DatasetWriter {
 
     /// Brings everything to disk and moves the file to its name.
     public func finish() throws(FileError) -> WrittenFile {
-        try flush()
+        let (bytes, sha256) = try flushAll()
         guard fsync(descriptor) == 0 else { throw FileError(call: "fsync", path: temporaryPath, code: errno) }
         let result = close(descriptor)
         descriptor = -1
         guard result == 0 else { throw abandoned("close") }
         guard rename(temporaryPath, path) == 0 else { throw abandoned("rename") }
         try Self.syncFolder(of: path)
-        return WrittenFile(path: path, rows: rows, bytes: bytes, sha256: hash.finalize().hexadecimal)
+        return WrittenFile(path: path, rows: rows, bytes: bytes, sha256: sha256)
     }
 
     private func abandoned(_ call: String) -> FileError {
@@ -90,19 +89,21 @@ public final class DatasetWriter {
     }
 
     private func flush() throws(FileError) {
-        var offset = 0
-        buffer.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        while offset < buffer.count {
-            let result = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset) }
-            if result >= 0 {
-                offset += result
-            } else if errno != EINTR {
-                throw FileError(call: "write", path: temporaryPath, code: errno)
-            }
+        let file = background ?? BackgroundFile(path: temporaryPath, descriptor: descriptor)
+        background = file
+        try file.append(&buffer)
+        buffer.reserveCapacity(Self.bufferBytesMax + Self.bufferBytesMax / 8)
+    }
+
+    /// Writes what is left; the size and the hash of the whole.
+    private func flushAll() throws(FileError) -> (bytes: Int64, sha256: String) {
+        guard let background else {
+            try buffer.writeAll(to: descriptor, path: temporaryPath)
+            return (Int64(buffer.count), ContentHash.sha256(of: buffer))
         }
-        cposix_begin_writing(descriptor, off_t(bytes), off_t(buffer.count))
-        bytes += Int64(buffer.count)
-        buffer.removeAll(keepingCapacity: true)
+        try background.append(&buffer)
+        background.stop()
+        return try background.result()
     }
 
     /// Makes a rename in the folder of `path` last (fsync(2): the folder needs a sync of its own).

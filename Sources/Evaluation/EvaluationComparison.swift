@@ -74,6 +74,32 @@ public struct EvaluationComparison: Sendable {
         return paired.difference < 0 ? .regression : .improvement
     }
 
+    /// An item that one side got right and the other did not.
+    public struct Flip: Sendable, Equatable {
+        public var benchmark: String
+        /// The place in the benchmark's data, from 0.
+        public var item: Int
+        /// `nil` where the item names none.
+        public var task: String?
+        /// Mean scores over the samples.
+        public var base: Double
+        public var candidate: Double
+        /// True where the candidate is right.
+        public var isImprovement: Bool { PairedComparison.isRight(candidate) }
+    }
+
+    /// All items that flipped, in the order of the candidate's benchmarks and of their data; none of benchmarks that cannot be paired.
+    public static func flips(base: EvaluationDocument, candidate: EvaluationDocument) -> [Flip] {
+        candidate.benchmarks.flatMap { new -> [Flip] in
+            guard let old = base.benchmark(new.name), row(old, new).paired != nil else { return [] }
+            return zip(old.itemScores, new.itemScores).enumerated().compactMap { item, scores in
+                guard PairedComparison.isRight(scores.0) != PairedComparison.isRight(scores.1) else { return nil }
+                let task = new.itemTasks.isEmpty || new.itemTasks[item].isEmpty ? nil : new.itemTasks[item]
+                return Flip(benchmark: new.name, item: item, task: task, base: scores.0, candidate: scores.1)
+            }
+        }
+    }
+
     private static func row(_ old: EvaluationDocument.Benchmark?, _ new: EvaluationDocument.Benchmark) -> Row {
         guard let old else { return Row(benchmark: new.name, obstacle: "the base has no such benchmark", metrics: []) }
         let metrics = new.metrics.compactMap { entry in

@@ -74,7 +74,7 @@ public struct PairedComparison: Sendable, Equatable {
     }
 
     /// An item is right where more than half of its samples are.
-    static func isRight(_ score: Double) -> Bool { score > 0.5 }
+    public static func isRight(_ score: Double) -> Bool { score > 0.5 }
 
     /// The interval that holds the mean of `values` with this confidence, from Student's t; `nil` for fewer than two values.
     static func interval(ofMean values: [Double], confidence: Double) -> ClosedRange<Double>? {

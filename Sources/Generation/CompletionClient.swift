@@ -14,8 +14,9 @@ public final class CompletionClient {
     /// Bytes of an answer's body.
     public static let responseBytesMax = 64 << 20
 
+    /// Where the server is.
+    public nonisolated let address: GenerationServer.Address
     private let client: HTTPClient
-    private let baseURL: String
     private let headers: [(name: String, value: String)]
     private let requestTimeout: Duration
     private let firstDelay: Duration
@@ -32,9 +33,7 @@ public final class CompletionClient {
         log: @escaping @LoopActor (String) -> Void
     ) {
         client = HTTPClient(connectionsMax: connectionsMax)
-        var base = baseURL
-        while base.hasSuffix("/") { base.removeLast() }
-        self.baseURL = base.hasSuffix("/v1") ? base : base + "/v1"
+        address = GenerationServer.Address(url: baseURL, apiKey: apiKey)
         headers = [("Content-Type", "application/json")] + (apiKey.map { [("Authorization", "Bearer " + $0)] } ?? [])
         self.requestTimeout = requestTimeout
         self.firstDelay = firstDelay
@@ -45,7 +44,8 @@ public final class CompletionClient {
     public func models() async throws -> [String] {
         let document = try await attempt(
             "the list of models",
-            HTTPClientRequest(url: baseURL + "/models", headers: headers, timeout: .seconds(30), responseBytesMax: Self.responseBytesMax))
+            HTTPClientRequest(
+                url: address.url + "/models", headers: headers, timeout: .seconds(30), responseBytesMax: Self.responseBytesMax))
         return document.body["data"]?.array?.compactMap { $0["id"]?.string } ?? []
     }
 
@@ -55,7 +55,7 @@ public final class CompletionClient {
         let answer = try await attempt(
             name,
             HTTPClientRequest(
-                url: baseURL + "/chat/completions", method: "POST", headers: headers, body: body, timeout: requestTimeout,
+                url: address.url + "/chat/completions", method: "POST", headers: headers, body: body, timeout: requestTimeout,
                 responseBytesMax: Self.responseBytesMax))
         guard let completion = Completion(response: answer.body, startedAt: answer.startedAt, endedAt: answer.endedAt) else {
             throw CompletionError(

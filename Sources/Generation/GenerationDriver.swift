@@ -73,6 +73,7 @@ public final class GenerationDriver {
     private var delayed = 0
     private var isExhausted = false
     private var isFilling = false
+    private var mustFillAgain = false
     private var wake: LoopTimer?
     private var flying: [ObjectIdentifier: RequestTransfer] = [:]
     private var tokens = 0
@@ -145,21 +146,26 @@ public final class GenerationDriver {
 
     /// Sends what the servers have room for.
     private func fill() {
-        guard ended == nil, !isFilling else { return }
+        guard !isFilling else { return mustFillAgain = true }
         isFilling = true
         defer { isFilling = false }
-        do {
-            let now = SystemTime.monotonicNanoseconds()
-            while let server = roomiest(at: now) {
-                guard let asked = try takeNext() else { break }
-                try send(asked, to: server, at: now)
+        repeat {
+            guard ended == nil else { return }
+            mustFillAgain = false
+            do {
+                let now = SystemTime.monotonicNanoseconds()
+                while let server = roomiest(at: now) {
+                    guard let asked = try takeNext() else { break }
+                    try send(asked, to: server, at: now)
+                }
+                if !isExhausted { for server in servers where server.inFlight >= server.limit.limit { server.limit.noteFull() } }
+            } catch {
+                return finish(.failure(error))
             }
-            if !isExhausted { for server in servers where server.inFlight >= server.limit.limit { server.limit.noteFull() } }
-        } catch {
-            return finish(.failure(error))
-        }
-        if isExhausted, ready.isEmpty, delayed == 0, flying.isEmpty { return finish(.success(())) }
-        pump?.drive()
+            if isExhausted, ready.isEmpty, delayed == 0, flying.isEmpty { return finish(.success(())) }
+            // A request may end within this call, even the last one.
+            pump?.drive()
+        } while mustFillAgain
         wakeAfterPause()
     }
 

@@ -83,9 +83,14 @@ public enum RouteTable {
 
         Route(.get, "/v1/evaluations", "listEvaluations", query: page + ["job", "experiment"], task: EvaluationRoutes.list),
         Route(.get, "/v1/evaluations/compare", "compareEvaluations", query: ["base", "candidate"], task: EvaluationRoutes.compare),
+        Route(
+            .get, "/v1/evaluations/compare/items", "compareEvaluationItems", query: page + ["base", "candidate", "benchmark"],
+            task: EvaluationRoutes.flippedItems),
         Route(.get, "/v1/evaluations/{evaluation_id}", "getEvaluation", task: EvaluationRoutes.get),
         Route(.get, "/v1/evaluations/{evaluation_id}/report", "getEvaluationReport", query: ["format"], task: EvaluationRoutes.report),
-        Route(.get, "/v1/evaluations/{evaluation_id}/items", "getEvaluationItems", query: page, task: EvaluationRoutes.items),
+        Route(
+            .get, "/v1/evaluations/{evaluation_id}/items", "getEvaluationItems", query: page + ["benchmark", "wrong"],
+            task: EvaluationRoutes.items),
 
         Route(.get, "/v1/lineage/{id}", "getLineage", task: MachineRoutes.lineage),
     ]

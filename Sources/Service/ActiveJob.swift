@@ -2,6 +2,7 @@ import Domain
 import EventLoop
 import Glibc
 import Scheduling
+import Specification
 import Store
 import Supervision
 
@@ -15,6 +16,8 @@ final class ActiveJob {
     let resources: ResourceRequest
     let terms: SchedulingTerms
     let timeout: Duration?
+    /// True for one that stands for the evaluations of all checkpoints of a training.
+    let followsCheckpoints: Bool
     var priority: Int
     /// True while a user, or the spec, keeps the job in the queue.
     var isHeld: Bool
@@ -52,6 +55,7 @@ final class ActiveJob {
         resources = record.resources
         terms = record.terms
         timeout = record.timeout
+        followsCheckpoints = EveryCheckpoint(spec: record.spec) != nil
         priority = record.priority
         isHeld = record.isHeld
         queuedAt = record.queuedAt

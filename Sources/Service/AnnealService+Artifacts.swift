@@ -143,7 +143,7 @@ enum ArtifactRendering {
     }
 
     private static func compare(_ record: EvaluationRecord) -> CompareView? {
-        record.compare.map { CompareView(base: record.baseID ?? "", candidate: record.id, benchmarks: ComparisonRendering.rows($0)) }
+        record.compare.map { ComparisonRendering.view(base: record.baseID ?? "", candidate: record.id, rows: $0["rows"] ?? .null) }
     }
 
     private static func gate(_ document: JSONValue?) -> GateView? {
@@ -151,9 +151,11 @@ enum ArtifactRendering {
         return GateView(
             passed: passed,
             checks: (document["checks"]?.array ?? []).map { check in
-                GateCheckView(
+                var view = GateCheckView(
                     metric: check["metric"]?.string ?? "", condition: check["condition"]?.string ?? "", value: check["value"]?.double,
                     limit: check["limit"]?.double, passed: check["passed"]?.bool ?? false)
+                (view.ciLow, view.ciHigh) = (check["interval"]?[0]?.double, check["interval"]?[1]?.double)
+                return view
             })
     }
 

@@ -119,11 +119,15 @@ extension AnnealService {
         if diagnosis.cause == .serverLost, exit.stopReason != StopRequest.serverLost.rawValue, try await hasItsServers(job, attempt) {
             diagnosis.cause = .serverFailed
         }
+        // What a user has asked for meanwhile goes before the loss of a server, even where the worker never heard of it.
+        if diagnosis.cause == .serverLost, let request = job.stopRequest, request.outranks(.serverLost) {
+            diagnosis.cause = request.stopping.0
+        }
         let context = AttemptOutcome.Context(
             retry: record.retry, failures: job.failures,
             madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1) || job.server?.hasServed == true,
-            // The ledger of a generation is as good as a checkpoint: a new attempt asks for what is missing. A server has nothing to lose.
-            canResume: hasCheckpoint || record.kind == .generate || record.kind == .serve,
+            // A ledger of answers is as good as a checkpoint: a new attempt asks for what is missing. A server has nothing to lose.
+            canResume: hasCheckpoint || [.generate, .evaluate, .serve].contains(record.kind),
             microBatchDivisor: record.microBatchDivisor,
             microBatchSize: record.kind == .train ? record.spec["params"]?["micro_batch_size"]?.int ?? 1 : nil)
         var outcome = AttemptOutcome.judge(diagnosis, context)
@@ -215,6 +219,7 @@ extension AnnealService {
         attempt.startTimer = nil
         if case .retry(_, let failures) = outcome.disposition { job.failures = failures }
         attemptsByToken[attempt.tokenHash] = nil
+        job.server?.forgetAttempt()
         job.attempt = nil
         job.stopRequest = nil
         job.isDispatched = false

@@ -1,4 +1,5 @@
 import Domain
+import Specification
 import Store
 
 // What users may do to jobs and experiments that exist.
@@ -9,7 +10,8 @@ extension AnnealService {
         guard !record.state.isTerminal else {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
-        try await cancelLive([jobID], as: .cancelled)
+        let evaluations = try await store.read { try CheckpointEvaluations.evaluations(of: record, in: $0) }
+        try await cancelLive([jobID] + evaluations.filter { !$0.state.isTerminal }.map(\.id), as: .cancelled)
     }
 
     /// Cancels every job of an experiment that has not ended.
@@ -49,7 +51,10 @@ extension AnnealService {
                     at: moment) != nil
             }
         }
-        for id in ids where !ended.contains(id) { try await stop(id, request) }
+        // Servers last, so that those who use them are told why they end, and not that their server has gone.
+        let running = ids.filter { !ended.contains($0) }
+        for id in running where jobs[id]?.server == nil { try await stop(id, request) }
+        for id in running where jobs[id]?.server != nil { try await stop(id, request) }
         for id in ended { finished(id, as: .cancelled) }
     }
 
@@ -157,7 +162,7 @@ extension AnnealService {
             let all = try writer.jobs(experiment: experimentID)
             let needs = try writer.needs(experiment: experimentID)
             let uses = Self.serverUses(in: all)
-            let chosen = Set(all.filter(choose).map(\.id))
+            let chosen = Self.withCheckpointEvaluations(Set(all.filter(choose).map(\.id)), in: all, needs: needs)
             let reopened = Self.downstream(of: chosen, in: all, needs: needs.merging(uses) { $0 + $1 })
             guard !reopened.isEmpty else { throw ServiceError(.conflict, "no job of this experiment can be retried") }
             let servers = Set(reopened.flatMap { uses[$0, default: []] })
@@ -169,6 +174,20 @@ extension AnnealService {
         let unfinished = Set(records.map(\.id)).union(jobs.keys)
         let project = try await store.read { try $0.experiment(experimentID)?.project } ?? "default"
         admit(records, project: project, needs: needs.mapValues { $0.filter(unfinished.contains) })
+    }
+
+    /// A job with `on: checkpoint` and its evaluations are retried together: those that did not succeed, with the job that stands for them.
+    private nonisolated static func withCheckpointEvaluations(
+        _ chosen: Set<String>, in jobs: [JobRecord], needs: [String: [String]]
+    ) -> Set<String> {
+        var all = chosen
+        for template in jobs where JobState.retryable.contains(template.state) && EveryCheckpoint(spec: template.spec) != nil {
+            let own = Set(needs[template.id, default: []])
+            let evaluations = jobs.filter { own.contains($0.id) && $0.group == template.name && JobState.retryable.contains($0.state) }
+            if chosen.contains(template.id) { all.formUnion(evaluations.map(\.id)) }
+            if evaluations.contains(where: { chosen.contains($0.id) }) { all.insert(template.id) }
+        }
+        return all
     }
 
     /// `chosen` and the skipped jobs that depend on them, directly or not.

@@ -201,7 +201,7 @@ extension AnnealService {
             "servers": .object(JSONObject(uniqueKeysWithValues: servers)),
             "gpus": .array(attempt.allocation.gpus.map(JSONValue.string)),
             "gpu_memory_bytes": shareBytes(of: attempt.allocation).map(JSONValue.int) ?? .null,
-            "micro_batch_divisor": .int(Int64(record.microBatchDivisor)),
+            "micro_batch_divisor": .int(Int64(record.microBatchDivisor)), "checkpoints_awaited": .bool(isFollowed(record.id)),
         ]
         if let reuse { document["reuse"] = reuse }
         return .object(document)

@@ -2,6 +2,7 @@ import APITypes
 import Domain
 import JSON
 import Scheduling
+import Specification
 import Store
 
 // Explanations: why a job waits, or what it died of.
@@ -21,6 +22,9 @@ extension AnnealService {
                 WaitView(
                     kind: "need", message: "needs '\(need.name)', which is \(need.state.rawValue)", jobID: need.id, name: need.name,
                     state: need.state.rawValue)
+            }
+            if EveryCheckpoint(spec: job.spec) != nil, let message = job.message {
+                waits.append(WaitView(kind: "evaluations", message: message))
             }
             if waits.isEmpty { waits = userWaits(id) }
         case .queued:

@@ -57,6 +57,9 @@ extension AnnealService {
         for dependentID in job.dependents {
             guard let dependent = jobs[dependentID], dependent.pendingNeeds.remove(jobID) != nil else { continue }
             if dependent.pendingNeeds.isEmpty { ready.append(dependentID) }
+            if dependent.followsCheckpoints {
+                background("noting the end of \(jobID)") { [self] in try await checkpointEvaluationEnded(jobID) }
+            }
         }
         if !ready.isEmpty { advance(ids: ready) }
         forgetServers(of: job, as: state)
@@ -85,8 +88,11 @@ extension AnnealService {
     /// Moves jobs to the queue, to `skipped`, or straight to `succeeded` from the cache; all of them in one transaction, so that they are
     /// in the queue together before the first of them starts.
     private func advanceAll(_ records: [JobRecord]) async throws {
-        let waiting = records.filter { $0.state == .waiting }
-        let (needs, names) = try await store.read { reader in
+        var waiting = records.filter { $0.state == .waiting }
+        for template in waiting where EveryCheckpoint(spec: template.spec) != nil { try await concludeCheckpointEvaluations(template) }
+        waiting.removeAll { EveryCheckpoint(spec: $0.spec) != nil }
+        if waiting.isEmpty { return }
+        let (needs, names) = try await store.read { [waiting] reader in
             var needs: [String: [JobRecord]] = [:]
             var names: [String: String] = [:]
             for id in Set(waiting.map(\.experimentID)) { names[id] = try reader.experimentName(id) }
@@ -139,6 +145,9 @@ extension AnnealService {
     /// Ends a queued job with the outputs of an equal one.
     nonisolated static func finishFromCache(_ jobID: String, twin: JobRecord, in writer: WriteTransaction, at moment: Timestamp) throws {
         try writer.setOutputs(job: jobID, outputs: twin.outputs, summary: twin.summary)
+        if let evaluation = try twin.outputs?["evaluation"]?["id"]?.string.flatMap(writer.evaluation) {
+            try CheckpointEvaluations.tellCurve(of: evaluation, job: jobID, in: writer, at: moment)
+        }
         let message = "equal to job \(twin.id), whose outputs are used"
         try writer.transition(job: jobID, from: [.queued], to: .succeeded, reason: .cached, message: message, at: moment)
         try writer.setCachedFrom(job: jobID, twin.id)

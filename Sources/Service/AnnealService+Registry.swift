@@ -14,7 +14,10 @@ struct RegisteredOutputs: Sendable {
     /// Inserts the artifacts and tells of them.
     func write(in writer: WriteTransaction, at moment: Timestamp) throws {
         for checkpoint in checkpoints { try writer.insert(checkpoint: checkpoint) }
-        for evaluation in evaluations { try writer.insert(evaluation: evaluation) }
+        for evaluation in evaluations {
+            try writer.insert(evaluation: evaluation)
+            try CheckpointEvaluations.tellCurve(of: evaluation, job: evaluation.jobID, in: writer, at: moment)
+        }
     }
 }
 
@@ -121,7 +124,7 @@ extension AnnealService {
             guard known == nil else { continue }
             let record = try await checkpointRecord(
                 path: found.path, step: found.step, metrics: found.metrics, job: job.id, attempt: attempt.id)
-            try await store.write { try $0.insert(checkpoint: record) }
+            try await register(checkpoint: record)
             attempt.lastCheckpointBytes = record.bytes
             scheduler.noteSaved(job.id, at: now)
         }

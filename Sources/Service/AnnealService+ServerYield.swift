@@ -29,7 +29,15 @@ extension AnnealService {
         }
         let users = server.users.compactMap { jobs[$0] }
         guard !users.contains(where: \.isDispatched) else { return false }
-        return users.contains { $0.awaitsServer || scheduler.queuedJob($0.id).map { !$0.isHeld && $0.notBefore == nil } ?? false }
+        return users.contains { user in
+            // One that waits for another server is stuck where that one waits for room, and not while it loads.
+            if user.awaitsServer { return !user.isHeld && user.servers.contains { servers[$0].map(waitsForRoom) ?? false } }
+            return scheduler.queuedJob(user.id).map { !$0.isHeld && $0.notBefore == nil } ?? false
+        }
+    }
+
+    private func waitsForRoom(_ server: ActiveJob) -> Bool {
+        !server.isDispatched && !server.isHeld && (server.server?.phase == .queued || server.server?.yields == true)
     }
 
     /// True where a job of this server could start but for what is set aside for a job before it, which may wait for the server's end.

@@ -109,7 +109,7 @@ struct GenerationSampler {
         let input = JSONValue.object(members)
         return GenerationSampleView(
             jobID: source.pass.jobID, seed: source.pass.seed, record: position.map { source.pass.first + $0 },
-            input: input.text().utf8.count <= limit ? input : nil,
+            input: input.text().utf8.count <= limit ? input : Optional<JSONValue>.none,
             generation: text.utf8.count <= limit ? text : String(decoding: text.utf8.prefix(limit), as: UTF8.self),
             isCut: text.utf8.count > limit, tokens: tokens, finishReason: finish, seconds: seconds)
     }

@@ -16,8 +16,6 @@ public enum ServiceLimits {
     public static let reportBytesMax = 16 * 1024 * 1024
     /// Bytes from the end of each of a worker's logs that are searched for the cause of a failure.
     public static let logTailBytesMax = 64 * 1024
-    /// Bytes of an evaluation's items that are read to show them.
-    public static let itemsBytesMax = 256 * 1024 * 1024
     /// Characters of an idempotency key.
     public static let idempotencyKeyLengthMax = 255
     /// Bytes of job views kept ready for polling.

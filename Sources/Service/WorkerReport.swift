@@ -63,13 +63,24 @@ struct WorkerReport: Sendable {
         return ([failure["message"]?.string ?? "the worker gave no message"] + details).joined(separator: "; ")
     }
 
+    /// Four decimals are more than any gate needs.
+    private static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
+
     /// Which conditions of the gate were missed, in words; `nil` where there is no gate or it was passed.
     var gateMessage: String? {
         guard gate?["passed"]?.bool == false else { return nil }
         let missed = (gate?["checks"]?.array ?? []).filter { $0["passed"]?.bool == false }.map { check in
             let metric = check["metric"]?.string ?? "?"
-            let value = check["value"]?.double.map { String($0) } ?? "?"
-            return "\(metric) is \(value), asked for \(check["condition"]?.string ?? "?")"
+            let value = check["value"]?.double.map(Self.short) ?? "not measured"
+            var text = "\(metric) is \(value), asked for \(check["condition"]?.string ?? "?")"
+            // What the words of a condition came to is no news where they are a number.
+            if let limit = check["limit"]?.double, check["condition"]?.string?.contains("baseline") == true {
+                text += " (\(Self.short(limit)))"
+            }
+            if let low = check["interval"]?[0]?.double, let high = check["interval"]?[1]?.double {
+                text += ", and its interval is \(Self.short(low)) to \(Self.short(high))"
+            }
+            return text
         }
         return "the gate was missed: " + missed.joined(separator: "; ")
     }

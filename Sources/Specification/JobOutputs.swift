@@ -15,7 +15,9 @@ enum JobOutputs {
         case .convert:
             return [("model", .checkpoint)]
         case .evaluate:
-            return [("evaluation", .evaluation)]
+            let evaluations = ["evaluation"] + (body["on"] == nil ? [] : ["best"])
+            let grades = (body["benchmarks"]?.array ?? []).contains { $0["generations"] != nil } && body["on"] == nil
+            return evaluations.map { ($0, .evaluation) } + (grades ? [("graded", .dataset)] : [])
         case .generate:
             return GenerationSeeds.outputs(body)
         case .serve, .search:

@@ -2,9 +2,13 @@ import JSON
 
 extension KindRules {
     func checkEvaluate() {
+        checkEveryCheckpoint()
         checkServer(body["server"], at: JSONPointer(["server"]), urlKeys: ["model", "api_key_env"])
         checkServedModel()
         let benchmarks = body["benchmarks"]?.array ?? []
+        if body["server"] == nil, benchmarks.contains(where: { $0["dataset"] != nil }) {
+            check.fail(.required, JSONPointer(), "'server' is missing, and a benchmark with 'dataset' asks a model", atKey: true)
+        }
         var names: Set<String> = []
         for (index, benchmark) in benchmarks.enumerated() {
             let path = JSONPointer(["benchmarks"]) / index
@@ -15,9 +19,34 @@ extension KindRules {
                 check.fail(
                     .conflict, path / "temperature", "\(samples) samples at temperature 0 are the same answer; raise it or take one sample")
             }
+            checkSource(benchmark, at: path)
             checkGrading(benchmark, at: path)
         }
         checkGate(benchmarks, names: names)
+    }
+
+    /// Keys of a benchmark that say how a model is asked.
+    private static let askingKeys = ["prompt", "system", "max_tokens", "temperature", "top_p", "stop"]
+
+    private func checkSource(_ benchmark: JSONValue, at path: JSONPointer) {
+        guard let members = benchmark.object else { return }
+        guard let generations = members["generations"] else {
+            if members["dataset"] == nil {
+                check.fail(
+                    .required, path, "names neither 'dataset', to ask a model, nor 'generations', to grade what was generated", atKey: true)
+            }
+            if members["response"] != nil { check.fail(.conflict, path / "response", "stands only with 'generations'", atKey: true) }
+            return
+        }
+        if members["dataset"] != nil {
+            check.fail(.conflict, path / "dataset", "stands beside 'generations', which hold the questions", atKey: true)
+        }
+        for key in Self.askingKeys where members[key] != nil {
+            check.fail(.conflict, path / key, "says how a model is asked, and 'generations' asks none", atKey: true)
+        }
+        if generations.array != nil, members["samples"] != nil {
+            check.fail(.conflict, path / "samples", "each of several files of generations is a sample", atKey: true)
+        }
     }
 
     /// The keys of 'grading' that mean something to one grader alone.

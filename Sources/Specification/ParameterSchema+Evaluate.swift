@@ -2,17 +2,27 @@ import JSON
 
 extension ParameterSchema {
     static let evaluateTable: [ParameterSchema] = [
-        ParameterSchema("model", .model, "The model to evaluate; needed unless 'server' has a 'url' or a 'job'."),
+        ParameterSchema("model", .model, "The model to evaluate; needed where 'server' has an 'engine'."),
         ParameterSchema(
-            required: "server", .object(serverTable),
-            "What answers: an 'engine' that is started, a 'job' that serves, or the 'url' of one that runs."),
+            "server", .object(serverTable),
+            "What answers: an 'engine' that is started, a 'job' that serves, or the 'url' of one that runs; needed where a benchmark has a 'dataset'."
+        ),
         ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
         ParameterSchema(
-            "concurrency", .either([.integer(1...4096)] + concurrencyTypes), default: 16,
-            "Requests at the same time, as a number; or a concurrency group, as for every job."),
+            "concurrency", .either([.integer(1...4096)] + concurrencyTypes),
+            "The most requests at the same time, as a number, without it 256, at transformers 16; or a concurrency group, as for every job."
+        ),
         ParameterSchema(
             "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
         ParameterSchema("compare_to", .evaluation, "The baseline."),
+        ParameterSchema(
+            "on", .choice(["checkpoint"]),
+            "'checkpoint' evaluates each checkpoint of the training that 'model: ${job.checkpoint}' names, as soon as it is there."),
+        ParameterSchema(
+            "every", .integer(1...1_000_000_000), "on: checkpoint: only checkpoints whose step is a multiple of this; without it all."),
+        ParameterSchema(
+            "steps", .list(.integer(0...1_000_000_000), count: 1...SpecLimits.listCountMax),
+            "on: checkpoint: only checkpoints of these steps."),
         ParameterSchema(
             "gate", .map(keys: .metric, .text(bytesMax: SpecLimits.conditionBytesMax)),
             "Conditions by metric (accuracy, no_answer, avg_tokens, pass@k, majority@k, <benchmark>/<metric>), with 'at 95%' by significance; "
@@ -68,7 +78,12 @@ extension ParameterSchema {
     ]
 
     private static let benchmarkTable: [ParameterSchema] = [
-        ParameterSchema(required: "dataset", .dataset, "The questions with their answers."),
+        ParameterSchema("dataset", .dataset, "The questions with their answers, which a model is asked."),
+        ParameterSchema(
+            "generations", .either([.dataset, .list(.dataset, count: 1...1024)]),
+            "In place of 'dataset': records with a model's answers, which are graded without asking; several files are several samples."),
+        ParameterSchema("response", .text(bytesMax: 200), "generations: the member with the answer; without it generation."),
+        ParameterSchema("max_seq_len", .integer(1...1_000_000_000), "Answers of more tokens count as wrong and as no answer."),
         ParameterSchema("name", .name(.experiment), "The benchmark's name in results."),
         ParameterSchema("samples", .integer(1...1024), default: 1, "Answers to each question."),
         ParameterSchema(

@@ -106,6 +106,7 @@ extension PlanBuilder {
         _ token: ReferenceText.Token, _ target: JobDraft, _ expected: ArtifactType?, _ draft: JobDraft, at path: JSONPointer
     ) {
         guard let kind = target.kind else { return }
+        if EveryCheckpoint.isMeant(by: token, kind) { return checkEveryCheckpoint(token, draft, at: path) }
         guard let output = target.outputs.first(where: { $0.name == token.path }) else {
             let names = target.outputs.map(\.name)
             let hint = Spelling.suggestion(for: token.path, among: names)

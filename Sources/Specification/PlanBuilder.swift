@@ -141,6 +141,7 @@ struct PlanBuilder {
             draft(name, object, check)
         }
         for index in drafts.indices { names.add(drafts[index], at: index, diagnostics) }
+        checkNamesOfCheckpointEvaluations()
     }
 
     private mutating func draft(_ name: String, _ body: JSONObject, _ check: SchemaCheck) {

@@ -25,6 +25,16 @@ extension ReadTransaction {
     /// The state of a job, without the cost of its spec.
     public func jobState(_ id: String) throws -> JobState? { try row("SELECT state FROM job WHERE id = ?", [id]) { try $0.word() } }
 
+    /// The job of this name in an experiment.
+    public func job(named name: String, experiment: String) throws -> JobRecord? {
+        try row("SELECT \(JobRecord.columns) FROM job WHERE experiment_id = ? AND name = ?", [experiment, name]) { try JobRecord(&$0) }
+    }
+
+    /// The place of a job that is added to an experiment.
+    public func nextJobPosition(experiment: String) throws -> Int {
+        try row("SELECT max(position) + 1 FROM job WHERE experiment_id = ?", [experiment]) { $0.integer() } ?? 0
+    }
+
     /// The jobs of an experiment, in the order of its document.
     public func jobs(experiment: String) throws -> [JobRecord] {
         try rows("SELECT \(JobRecord.columns) FROM job WHERE experiment_id = ? ORDER BY position", [experiment]) { try JobRecord(&$0) }

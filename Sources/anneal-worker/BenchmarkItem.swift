@@ -18,6 +18,7 @@ struct BenchmarkItem: Sendable {
 
     /// Reads the items of a benchmark's dataset; broken records refuse the whole file.
     static func load(_ benchmark: EvaluateRequest.Benchmark) throws -> [BenchmarkItem] {
+        if let generations = benchmark.generations { return generations.items }
         var items: [BenchmarkItem] = []
         var log = DatasetIssueLog()
         try JSONLineReader(path: benchmark.dataset.path).read { line in
@@ -50,7 +51,14 @@ struct BenchmarkItem: Sendable {
     static func read(_ record: JSONValue, _ benchmark: EvaluateRequest.Benchmark) -> Result<BenchmarkItem, Problem> {
         guard let members = record.object else { return .failure(Problem(pointer: "", detail: "the record must be an object")) }
         do throws(Problem) {
-            var (messages, answer) = try question(members, prompt: benchmark.prompt)
+            var (messages, answer): ([JSONValue], String?)
+            do throws(Problem) {
+                (messages, answer) = try question(members, prompt: benchmark.prompt)
+            } catch {
+                // Of answers that are there already the question need not be known.
+                guard benchmark.isAnswered else { throw error }
+                (messages, answer) = ([], nil)
+            }
             if let system = benchmark.system, messages.first?["role"] != "system" {
                 messages.insert(["role": "system", "content": .string(system)], at: 0)
             }

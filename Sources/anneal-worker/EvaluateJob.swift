@@ -29,24 +29,30 @@ struct EvaluateJob: Sendable {
         try await settling.check()
         let run: EvaluationRun
         switch request.server {
-        case .started(let command, _):
+        case nil:
+            run = try makeRun(
+                request, items: items, model: request.model, extensions: request.benchmarks.map { _ in [:] }, ledger: ledger)
+        case .started(let command, _)?:
             let extensions = request.benchmarks.map { benchmark in
                 command.engine == .transformers ? SamplingExtension.members(model: command.model, settings: benchmark.settings) : [:]
             }
             run = try makeRun(request, items: items, model: command.requestName, extensions: extensions, ledger: ledger)
-            if run.pendingCount > 0 { try await servers.withClient(of: request.server, name: "server") { try await run.ask($0) } }
-        case .shared(let server):
+            if run.pendingCount > 0, let server = request.server {
+                try await servers.withClient(of: server, name: "server") { try await run.ask($0.address) }
+            }
+        case .shared(let server)?:
             let extensions = request.benchmarks.map { benchmark in
                 server.engine == .transformers ? SamplingExtension.members(model: request.model, settings: benchmark.settings) : [:]
             }
             run = try makeRun(request, items: items, model: server.model, extensions: extensions, ledger: ledger)
-            if run.pendingCount > 0 { try await servers.withClient(of: request.server, name: "server") { try await run.ask($0) } }
-        case .remote(let url, let model, _):
-            run = try await servers.withClient(of: request.server, name: "server") { client in
+            if run.pendingCount > 0 { try await servers.withClient(of: .shared(server), name: "server") { try await run.ask($0.address) } }
+        case .remote(let url, let model, let apiKey)?:
+            let server = EvaluateRequest.Server.remote(url: url, model: model, apiKey: apiKey)
+            run = try await servers.withClient(of: server, name: "server") { client in
                 let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
                 let extensions = request.benchmarks.map { _ in JSONObject() }
                 let run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
-                try await run.ask(client)
+                try await run.ask(client.address)
                 return run
             }
         }
@@ -106,17 +112,18 @@ struct EvaluateJob: Sendable {
                 benchmark.metrics.map { (key: "evaluation/\(benchmark.name)/\($0.name)", value: $0.metric.value) }
             })
         log(document)
-        return (document: outputs(document, path: path), passed: document.gate?.passed ?? true)
+        let graded = try run.writeGraded(to: context.outputFolder + "/graded.jsonl")
+        return (document: outputs(document, path: path, graded: graded), passed: document.gate?.passed ?? true)
     }
 
-    private func outputs(_ document: EvaluationDocument, path: String) -> JSONObject {
+    private func outputs(_ document: EvaluationDocument, path: String, graded: WrittenFile?) -> JSONObject {
         var summary = JSONObject()
         for benchmark in document.benchmarks {
             for (name, metric) in benchmark.metrics { summary["\(benchmark.name)/\(name)"] = .double(metric.value) }
         }
-        var outputs: JSONObject = [
-            "outputs": ["evaluation": ["type": "evaluation", "path": .string(path)]], "summary": .object(summary),
-        ]
+        var made: JSONObject = ["evaluation": ["type": "evaluation", "path": .string(path)]]
+        if let graded { made["graded"] = GenerateOutputs.output(graded) }
+        var outputs: JSONObject = ["outputs": .object(made), "summary": .object(summary)]
         if let gate = document.gate { outputs["gate"] = gate.json }
         return outputs
     }

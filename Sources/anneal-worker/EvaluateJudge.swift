@@ -38,6 +38,7 @@ struct EvaluateJudge {
     let model: String
     let ledger: AnswerLedger
     let concurrency: Int
+    let requestTimeout: Duration
 
     /// Judges all questions; judgements that an earlier attempt got are taken over.
     func grade(_ questions: [Question], client: CompletionClient) async throws -> [Result] {
@@ -50,16 +51,22 @@ struct EvaluateJudge {
         if !pending.isEmpty {
             WorkerLog.line("asking the judge \(model) \(pending.count) times; \(orders.count - pending.count) judgements are there")
         }
-        try await CompletionDriver.run(
-            count: pending.count, concurrency: concurrency, client: client,
-            request: { index in
-                let question = questions[pending[index].question]
-                return (
-                    request: request(question, isSwapped: pending[index].isSwapped),
-                    name: "judging \(question.benchmark) item \(question.item) sample \(question.sample)"
-                )
+        let asking = EvaluationAsking(
+            count: pending.count,
+            body: { index in
+                JSONWriter().bytes(of: request(questions[pending[index].question], isSwapped: pending[index].isSwapped).json)
             },
-            onAnswer: { index, answer in try ledger.append(answer, for: key(questions, pending[index])) })
+            name: { index in
+                let question = questions[pending[index].question]
+                return "judging \(question.benchmark) item \(question.item) sample \(question.sample)"
+            },
+            take: { index, answer in try ledger.append(answer, for: key(questions, pending[index])) })
+        do {
+            try await asking.ask(client.address, concurrency: concurrency, requestTimeout: requestTimeout)
+        } catch {
+            try ledger.sync()
+            throw error
+        }
         try ledger.sync()
         return try questions.indices.map { try result(questions, $0) }
     }

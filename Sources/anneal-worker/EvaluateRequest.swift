@@ -31,10 +31,17 @@ struct EvaluateRequest: Sendable {
         var expectedField: String?
         /// The member of a record that names its task.
         var taskField: String
+        /// Whether the records hold the answers.
+        var isAnswered = false
+        /// Longer answers, in tokens, count as wrong.
+        var answerTokensMax: Int?
+        /// Answers that are graded without asking anybody.
+        var generations: GenerationAnswers?
     }
 
     var model: String
-    var server: Server
+    /// `nil` where all answers are there already.
+    var server: Server?
     var benchmarks: [Benchmark]
     /// Requests at once.
     var concurrency: Int
@@ -46,10 +53,13 @@ struct EvaluateRequest: Sendable {
     init(context: WorkerContext) throws {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
         model = try context.input(at: "/model")?.path ?? spec.string("model") ?? ""
-        server = try Self.server(try spec.fields("server"), model: model, context: context)
+        server = try spec.has("server") ? Self.server(try spec.fields("server"), model: model, context: context) : nil
         // A name or a mapping is a concurrency group, which the daemon acts on.
         let isGroup = spec.members["concurrency"].map { $0.string != nil || $0.object != nil } ?? false
-        concurrency = isGroup ? 16 : try spec.int("concurrency", in: 1...4096) ?? 16
+        var most = isGroup ? nil : try spec.int("concurrency", in: 1...4096)
+        // transformers' server takes few requests at once; others are sent as many as they can take.
+        if case .started(let command, _)? = server, command.engine == .transformers { most = most ?? 16 }
+        concurrency = most ?? 256
         requestTimeout = try spec.duration("request_timeout") ?? .seconds(600)
         guard let list = spec.members["benchmarks"]?.array, !list.isEmpty else {
             throw spec.failure("benchmarks", "must be a list with at least one benchmark")
@@ -62,8 +72,10 @@ struct EvaluateRequest: Sendable {
                 if fields.has("name") { throw fields.failure("name", "another benchmark has this name too") }
                 benchmark.name += "-\(index + 1)"
             }
+            if benchmark.generations == nil, server == nil { throw spec.failure("server", "is missing, and 'dataset' asks a model") }
             benchmarks.append(benchmark)
         }
+        if model.isEmpty, let made = benchmarks.first(where: { $0.generations != nil }) { model = made.name }
         baseline = try Self.baseline(spec, context: context)
         gate = try spec.has("gate") ? Gate(json: spec.members["gate"] ?? .null) : Gate(rules: [])
         let plans = benchmarks.map { Gate.Plan(name: $0.name, samples: $0.samples, datasetSHA256: $0.dataset.sha256) }
@@ -111,9 +123,8 @@ struct EvaluateRequest: Sendable {
     }
 
     private static func benchmark(_ fields: RequestFields, context: WorkerContext) throws -> Benchmark {
-        let input = context.input(at: (fields.pointer / "dataset").description)
-        let path = try input?.path ?? fields.required("dataset")
-        guard path.hasPrefix("/") else { throw fields.failure("dataset", "'\(path)' was not resolved to a file") }
+        let (inputs, paths) = try data(fields, context: context)
+        let (input, path) = (inputs[0], paths[0])
         let samples = try fields.int("samples", in: 1...1024) ?? 1
         let temperature = try fields.double("temperature", in: 0...100) ?? (samples == 1 ? 0 : 0.7)
         let topP = try fields.double("top_p", in: 0...1) ?? (temperature > 0 ? 0.95 : nil)
@@ -121,12 +132,36 @@ struct EvaluateRequest: Sendable {
             maxTokens: try fields.int("max_tokens", in: 1...10_000_000) ?? 256, temperature: temperature, topP: topP,
             stop: try fields.strings("stop"))
         let sha256 = try input?.sha256 ?? ContentHash.sha256(ofFile: path)
-        return Benchmark(
+        var benchmark = Benchmark(
             name: try fields.string("name") ?? defaultName(reference: input?.reference, path: path),
             dataset: .init(id: input?.id, sha256: sha256, path: path), samples: samples,
             grading: try EvaluateGrading(fields, context: context), settings: settings, seed: try fields.int("seed") ?? 0,
             limit: try fields.int("limit", in: 1...Int.max), system: try fields.string("system"), prompt: try fields.string("prompt"),
-            expectedField: try fields.string("expected"), taskField: try fields.string("task") ?? "task")
+            expectedField: try fields.string("expected"), taskField: try fields.string("task") ?? "task",
+            answerTokensMax: try fields.int("max_seq_len", in: 1...Int.max))
+        if fields.has("generations") {
+            benchmark.isAnswered = true
+            let answers = try GenerationAnswers(
+                paths: paths, samples: samples, answerKey: try fields.string("response") ?? "generation", benchmark: benchmark)
+            benchmark.samples = answers.samples
+            benchmark.dataset.sha256 = answers.questionsHash
+            benchmark.generations = answers
+        }
+        return benchmark
+    }
+
+    /// The files that a benchmark reads: one of questions, or those of `generations`.
+    private static func data(_ fields: RequestFields, context: WorkerContext) throws -> (inputs: [WorkerContext.Input?], paths: [String]) {
+        let key = fields.has("generations") ? "generations" : "dataset"
+        let named = try fields.strings(key)
+        guard !named.isEmpty else { throw fields.failure(key, "is missing") }
+        let pointer = fields.pointer / key
+        let inputs = named.indices.map {
+            context.input(at: (named.count == 1 && fields.members[key]?.array == nil ? pointer : pointer / $0).description)
+        }
+        let paths = zip(inputs, named).map { $0?.path ?? $1 }
+        for path in paths where !path.hasPrefix("/") { throw fields.failure(key, "'\(path)' was not resolved to a file") }
+        return (inputs, paths)
     }
 
     /// What the spec calls the data, or the file's name without its ending.

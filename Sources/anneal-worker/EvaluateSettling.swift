@@ -11,6 +11,9 @@ struct EvaluateSettling {
     let ledger: AnswerLedger
     let servers: EvaluateServer
 
+    /// Programs that grade at the same time.
+    private nonisolated static let programsMax = 16
+
     /// Fails at once where a grader cannot work.
     func check() async throws {
         if request.benchmarks.contains(where: { $0.grading.rules.grader == .math && $0.grading.rules.modulo == nil }) {
@@ -50,7 +53,7 @@ struct EvaluateSettling {
 
     private func settle(_ open: [EvaluationRun.Undecided], of run: EvaluationRun, by program: EvaluateGrading.Program) async throws {
         var errors = 0
-        let grader = EvaluateProgram(context: context, program: program, concurrency: request.concurrency)
+        let grader = EvaluateProgram(context: context, program: program, concurrency: min(request.concurrency, Self.programsMax))
         try await grader.grade(
             open.count, question: { try run.question(of: open[$0]) },
             onResult: { index, result in
@@ -77,7 +80,8 @@ struct EvaluateSettling {
             case .remote(_, let model, _): model ?? ""
             case .shared(let server): server.model
             }
-        let grader = EvaluateJudge(judge: judge, model: model, ledger: ledger, concurrency: request.concurrency)
+        let grader = EvaluateJudge(
+            judge: judge, model: model, ledger: ledger, concurrency: request.concurrency, requestTimeout: request.requestTimeout)
         let results = try await servers.withClient(of: judge.server, name: log) { try await grader.grade(questions, client: $0) }
         for (place, result) in zip(open, results) {
             var details = Self.details(result.error)

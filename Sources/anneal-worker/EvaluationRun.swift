@@ -69,7 +69,7 @@ final class EvaluationRun {
             for item in items[benchmark].indices {
                 for sample in 0..<request.benchmarks[benchmark].samples {
                     let place = Place(benchmark: benchmark, item: item, sample: sample)
-                    if let answer = try ledger.answer(for: key(place)) { grade(answer, at: place) } else { pending.append(place) }
+                    if let answer = try answer(at: place) { grade(answer, at: place) } else { pending.append(place) }
                 }
             }
         }
@@ -82,24 +82,28 @@ final class EvaluationRun {
     var totalCount: Int { total }
 
     /// Asks for what is missing; each answer is on file before it counts.
-    func ask(_ client: CompletionClient) async throws {
+    func ask(_ address: GenerationServer.Address) async throws {
         // Nothing is asked twice where another server took the place of one that died.
         try pending.removeAll { try ledger.answer(for: key($0)) != nil }
-        try await CompletionDriver.run(
-            count: pending.count, concurrency: request.concurrency, client: client,
-            request: { [self] index in
+        let asking = EvaluationAsking(
+            count: pending.count,
+            body: { [self] in JSONWriter().bytes(of: completionRequest(pending[$0]).json) },
+            name: { [self] index in
                 let place = pending[index]
-                return (
-                    request: completionRequest(place),
-                    name: "\(request.benchmarks[place.benchmark].name) item \(place.item) sample \(place.sample)"
-                )
+                return "\(request.benchmarks[place.benchmark].name) item \(place.item) sample \(place.sample)"
             },
-            onAnswer: { [self] index, answer in
+            take: { [self] index, answer in
                 let place = pending[index]
                 try ledger.append(answer, for: key(place))
                 grade(answer, at: place)
                 try tell()
             })
+        do {
+            try await asking.ask(address, concurrency: request.concurrency, requestTimeout: request.requestTimeout)
+        } catch {
+            try ledger.sync()
+            throw error
+        }
         try ledger.sync()
     }
 
@@ -120,8 +124,22 @@ final class EvaluationRun {
             benchmark: request.benchmarks[place.benchmark].name, item: place.item, sample: place.sample, request: completionRequest(place))
     }
 
+    /// An answer that is there, in a file of generations or from a server.
+    private func answer(at place: Place) throws -> Completion? {
+        if let generations = request.benchmarks[place.benchmark].generations {
+            return try generations.answer(item: place.item, sample: place.sample)
+        }
+        return try ledger.answer(for: key(place))
+    }
+
     private func grade(_ answer: Completion, at place: Place) {
+        defer { done += 1 }
         let isTruncated = answer.finishReason == "length"
+        if let limit = request.benchmarks[place.benchmark].answerTokensMax, let tokens = answer.completionTokens, tokens > limit {
+            grades[place.benchmark][place.item][place.sample] = GradedSample(
+                answer: nil, score: 0, tokens: tokens, isTruncated: isTruncated)
+            return
+        }
         let verdict = request.benchmarks[place.benchmark].grading.rules.verdict(
             response: answer.content, expected: items[place.benchmark][place.item].expected)
         switch verdict {
@@ -134,7 +152,27 @@ final class EvaluationRun {
                     benchmark: place.benchmark, item: place.item, sample: place.sample, answer: text, expected: expected,
                     tokens: answer.completionTokens, isTruncated: isTruncated))
         }
-        done += 1
+    }
+
+    /// Writes the records of all benchmarks whose answers were there before, each with its grade as NeMo-Skills names it; `nil` where
+    /// there are none.
+    func writeGraded(to path: String) throws -> WrittenFile? {
+        guard request.benchmarks.contains(where: { $0.generations != nil }) else { return nil }
+        let writer = try DatasetWriter(path: path)
+        for (index, benchmark) in request.benchmarks.enumerated() {
+            try benchmark.generations?.write(to: writer) { item, sample in
+                guard let graded = grades[index][item][sample] else { return [:] }
+                // The name changed with the definitions of the metrics.
+                let key = benchmark.grading.definition == .firstK ? "is_correct" : "symbolic_correct"
+                var members: JSONObject = [
+                    "predicted_answer": graded.answer.map { .string($0) } ?? .null, key: .bool(PairedComparison.isRight(graded.score)),
+                ]
+                let told = details[Place(benchmark: index, item: item, sample: sample)]?["judgements"]?.array ?? []
+                if let judgement = told.first { members["judgement"] = judgement }
+                return members
+            }
+        }
+        return try writer.finish()
     }
 
     /// Takes the grade of an answer that was left undecided.
@@ -150,7 +188,7 @@ final class EvaluationRun {
         return [
             "benchmark": .string(request.benchmarks[answer.benchmark].name), "item": .int(Int64(answer.item)),
             "sample": .int(Int64(answer.sample)), "messages": .array(item.messages), "record": item.record ?? .null,
-            "response": .string(try ledger.answer(for: key(answer.place))?.content ?? ""), "answer": .string(answer.answer),
+            "response": .string(try self.answer(at: answer.place)?.content ?? ""), "answer": .string(answer.answer),
             "expected": .string(answer.expected),
         ]
     }
@@ -160,7 +198,7 @@ final class EvaluationRun {
         EvaluateJudge.Question(
             benchmark: request.benchmarks[answer.benchmark].name, item: answer.item, sample: answer.sample,
             problem: items[answer.benchmark][answer.item].problem, expected: answer.expected, answer: answer.answer,
-            response: AnswerText.afterReasoning(try ledger.answer(for: key(answer.place))?.content ?? "") ?? "")
+            response: AnswerText.afterReasoning(try self.answer(at: answer.place)?.content ?? "") ?? "")
     }
 
     private func tell() throws {
@@ -197,7 +235,7 @@ final class EvaluationRun {
         for (item, samples) in graded.enumerated() {
             var entries: [JSONValue] = []
             for (sample, graded) in samples.enumerated() {
-                guard let answer = try ledger.answer(for: key(Place(benchmark: index, item: item, sample: sample))) else { continue }
+                guard let answer = try answer(at: Place(benchmark: index, item: item, sample: sample)) else { continue }
                 spans.append((start: answer.startedAt, end: answer.endedAt))
                 let place = Place(benchmark: index, item: item, sample: sample)
                 entries.append(Self.entry(sample, answer, graded, details[place] ?? [:]))
@@ -214,8 +252,10 @@ final class EvaluationRun {
         var metrics = computed.all()
         metrics += graderMetrics(of: index)
         metrics.append((name: "gen_seconds", metric: MetricValue(value: Double(Self.union(spans)) / 1000)))
-        var settings = benchmark.settings.json
+        // What answers from a file were made with is not known.
+        var settings = benchmark.isAnswered ? [:] : benchmark.settings.json
         settings["seed"] = .int(Int64(benchmark.seed))
+        if let limit = benchmark.answerTokensMax { settings["max_seq_len"] = .int(Int64(limit)) }
         let tasks = items[index].map(\.task)
         let hasTasks = tasks.contains { !$0.isEmpty }
         return EvaluationDocument.Benchmark(

@@ -78,7 +78,8 @@ final class GenerateRun: GenerationWork {
             throw error
         }
         try tell(driver, isLast: true)
-        try sync()
+        // A whole ledger is about to become the final file, which is brought to disk itself.
+        if done < total { try sync() }
     }
 
     private func sync() throws {

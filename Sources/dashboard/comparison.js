@@ -16,22 +16,49 @@ function interval({ ci_low: low, ci_high: high, difference }, reach) {
         svg("circle", { cx: at(difference), cy: 8, r: 4 }));
 }
 
+/** What a comparison came to, coloured where it is no chance. */
+function showVerdict({ verdict, not_paired: obstacle }) {
+    if (verdict === null) return obstacle ?? "–";
+    const style = { regression: "failed", improvement: "succeeded" }[verdict];
+    return style ? h("span", { class: `state state-${style}` }, verdict) : verdict;
+}
+
 /**
- * Shows a comparison.
+ * Shows a comparison: what got worse, then a line for each benchmark and below it its tasks.
  * @param {object} comparison As `/v1/evaluations/compare` answers it.
  * @returns {HTMLElement}
  */
 export function showComparison(comparison) {
-    const ends = comparison.benchmarks.flatMap(({ ci_low: low, ci_high: high }) => [low ?? 0, high ?? 0]);
+    const lines = comparison.benchmarks.flatMap((item) => [item, ...item.tasks.map((task) => ({ ...task, name: `${item.name}/${task.name}` }))]);
+    const ends = lines.flatMap(({ ci_low: low, ci_high: high }) => [low ?? 0, high ?? 0]);
     const reach = Math.max(1e-9, ...ends.map(Math.abs));
-    const labels = ["Benchmark", "Metric", "Base", "Candidate", "Difference", "95 % interval", "p", "Items", "Better / worse"];
+    const labels = [
+        "Benchmark", "Metric", "Base", "Candidate", "Difference", "95 % interval", "p", "p adjusted", "Items", "Better / worse", "Verdict",
+    ];
     const { table, body, row } = makeTable("Comparison of two evaluations", labels);
-    body.append(...comparison.benchmarks.map((item) => row([
+    body.append(...lines.map((item) => row([
         item.name, item.metric, number(item.base), number(item.candidate), h("b", {}, signed(item.difference)),
         [item.ci_low === null ? "–" : `${signed(item.ci_low)} … ${signed(item.ci_high)}`, interval(item, reach)],
-        number(item.p_value), String(item.items), `${item.improved} / ${item.regressed}`,
+        number(item.p_value), number(item.p_adjusted), String(item.items), `${item.improved} / ${item.regressed}`, showVerdict(item),
     ])));
-    return table;
+    const worse = comparison.regressions;
+    return h("div", {}, worse.length ? h("p", { class: "notice error" }, `Worse beyond chance: ${worse.join(", ")}`) : null, table);
+}
+
+/**
+ * Shows the items that one of two evaluations got right and the other did not.
+ * @param {object} page As `/v1/evaluations/compare/items` answers it.
+ * @returns {HTMLElement}
+ */
+export function showFlips(page) {
+    const { table, body, row } = makeTable("Items that flipped", ["Item", "Verdict", "Question", "Expected", "Base", "Candidate"]);
+    const answers = (side) => side.answers.map((answer) => answer ?? "no answer").join(" | ");
+    body.append(...page.data.map((item) => row([
+        `${item.benchmark} #${item.item}${item.task ? ` · ${item.task}` : ""}`, showVerdict({ verdict: item.direction }),
+        h("span", { class: "break" }, item.question), item.expected, answers(item.base), answers(item.candidate),
+    ])));
+    const count = page.has_more ? `the first ${page.data.length} of ${page.total}` : String(page.total);
+    return h("details", {}, h("summary", {}, `Items that flipped: ${count}`), page.total ? table : null);
 }
 
 /** Shows whether a gate let a model pass, and by which checks. */

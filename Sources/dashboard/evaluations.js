@@ -2,7 +2,7 @@
 
 import { get, list } from "./api.js";
 import { setTitle } from "./app.js";
-import { showComparison, showFigures, showGate, showModel, withNames } from "./comparison.js";
+import { showComparison, showFigures, showFlips, showGate, showModel, withNames } from "./comparison.js";
 import { h, jobLink, keyed, makeTable } from "./dom.js";
 import { when } from "./format.js";
 import { keepFresh } from "./live.js";
@@ -24,7 +24,9 @@ export async function show(root, { query, signal }) {
         }
         history.replaceState(null, "", `#/evaluations?base=${chosen.base}&candidate=${chosen.candidate}`);
         try {
-            result.replaceChildren(showComparison(await get("/v1/evaluations/compare", { query: chosen, signal })));
+            const [comparison, flips] = await Promise.all(
+                ["", "/items"].map((part) => get(`/v1/evaluations/compare${part}`, { query: chosen, signal })));
+            result.replaceChildren(showComparison(comparison), showFlips(flips));
         } catch (error) {
             if (!signal.aborted) result.replaceChildren(h("p", { class: "notice error" }, error.message));
         }

@@ -22,7 +22,7 @@ RECORD_BYTES = 393
 GROWTH = (20_000, 2_000_000)
 TURNS = 5
 #: A record's index entry: where it starts, its line, its answer, and its place in the orders of the steps.
-INDEX_BYTES_MAX = 64
+INDEX_BYTES_MAX = 48
 STEPS = [{"jcqa_rebalance": {"seed": 42}}, {"jcqa_messages": {}}, {"split": {"train": 0.9, "validation": 0.1, "seed": 42}}]
 WORDS = ["犬", "猫", "学校", "水", "電車", "山", "海", "本", "机", "時計", "空", "花", "鳥", "魚", "車"]
 

@@ -79,7 +79,7 @@ import Testing
 
     @Test func jobsThatGenerateAreListed() throws {
         let script: Script = [
-            "GET /v1/jobs?kind=generate": [try Script.page(try Sample.job(2, "gen", state: "running"))],
+            "GET /v1/jobs": [try Script.page(Sample.job(2, "gen", state: "running"))],
             "GET /v1/jobs/\(Self.job)/generations": [try Script.json(view(state: "running"))],
         ]
         try CLIFixture.with(script) { fixture in

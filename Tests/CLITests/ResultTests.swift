@@ -115,13 +115,76 @@ import Testing
             name: "held-out", metric: "accuracy", base: 0.5, candidate: 0.75, difference: 0.25, ciLow: 0.1, ciHigh: 0.4, pValue: 0.001,
             items: 40,
             improved: 12, regressed: 2)
-        let view = CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), benchmarks: [row])
+        var whole = row
+        (whole.pAdjusted, whole.verdict) = (0.002, "improvement")
+        var task = row
+        (task.name, task.difference, task.verdict) = ("sums", -0.25, "regression")
+        whole.tasks = [task]
+        let view = CompareView(
+            base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), regressions: ["held-out/sums"], benchmarks: [whole])
         try CLIFixture.with(["GET /v1/evaluations/compare": [try Script.json(view)]]) { fixture in
             let run = try fixture.run("compare", Sample.evaluationID(1), Sample.evaluationID(2))
-            #expect(run.output.contains("held-out   accuracy   0.5       0.75       +0.25  [0.1, 0.4]     0.001     40      12      2\n"))
+            let words = run.output.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+            #expect(words.contains("held-out accuracy 0.5 0.75 +0.25 [0.1, 0.4] 0.001 0.002 40 12 2 improvement"))
+            #expect(words.contains("sums accuracy 0.5 0.75 -0.25 [0.1, 0.4] 0.001 – 40 12 2 regression"))
             #expect(
                 try fixture.requests().last?.target
                     == "/v1/evaluations/compare?base=\(Sample.evaluationID(1))&candidate=\(Sample.evaluationID(2))")
+        }
+    }
+
+    @Test func compareWritesForOtherProgramsAndFailsOnARegression() throws {
+        let row = BenchmarkComparison(name: "a,b", metric: "accuracy", base: 0.5, candidate: 0.25, items: 4, improved: 0, regressed: 1)
+        let view = CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), regressions: ["a,b"], benchmarks: [row])
+        let (base, candidate) = (Sample.evaluationID(1), Sample.evaluationID(2))
+        try CLIFixture.with(["GET /v1/evaluations/compare": [try Script.json(view)]]) { fixture in
+            let csv = try fixture.run("compare", base, candidate, "--csv")
+            #expect(csv.status == 0 && csv.output.hasSuffix("\r\n\"a,b\",accuracy,0.5,0.25,,,,,,,4,0,1,0,0\r\n"))
+            let markdown = try fixture.run("compare", base, candidate, "--markdown", "--fail-on-regression")
+            #expect(markdown.status == 1 && markdown.output.hasPrefix("| benchmark | metric |"))
+            #expect(markdown.errors.contains("worse than the base beyond chance: a,b"))
+            #expect(try fixture.run("compare", base, candidate, "--csv", "--json").status == 2)
+        }
+    }
+
+    @Test func compareListsTheItemsThatFlipped() throws {
+        let view = CompareView(base: Sample.evaluationID(1), candidate: Sample.evaluationID(2), benchmarks: [])
+        let item = FlippedItemView(
+            benchmark: "gsm8k", item: 7, direction: "regression", question: "What is 1 + 1?", expected: "2",
+            base: FlippedAnswersView(score: 1, answers: ["2"]), candidate: FlippedAnswersView(score: 0, answers: [nil]))
+        let page = FlippedItemPage(data: [item], total: 3, hasMore: true, next: "1")
+        let answers: Script = [
+            "GET /v1/evaluations/compare": [try Script.json(view)], "GET /v1/evaluations/compare/items": [try Script.json(page)],
+        ]
+        try CLIFixture.with(answers) { fixture in
+            let run = try fixture.run("compare", Sample.evaluationID(1), Sample.evaluationID(2), "--items", "--limit", "1")
+            let words = run.output.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+            #expect(words.contains("gsm8k 7 regression What is 1 + 1? 2 2 –"), "\(run.output)")
+            #expect(words.contains("1 of 3 that flipped; --limit shows more"))
+            #expect(try fixture.requests().last?.target.hasSuffix("&limit=1") == true)
+        }
+    }
+
+    @Test func itemsOfAnEvaluationAreShownWithTheirVerdicts() throws {
+        let page = """
+            {"data": [{"benchmark": "gsm8k", "item": 3, "score": 0.5, "expected": "72", "messages": [{"role": "user", "content": "How many?"}],
+              "samples": [{"sample": 0, "answer": "72", "score": 1, "finish_reason": "stop"},
+                          {"sample": 1, "answer": null, "response": "hm", "score": 0, "finish_reason": "length"}]}],
+             "has_more": false, "next": null}
+            """
+        let path = "GET /v1/evaluations/\(Sample.evaluationID(1))/items"
+        try CLIFixture.with([path: [try Script.json(JSONParser.parse(page))]]) { fixture in
+            let run = try fixture.run("evaluations", "items", Sample.evaluationID(1), "--wrong", "--benchmark", "gsm8k")
+            #expect(
+                run.output == """
+                    ~ gsm8k #3 · score 0.5
+                      question  How many?
+                      expected  72
+                      answer 0  ✓ 72
+                      answer 1  ✗ no answer  (cut off) in: hm
+
+                    """)
+            #expect(try fixture.requests().last?.target.contains("wrong=true&benchmark=gsm8k") == true)
         }
     }
 

@@ -76,4 +76,24 @@ import Testing
         #expect(AttemptOutcome.lost("the host rebooted").reason == .hostRebooted)
         #expect(AttemptOutcome.lost("gone").reason == .supervisorLost)
     }
+
+    @Test func theLossOfAServerCostsAJobNoneOfItsRetriesAndAnIdleServerRests() {
+        let context = AttemptOutcome.Context(retry: RetryPolicy(limit: 1), failures: 1, madeProgress: false, canResume: false)
+        let lost = AttemptOutcome.judge(Diagnosis(cause: .serverLost, message: "m", evidence: []), context)
+        #expect(lost.attemptState == .failed && lost.disposition == .retry(after: .zero, failures: 1) && lost.reason == .serverLost)
+        let idle = AttemptOutcome.judge(Diagnosis(cause: .serverIdle, message: "m", evidence: []), context)
+        #expect(idle.attemptState == .succeeded && idle.disposition == .rest)
+    }
+
+    @Test func whatTheSupervisorWasToldDecidesOnTheEndOfAServerAndItsUsers() {
+        for (reason, cause) in [("idle", Reason.serverIdle), ("server_lost", .serverLost)] {
+            var facts = AttemptEvidence()
+            (facts.exitCode, facts.stopReason) = (75, reason)
+            #expect(Diagnosis.of(facts, patterns: .builtIn).cause == cause)
+            (facts.exitCode, facts.signal) = (nil, 9)
+            #expect(Diagnosis.of(facts, patterns: .builtIn).cause == cause)
+            (facts.exitCode, facts.signal) = (0, nil)
+            #expect(Diagnosis.of(facts, patterns: .builtIn).cause == .succeeded)
+        }
+    }
 }

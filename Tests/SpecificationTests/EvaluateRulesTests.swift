@@ -44,6 +44,21 @@ import Testing
         expectProblem(problems(benchmark), words)
     }
 
+    @Test(
+        arguments: [
+            ("{generations: data.jsonl}", ""),
+            ("{generations: data.jsonl, samples: 4, response: answer, grader: math, max_seq_len: 9}", ""),
+            ("{generations: [data.jsonl, more.jsonl]}", ""), ("{name: x}", "names neither 'dataset'"),
+            ("{dataset: data.jsonl}", "'server' is missing"), ("{dataset: data.jsonl, generations: data.jsonl}", "/dataset conflict"),
+            ("{generations: data.jsonl, prompt: x}", "'generations' asks none"), ("{generations: [data.jsonl], samples: 2}", "is a sample"),
+            ("{generations: []}", "/generations"), ("{dataset: data.jsonl, response: x}", "only with 'generations'"),
+            ("{generations: data.jsonl, max_seq_len: 0}", "/max_seq_len"),
+        ])
+    func generationsAreGradedWithoutAServer(_ benchmark: String, _ words: String) {
+        let found = fixture.problems(PlanFixture.job("kind: evaluate\nbenchmarks: [\(benchmark)]"))
+        if words.isEmpty { #expect(found == []) } else { expectProblem(found, words) }
+    }
+
     @Test func gatesBySignificanceAreAccepted() {
         let gate = "compare_to: eval_1\ngate: {accuracy: 'not < baseline at 95%', truncated: '<= 0.1', no_answer: '> 0.5 at 90%'}"
         #expect(problems("samples: 2", gate) == [])
@@ -60,7 +75,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["evaluate-math", "evaluate-judge", "evaluate-formats"])
+    @Test(arguments: ["evaluate-math", "evaluate-judge", "evaluate-formats", "evaluate-checkpoints", "evaluate-generations"])
     func theExamplesAreRight(name: String) throws {
         let path = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent("../../deploy/examples/\(name).yaml").standardizedFileURL

@@ -240,7 +240,7 @@ import Testing
             ("server: {engine: vllm, args: {port: 1}}", "set by Anneal"), ("server: {engine: vllm, args: {--x: 1}}", "/server/args/--x"),
             ("server: {engine: vllm, args: {x: {y: 1}}}", "wrong_type"),
             ("server: {engine: vllm, startup_timeout: x}", "/server/startup_timeout"), ("benchmarks: []", "must not be empty"),
-            ("benchmarks: [{}]", "'dataset' is missing"),
+            ("benchmarks: [{}]", "names neither 'dataset'"),
             ("benchmarks: [{dataset: data.jsonl, name: x}, {dataset: more.jsonl, name: x}]", "two benchmarks"),
             ("benchmarks: [{dataset: data.jsonl, samples: 0}]", "/samples"),
             ("benchmarks: [{dataset: data.jsonl, samples: 4, temperature: 0}]", "the same answer"),

@@ -1,4 +1,4 @@
-"""A fast OpenAI-compatible server that answers asynchronously, for load and for faults that a thread a request is too slow for.
+r"""A fast OpenAI-compatible server that answers asynchronously, for load and for faults that a thread a request is too slow for.
 
     mock_server.py [--port N] [--delay SECONDS] [--tokens N] [--mode MODE] [--lean]
 
@@ -6,8 +6,8 @@ Prints `port N`. The delay is the same for each request. The answer to a prompt 
 so many words where tokens are given. Modes: good; busy:N (429 beyond N requests in flight); break:N (every Nth request loses its
 connection); error:N (every Nth gets 500); garbage:N (every Nth gets a page of a proxy); poison:TEXT (a prompt with this text is refused);
 torn (streams break in the middle), babble (streams turn to noise); bad:KIND:TEXT (a prompt with this text gets a bad answer of the kind, see
-`bad`; later is asked to wait and answered then, open
-leaves its stream open). GET /stats tells what was asked: requests, prompts asked more than
+`bad`; later is asked to wait and answered then, open leaves its stream open); solve:N (the answer is \boxed{} with ten times the prompt's
+number, and wrong where number + seed is a multiple of N). GET /stats tells what was asked: requests, prompts asked more than
 once, the most in flight. SIGTERM ends it.
 """
 
@@ -36,8 +36,11 @@ def response(status, body, kind="application/json", fields=""):
     return head.encode() + data
 
 
-def text_for(prompt):
+def text_for(prompt, seed):
     """What the model says to a prompt."""
+    if mode == "solve":
+        number = int("".join(filter(str.isdigit, prompt)))
+        return f"<think>hm</think> It is \\boxed{{{number if (number + seed) % every == 0 else number * 10}}}."
     words = f"<think>hm {prompt}</think> answer to {prompt}"
     return words + " word" * max(0, arguments.tokens - len(words.split()))
 
@@ -46,7 +49,7 @@ def completion(body):
     """The answer to a request, in one piece or as a stream."""
     is_chat = "messages" in body
     prompt = body["messages"][-1]["content"] if is_chat else body["prompt"]
-    text = text_for(prompt)
+    text = text_for(prompt, body["seed"])
     usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
     if not body.get("stream"):
         part = {"message": {"role": "assistant", "content": text}} if is_chat else {"text": text}

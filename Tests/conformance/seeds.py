@@ -36,6 +36,7 @@ class Seeds:
     experiment: str
     job: str
     failed_job: str
+    generating_job: str
     dataset: str
     checkpoint: str
     evaluations: tuple[str, str]
@@ -49,7 +50,11 @@ class Seeds:
         assert status == 201, dataset
         makes = {"kind": "command", "command": [sys.executable, "-c", WORKER], "outputs": ["model", "evaluation"]}
         fails = {"kind": "command", "command": "exit 3"}
-        planted = daemon.submit({"name": "planted", "jobs": {"first": makes, "second": {**makes, "cache": False}, "fails": fails}})
+        # Nobody answers there; its passes are told of all the same.
+        server = {"url": "http://127.0.0.1:9", "model": "m"}
+        generates = {"kind": "generate", "server": server, "dataset": "planted", "patience": 0.1, "retry": {"limit": 0}}
+        makers = {"first": makes, "second": {**makes, "cache": False}}
+        planted = daemon.submit({"name": "planted", "jobs": {**makers, "fails": fails, "generates": generates}})
         experiment = daemon.finish(planted["id"])
         jobs = {job["name"]: job for job in experiment["jobs"]}
         assert jobs["first"]["state"] == "succeeded", daemon.call("GET", f"/v1/jobs/{jobs['first']['id']}/explain")
@@ -60,7 +65,7 @@ class Seeds:
         assert daemon.call("POST", f"/v1/webhooks/{webhook}/ping")[0] == 204
         deliveries = daemon.call("GET", f"/v1/webhooks/{webhook}/deliveries")[1]["data"]
         return Seeds(
-            experiment=experiment["id"], job=jobs["first"]["id"], failed_job=jobs["fails"]["id"], dataset=dataset["id"],
-            checkpoint=checkpoints[0]["id"], evaluations=(evaluations[0]["id"], evaluations[1]["id"]),
+            experiment=experiment["id"], job=jobs["first"]["id"], failed_job=jobs["fails"]["id"],
+            generating_job=jobs["generates"]["id"], dataset=dataset["id"], checkpoint=checkpoints[0]["id"], evaluations=(evaluations[0]["id"], evaluations[1]["id"]),
             webhook=webhook, delivery=deliveries[0]["id"],
         )

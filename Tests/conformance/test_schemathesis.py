@@ -39,7 +39,7 @@ def run(daemon, seeds, tmp_path_factory):
 def planted(configuration: str, seeds) -> str:
     """The configuration with identifiers that exist, tried beside the invented ones."""
     dictionaries = {
-        "experiments": [seeds.experiment], "jobs": [seeds.job, seeds.failed_job], "datasets": [seeds.dataset, "planted", "planted@1"],
+        "experiments": [seeds.experiment], "jobs": [seeds.job, seeds.failed_job, seeds.generating_job], "datasets": [seeds.dataset, "planted", "planted@1"],
         "checkpoints": [seeds.checkpoint], "evaluations": list(seeds.evaluations), "things": [seeds.job, seeds.dataset, seeds.checkpoint],
         "webhooks": [seeds.webhook], "deliveries": [seeds.delivery],
         "files": ["app.js", "dashboard.css"],

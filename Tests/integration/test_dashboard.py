@@ -303,15 +303,15 @@ def test_a_dataset_is_found_in_the_list_and_looked_into(filled, page):
     patch = daemon.request("PATCH", "/v1/datasets/pairs", b'{"tags": {"quality": "checked"}}', {"Content-Type": "application/json"})
     assert patch.status == 200
     page.goto(daemon.url + "/#/datasets")
-    page.wait_for_text("quality: checked", "td")
+    page.wait_for_text("quality: checked", "tbody")
     page.run("[...document.querySelectorAll('td a')].find((link) => link.innerText === 'pairs').click()")
     page.wait_for_text("pairs@1", "h1")
-    page.wait_for_text("yes", "section[aria-label=Labels] td")
+    page.wait_for_text("yes", "section[aria-label=Labels] tbody")
     widths = "[...document.querySelectorAll('section[aria-label=Labels] .bar')].map((bar) => bar.getBoundingClientRect().width)"
     wide, narrow = page.run(widths)
     assert abs(wide - 3 * narrow) < 1 and narrow > 1, "30 times yes, 10 times no"
     page.wait_for_text("question 0", "section[aria-label=Samples] pre")
-    page.wait_for_text("100 %", "section[aria-label=Schema] td")
+    page.wait_for_text("100 %", "section[aria-label=Schema] tbody")
 
 
 def test_two_runs_share_a_zoom_and_their_specs_are_compared(filled, page):
@@ -328,6 +328,29 @@ def test_two_runs_share_a_zoom_and_their_specs_are_compared(filled, page):
     page.run("[...document.querySelectorAll('button')].find((button) => button.innerText === 'Reset zoom').click()")
     page.wait_for("document.querySelector('.chart').chart.graph.xAxisRange()[0] < 1")
     page.wait_for_text("The specs are equal.", "section[aria-label=Spec]")
+
+
+def test_two_evaluations_are_compared_and_what_got_worse_is_flagged(make_daemon, page, tmp_path):
+    daemon = make_daemon("--gpus", "none").start()
+    for name, wrong in (("base", 0), ("tuned", 2)):
+        lines = [
+            {"problem": f"ten times {i}", "expected_answer": str(i * 10), "task": "odd" if i % 2 else "even",
+             "generation": str(i if wrong and i % wrong else i * 10)} for i in range(40)
+        ]  # fmt: skip
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    jobs = {
+        name: {"kind": "evaluate", "benchmarks": [{"generations": str(tmp_path / f"{name}.jsonl"), "name": "tens"}]}
+        for name in ("base", "tuned")
+    }
+    ended = daemon.run({"name": "two", "jobs": jobs})
+    base, tuned = (ended["jobs"][name]["outputs"]["evaluation"]["id"] for name in ("base", "tuned"))
+    page.goto(f"{daemon.url}/#/evaluations?base={base}&candidate={tuned}")
+    page.wait_for_text("Worse beyond chance: tens, tens/odd", "section[aria-label=Comparison]")
+    page.wait_for_text("Items that flipped: 20", "section[aria-label=Comparison] summary")
+    verdicts = page.run("[...document.querySelectorAll('section[aria-label=Comparison] table')[0].tBodies[0].rows].map((row) => "
+                        "[row.cells[0].innerText, row.cells[row.cells.length - 1].innerText])")
+    assert verdicts == [["tens", "regression"], ["tens/even", "unclear"], ["tens/odd", "regression"]]
+    assert page.failed_requests == []
 
 
 #: A curve with single peaks, one that only rises, and one that never changes, each thinned to a tenth and smoothed.

@@ -62,7 +62,7 @@ def test_streams_larger_than_a_page_and_a_buffer_arrive_whole(daemon):
 
 
 def test_uploads_are_bounded_by_the_disk_alone_and_items_are_paged(daemon):
-    """uploadBytesMax is 16 TiB, which a declared length can pass without sending it; itemsBytesMax bounds what is read for a page."""
+    """uploadBytesMax is 16 TiB, which a declared length can pass without sending it."""
     import socket
 
     host, port = daemon.url.removeprefix("http://").split(":")

@@ -137,5 +137,5 @@ def test_a_plan_is_made_by_the_tokenizer_of_a_job_before(make_daemon, trainer_py
     figures = daemon.job(ended["jobs"]["packed"]["id"])["summary"]["packing"]
     assert figures["train"]["num_bins"] == header["bins"] and figures["train"]["rescaled_global_batch_size"] >= 2
     assert figures["validation"]["num_sequences"] == 8
-    assert daemon.curve(ended["jobs"]["packed"]["id"], "packing/train/bins")["points"][-1]["value"] == header["bins"]
+    assert daemon.curve(ended["jobs"]["packed"]["id"], "packing/train/bins")[-1]["value"] == header["bins"]
     assert b"packed train: 32 sequences" in daemon.logs(ended["jobs"]["packed"]["id"])

@@ -1,5 +1,6 @@
 """The folder of checkpoints: whole or absent, ranked, thinned out, and found again."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -63,6 +64,19 @@ def test_retention_spares_what_is_pinned(tmp_path):
     (checkpoints.path / "step_1" / "pinned").touch()
     assert checkpoints.thin_out() == [2]
     assert steps(checkpoints) == [1, 3, 4]
+
+
+def test_retention_marks_what_is_awaited_and_deletes_it_when_the_wait_is_over(tmp_path):
+    checkpoints = dataclasses.replace(folder(tmp_path / "c", keep=1), awaited=True)
+    for step in (1, 2, 3):
+        save(checkpoints, step, val_loss=float(step))
+    assert checkpoints.thin_out() == []
+    assert steps(checkpoints) == [1, 2, 3]
+    # The best and the newest are no surplus.
+    assert [(checkpoints.path / f"step_{step}" / "surplus").exists() for step in (1, 2, 3)] == [False, True, False]
+    (checkpoints.path / "step_2" / "awaited").unlink()
+    assert checkpoints.thin_out() == [2]
+    assert steps(checkpoints) == [1, 3]
 
 
 def test_the_pin_of_a_checkpoint_survives_its_replacement(tmp_path):

@@ -29,14 +29,28 @@ enum EvaluationRoutes {
     }
 
     static func items(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.evaluationItems(call.parameter(), page: try call.page()))
+        try .json(
+            try await call.service.evaluationItems(
+                call.parameter(), benchmark: call.query("benchmark"), onlyWrong: try call.flag("wrong"), page: try call.page()))
     }
 
     static func compare(_ call: Call) async throws -> Answer {
+        let (base, candidate) = try sides(call)
+        return try .json(try await call.service.compare(base: base, candidate: candidate))
+    }
+
+    static func flippedItems(_ call: Call) async throws -> Answer {
+        let (base, candidate) = try sides(call)
+        return try .json(
+            try await call.service.flippedItems(
+                base: base, candidate: candidate, benchmark: call.query("benchmark"), page: try call.page()))
+    }
+
+    private static func sides(_ call: Call) throws(ServiceError) -> (base: String, candidate: String) {
         guard let base = call.query("base"), let candidate = call.query("candidate") else {
             throw ServiceError(.badRequest, "the query parameters 'base' and 'candidate' are required")
         }
-        return try .json(try await call.service.compare(base: base, candidate: candidate))
+        return (base, candidate)
     }
 }
 

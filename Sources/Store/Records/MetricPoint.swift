@@ -42,6 +42,8 @@ public enum MetricSource: Int, Sendable, Hashable, CaseIterable, Comparable {
     case tensorboard
     /// Lines that a trainer prints; the last resort, since they are rounded and may be anything.
     case log
+    /// Evaluations of checkpoints, put on the curves of the training that made them.
+    case evaluation
 
     /// As in the API.
     public var name: String {
@@ -51,6 +53,7 @@ public enum MetricSource: Int, Sendable, Hashable, CaseIterable, Comparable {
         case .trackio: "trackio"
         case .tensorboard: "tensorboard"
         case .log: "log"
+        case .evaluation: "evaluation"
         }
     }
 

@@ -6,8 +6,10 @@ import Terminal
 struct Evaluations: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List and show evaluations.",
-        discussion: HelpText.discussion(examples: "anneal evaluations ls --experiment toy", "anneal evaluations show toy/after"),
-        subcommands: [EvaluationsList.self, EvaluationsShow.self, EvaluationsReport.self],
+        discussion: HelpText.discussion(
+            examples: "anneal evaluations ls --experiment toy", "anneal evaluations show toy/after",
+            "anneal evaluations items toy/after --wrong"),
+        subcommands: [EvaluationsList.self, EvaluationsShow.self, EvaluationsReport.self, EvaluationsItems.self],
         defaultSubcommand: EvaluationsList.self)
 }
 
@@ -116,10 +118,13 @@ struct EvaluationsShow: ParsableCommand {
                 check.passed ? StyledText("✓", .green) : StyledText("✗", .red), StyledText(check.metric), StyledText(check.condition),
                 StyledText(check.value.map { NumberText.significant($0) } ?? "–"),
                 StyledText(check.limit.map { NumberText.significant($0) } ?? "–"),
+                CompareTable.interval(check.ciLow, check.ciHigh),
             ]
         }
         Output.table(
-            Table([.init(""), .init("GATE"), .init("CONDITION"), .init("VALUE", .right), .init("LIMIT", .right)], rows: rows),
+            Table(
+                [.init(""), .init("GATE"), .init("CONDITION"), .init("VALUE", .right), .init("LIMIT", .right), .init("INTERVAL")],
+                rows: rows),
             ifEmpty: "no conditions")
     }
 }

@@ -108,6 +108,10 @@ struct WatchModel {
             experiment.reason = data.reason
             return
         }
+        if jobs[id] == nil, let name = data.name {
+            // What joins an experiment that runs is the evaluation of a checkpoint.
+            jobs[id] = WatchedJob(id: id, name: name, kind: "evaluate", state: "")
+        }
         guard let job = jobs[id] else { return }
         jobs[id]?.state = data.state
         jobs[id]?.reason = data.reason

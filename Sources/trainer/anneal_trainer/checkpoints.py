@@ -21,6 +21,10 @@ from . import durable
 STEP_NAME = re.compile(r"step_(0|[1-9][0-9]*)")
 #: The daemon puts a file of this name into a checkpoint that must not be deleted.
 PIN_NAME = "pinned"
+#: Stands in each checkpoint that a job waits to evaluate; the daemon takes it away when that job has ended.
+AWAITED_NAME = "awaited"
+#: Put into a checkpoint that would have been deleted, were it not awaited; the daemon then deletes it.
+SURPLUS_NAME = "surplus"
 RECORD_NAME = "checkpoint.json"
 STATE_NAME = "trainer_state"
 
@@ -44,6 +48,10 @@ class Checkpoint:
     @property
     def pinned(self) -> bool:
         return (self.path / PIN_NAME).exists()
+
+    @property
+    def awaited(self) -> bool:
+        return (self.path / AWAITED_NAME).exists()
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint | None:
@@ -84,6 +92,8 @@ class CheckpointFolder:
     mode: str
     #: How many of the best are kept; None keeps all.
     keep_top_k: int | None
+    #: Whether some job evaluates each checkpoint.
+    awaited: bool = False
 
     def prepare(self) -> None:
         """Make the folder, and clear away what a crash left behind."""
@@ -141,6 +151,8 @@ class CheckpointFolder:
         durable.write_json(temporary / RECORD_NAME, record)
         if (final / PIN_NAME).exists():
             (temporary / PIN_NAME).touch()
+        if self.awaited:
+            (temporary / AWAITED_NAME).touch()
         durable.sync_tree(temporary)
         if final.exists():
             final.rename(old)
@@ -168,7 +180,7 @@ class CheckpointFolder:
         return sorted(self.complete(), key=badness)
 
     def thin_out(self) -> list[int]:
-        """Delete all but the best `keep_top_k`, the newest, and the pinned. Returns the steps deleted."""
+        """Delete all but the best `keep_top_k`, the newest, the pinned and the awaited. Returns the steps deleted."""
         if self.keep_top_k is None:
             return []
         ranked = self.ranked()
@@ -177,11 +189,23 @@ class CheckpointFolder:
         return sorted(checkpoint.step for checkpoint in surplus if self.delete(checkpoint))
 
     def delete(self, checkpoint: Checkpoint) -> bool:
-        """Delete a checkpoint unless it is pinned. The rename comes first, so that no half of one bears its name."""
+        """Delete a checkpoint unless it is pinned or awaited. The rename comes first, so that no half of one bears its name."""
         if checkpoint.pinned:
             return False
+        if checkpoint.awaited:
+            try:
+                (checkpoint.path / SURPLUS_NAME).touch()
+            except FileNotFoundError:
+                # The daemon was done with it, and it had been surplus before.
+                return True
+            # Whose wait ended just before the mark was set does not come back for it.
+            if checkpoint.awaited:
+                return False
         doomed = self.path / f"tmp_deleted_step_{checkpoint.step}"
-        checkpoint.path.rename(doomed)
+        try:
+            checkpoint.path.rename(doomed)
+        except FileNotFoundError:
+            return True
         if (doomed / PIN_NAME).exists():
             # It was pinned just before the rename.
             doomed.rename(checkpoint.path)

@@ -26,6 +26,8 @@ class Job:
     metrics_path: Path
     #: What the spec's micro-batch is divided by; above 1 after an attempt ran out of GPU memory.
     micro_batch_divisor: int = 1
+    #: Whether some job evaluates each checkpoint and must find it.
+    checkpoints_awaited: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Job:
@@ -51,6 +53,7 @@ class Job:
             output_dir=Path(environment["ANNEAL_OUTPUT_DIR"]),
             metrics_path=Path(environment["ANNEAL_METRICS"]),
             micro_batch_divisor=int(document.get("micro_batch_divisor") or 1),
+            checkpoints_awaited=document.get("checkpoints_awaited") is True,
         )
 
     def input_path(self, pointer: str, value: str) -> Path:

@@ -63,7 +63,7 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     steps = schedule.total_steps(len(tokens), request.global_batch_size, request.epochs, request.max_steps)
 
     rules = request.checkpoint
-    folder = CheckpointFolder(job.checkpoint_dir, rules.metric, rules.mode, rules.keep_top_k)
+    folder = CheckpointFolder(job.checkpoint_dir, rules.metric, rules.mode, rules.keep_top_k, job.checkpoints_awaited)
     processes = loading.processes()
     if processes.is_main_process:
         folder.prepare()

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 typedef struct connection {
@@ -27,7 +29,9 @@ static char input[65536];
 static char *completion, *models;
 static size_t completion_bytes, models_bytes;
 static uint64_t delay_ns;
-static uv_timer_t timer;
+/* The loop's own timers count whole milliseconds, which is a twentieth of the delay. */
+static int timer;
+static uv_poll_t timer_watch;
 /* All delays are equal, so that requests are answered in the order in which they came. */
 static connection_t *first, *last;
 
@@ -59,11 +63,12 @@ static void send_bytes(connection_t *connection, char *bytes, size_t count) {
 
 static void arm(void);
 
-static void answer_due(uv_timer_t *handle) {
-    (void)handle;
-    /* Timers count whole milliseconds: half of one too early and half too late make the delay right in the mean. */
+static void answer_due(uv_poll_t *handle, int status, int events) {
+    (void)handle, (void)status, (void)events;
+    uint64_t expirations;
+    if (read(timer, &expirations, sizeof expirations) < 0) return;
     uint64_t now = uv_hrtime();
-    while (first && first->due <= now + 500000) {
+    while (first && first->due <= now) {
         connection_t *connection = first;
         first = connection->next;
         if (!first) last = NULL;
@@ -79,9 +84,8 @@ static void answer_due(uv_timer_t *handle) {
 
 static void arm(void) {
     if (!first) return;
-    uint64_t now = uv_hrtime();
-    uv_update_time(uv_default_loop());
-    uv_timer_start(&timer, answer_due, first->due > now ? (first->due - now + 500000) / 1000000 : 0, 0);
+    struct itimerspec when = {.it_value = {.tv_sec = first->due / 1000000000, .tv_nsec = first->due % 1000000000}};
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static int message_complete(llhttp_t *parser) {
@@ -151,7 +155,9 @@ int main(int argc, char **argv) {
     struct sockaddr_in address;
     uv_tcp_t server;
     uv_loop_t *loop = uv_default_loop();
-    uv_timer_init(loop, &timer);
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    uv_poll_init(loop, &timer_watch, timer);
+    uv_poll_start(&timer_watch, UV_READABLE, answer_due);
     uv_tcp_init(loop, &server);
     uv_ip4_addr("127.0.0.1", 0, &address);
     int status = uv_tcp_bind(&server, (const struct sockaddr *)&address, 0);
