@@ -16,6 +16,8 @@ public final class CompletionClient {
 
     /// Where the server is.
     public nonisolated let address: GenerationServer.Address
+    /// Requests that it may get at once.
+    public nonisolated let connectionsMax: Int
     private let client: HTTPClient
     private let headers: [(name: String, value: String)]
     private let requestTimeout: Duration
@@ -33,6 +35,7 @@ public final class CompletionClient {
         log: @escaping @LoopActor (String) -> Void
     ) {
         client = HTTPClient(connectionsMax: connectionsMax)
+        self.connectionsMax = connectionsMax
         address = GenerationServer.Address(url: baseURL, apiKey: apiKey)
         headers = [("Content-Type", "application/json")] + (apiKey.map { [("Authorization", "Bearer " + $0)] } ?? [])
         self.requestTimeout = requestTimeout

@@ -1,5 +1,6 @@
 import Datasets
 import Domain
+import EventLoop
 import JSON
 import Store
 import Telemetry
@@ -117,7 +118,19 @@ extension AnnealService {
     }
 
     /// Registers the checkpoints that a trainer renamed into place, and notes those that its retention removed.
+    ///
+    /// One change after the other: hashing takes time, and a checkpoint that is being registered must not be taken for a new one.
     func apply(_ change: CheckpointChange, job: ActiveJob, attempt: RunningAttempt) async throws {
+        let earlier = attempt.checkpointWork
+        let work = Task { @LoopActor in
+            await earlier?.value
+            try await applyAlone(change, job: job, attempt: attempt)
+        }
+        attempt.checkpointWork = Task { _ = await work.result }
+        try await work.value
+    }
+
+    private func applyAlone(_ change: CheckpointChange, job: ActiveJob, attempt: RunningAttempt) async throws {
         for found in change.added {
             let known = try await store.read { try $0.checkpoint(path: found.path) }
             attempt.lastCheckpointStep = max(attempt.lastCheckpointStep ?? found.step, found.step)

@@ -40,6 +40,8 @@ final class RunningAttempt {
     var lastCheckpointStep: Int?
     /// Bytes of the newest checkpoint, as a forecast of the next.
     var lastCheckpointBytes: Int64 = 0
+    /// Ends when the last known change of its checkpoints is in the database, or failed.
+    var checkpointWork: Task<Void, Never>?
     /// Looks for steps that stopped; `nil` where the job does not ask for it.
     var stall: StallWatch?
     /// Looks for a loss that is no number; `nil` where the job does not ask for it.

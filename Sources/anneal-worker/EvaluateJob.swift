@@ -38,21 +38,21 @@ struct EvaluateJob: Sendable {
             }
             run = try makeRun(request, items: items, model: command.requestName, extensions: extensions, ledger: ledger)
             if run.pendingCount > 0, let server = request.server {
-                try await servers.withClient(of: server, name: "server") { try await run.ask($0.address) }
+                try await servers.withClient(of: server, name: "server") { try await run.ask($0) }
             }
         case .shared(let server)?:
             let extensions = request.benchmarks.map { benchmark in
                 server.engine == .transformers ? SamplingExtension.members(model: request.model, settings: benchmark.settings) : [:]
             }
             run = try makeRun(request, items: items, model: server.model, extensions: extensions, ledger: ledger)
-            if run.pendingCount > 0 { try await servers.withClient(of: .shared(server), name: "server") { try await run.ask($0.address) } }
+            if run.pendingCount > 0 { try await servers.withClient(of: .shared(server), name: "server") { try await run.ask($0) } }
         case .remote(let url, let model, let apiKey)?:
             let server = EvaluateRequest.Server.remote(url: url, model: model, apiKey: apiKey)
             run = try await servers.withClient(of: server, name: "server") { client in
                 let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
                 let extensions = request.benchmarks.map { _ in JSONObject() }
                 let run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
-                try await run.ask(client.address)
+                try await run.ask(client)
                 return run
             }
         }

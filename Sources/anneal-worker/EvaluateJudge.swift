@@ -37,7 +37,6 @@ struct EvaluateJudge {
     let judge: EvaluateGrading.Judge
     let model: String
     let ledger: AnswerLedger
-    let concurrency: Int
     let requestTimeout: Duration
 
     /// Judges all questions; judgements that an earlier attempt got are taken over.
@@ -62,7 +61,7 @@ struct EvaluateJudge {
             },
             take: { index, answer in try ledger.append(answer, for: key(questions, pending[index])) })
         do {
-            try await asking.ask(client.address, concurrency: concurrency, requestTimeout: requestTimeout)
+            try await asking.ask(client, requestTimeout: requestTimeout, patience: judge.server.patience)
         } catch {
             try ledger.sync()
             throw error

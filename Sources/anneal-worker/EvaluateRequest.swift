@@ -11,6 +11,12 @@ struct EvaluateRequest: Sendable {
         case remote(url: String, model: String?, apiKey: String?)
         /// The server of another job.
         case shared(SharedServer)
+
+        /// How long it may be busy or unreachable; `nil` for as long as is usual. Another job's server that died comes back elsewhere, and a
+        /// new attempt is told where.
+        var patience: Duration? {
+            if case .shared = self { .seconds(10) } else { nil }
+        }
     }
 
     struct Benchmark: Sendable {

@@ -81,7 +81,7 @@ struct EvaluateSettling {
             case .shared(let server): server.model
             }
         let grader = EvaluateJudge(
-            judge: judge, model: model, ledger: ledger, concurrency: request.concurrency, requestTimeout: request.requestTimeout)
+            judge: judge, model: model, ledger: ledger, requestTimeout: request.requestTimeout)
         let results = try await servers.withClient(of: judge.server, name: log) { try await grader.grade(questions, client: $0) }
         for (place, result) in zip(open, results) {
             var details = Self.details(result.error)

@@ -30,11 +30,14 @@ final class EvaluationAsking: GenerationWork {
     }
 
     /// Returns once all answers are there.
-    func ask(_ address: GenerationServer.Address, concurrency: Int, requestTimeout: Duration) async throws {
+    ///
+    /// - Parameter patience: how long the server may be busy or unreachable; `nil` for as long as is usual.
+    func ask(_ client: CompletionClient, requestTimeout: Duration, patience: Duration?) async throws {
         guard count > 0 else { return }
-        var options = GenerationDriver.Options(concurrency: concurrency)
+        var options = GenerationDriver.Options(concurrency: client.connectionsMax)
         options.requestTimeout = requestTimeout
-        let driver = GenerationDriver(servers: [address], options: options, work: self)
+        if let patience { options.patience = patience }
+        let driver = GenerationDriver(servers: [client.address], options: options, work: self)
         defer { for trouble in driver.takeTroubles() { WorkerLog.line(trouble) } }
         do {
             try await driver.run()

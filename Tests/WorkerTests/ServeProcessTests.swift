@@ -100,10 +100,13 @@ import Testing
         let ending = try fixture.run(kind: "generate", spec: spec, servers: ["model": entry])
         #expect(ending.exitCode == 0, "\(ending.output)")
         #expect(Set(try server.remainingRequests().compactMap { $0["model"]?.string }) == ["served"])
+        // A port that nobody listens at, and that nobody can get meanwhile.
+        let port = try TCPListener(isListening: false)
+        let dead: JSONValue = ["url": .string("http://127.0.0.1:\(port.port)"), "model": "served", "engine": "vllm"]
         let gone = try fixture.run(
             kind: "evaluate",
             spec: ["model": "/m", "server": ["job": "model"], "benchmarks": [["dataset": .string(try questions())]]],
-            servers: ["model": entry])
+            servers: ["model": dead])
         #expect(gone.exitCode == 1 && gone.reason == "server_lost", "\(gone.output)")
         #expect(gone.message.contains("the server of the job 'model' is gone"))
     }

@@ -1,13 +1,13 @@
 import Glibc
 import Testing
 
-/// A socket that takes connections and never answers.
+/// A socket that takes connections and never answers, or one that only keeps others from its port.
 final class TCPListener {
     let port: Int
     private let descriptor: Int32
     private var connections: [Int32] = []
 
-    init() throws {
+    init(isListening: Bool = true) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -16,7 +16,8 @@ final class TCPListener {
         let descriptor = descriptor
         let result = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length) == 0 && listen(descriptor, 16) == 0 ? getsockname(descriptor, generic, &length) : -1
+                bind(descriptor, generic, length) == 0 && (!isListening || listen(descriptor, 16) == 0)
+                    ? getsockname(descriptor, generic, &length) : -1
             }
         }
         try #require(result == 0)
