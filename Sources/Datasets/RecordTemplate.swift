@@ -144,9 +144,12 @@ public struct PromptRendering: Sendable, Equatable {
 
     public init(user: RecordTemplate) { self.user = user }
 
+    /// What `generate` asks under the name `generic/math`, so that models are trained on the question that they were asked.
+    private static let math = "Solve the following math problem. Put the answer, and nothing but the answer, inside \\boxed{{}}.\n\n{problem}"
+
     /// Prompts by name.
     public static let named = [
-        "math": "Solve the maths problem below. Put the answer, and nothing else, inside \\boxed{{}}.\n\n{problem}",
+        "math": math, "generic/math": math,
         "default": "{question}",
     ]
 

@@ -1,3 +1,4 @@
+import Datasets
 import JSON
 
 /// A text with Python's format placeholders, `{field}`, that a record fills; literal braces are doubled.
@@ -94,13 +95,7 @@ public struct PromptRule: Sendable {
     }
 
     /// The prompt names that need no template of the spec's.
-    public static let named = [
-        "generic/math": """
-        Solve the following math problem. Put the answer, and nothing but the answer, inside \\boxed{{}}.
-
-        {problem}
-        """
-    ]
+    public static let named = PromptRendering.named.filter { $0.key == "generic/math" }
 
     private static let questionKeys = ["prompt", "input", "question", "problem"]
 

@@ -112,6 +112,8 @@ extension AnnealService {
     private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord) async throws {
         await attempt.metrics?.drain()
         if let change = await attempt.checkpoints?.finish() { try await apply(change, job: job, attempt: attempt) }
+        // What was told of before may still be on its way into the database.
+        await attempt.checkpointWork?.value
         let closing = try await files.run { try ClosingFiles.read(attempt.directory, isFailure: exit.exitCode != 0) }
         let hasCheckpoint = (attempt.lastCheckpointStep ?? attempt.resumedFromStep) != nil
         var diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)

@@ -169,7 +169,7 @@ extension ParameterSchema {
         ]), "The marks around the turns of input_output texts.")
 
     private static let renderTable: [ParameterSchema] = [
-        ParameterSchema("prompt", .choice(["math", "default"]), "A prompt by name; without it 'user'."),
+        ParameterSchema("prompt", .choice(["math", "generic/math", "default"]), "A prompt by name; without it 'user'."),
         ParameterSchema("user", .text(bytesMax: SpecLimits.stringBytesMax), "The user's text; {field} is a record's member, {{ a brace."),
         ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "The system text, with {fields}, too."),
         ParameterSchema(
