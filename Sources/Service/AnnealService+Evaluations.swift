@@ -13,7 +13,7 @@ extension AnnealService {
         let document = try Self.document(of: try await evaluationRecord(id))
         if let benchmark, document.benchmark(benchmark) == nil {
             let known = document.benchmarks.map(\.name).joined(separator: ", ")
-            throw ServiceError(.badRequest, "query parameter 'benchmark': the evaluation has no '\(benchmark)'; it has: \(known)")
+            throw ServiceError(.notFound, "query parameter 'benchmark': the evaluation has no '\(benchmark)'; it has: \(known)")
         }
         let start = try Self.start(of: page)
         let files = document.benchmarks.map { (benchmark: $0.name, path: $0.itemsPath) }

@@ -94,7 +94,10 @@ extension AnnealService {
     ///
     /// - Parameter announcedBytes: its size, where the client says it: what cannot fit is refused before it is sent.
     public func beginUpload(announcedBytes: Int64?) throws -> DatasetUpload {
-        if let announcedBytes { try DatasetRoom.check(announcedBytes, in: configuration.uploadsDirectory) }
+        // What is over the limit of any upload is told so when its body is taken.
+        if let announcedBytes, announcedBytes <= ServiceLimits.uploadBytesMax {
+            try DatasetRoom.check(announcedBytes, in: configuration.uploadsDirectory)
+        }
         return try DatasetUpload(service: self)
     }
 }

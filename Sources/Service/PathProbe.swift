@@ -11,7 +11,13 @@ enum PathProbe {
 
     /// What stands at a path, or what its name looks like where nothing does: a file where it has an extension, else a folder.
     @Sendable static func assumedKind(of path: String) -> PathKind? {
-        let name = path.split(separator: "/").last ?? ""
-        return kind(of: path) ?? (name.contains(".") ? .file : .directory)
+        kind(of: path) ?? (hasExtension(path) ? .file : .directory)
+    }
+
+    /// Versions in models' names, as in `Qwen2.5-14B`, are no extensions.
+    private static func hasExtension(_ path: String) -> Bool {
+        let parts = (path.split(separator: "/").last ?? "").split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count > 1, let ending = parts.last, let first = ending.first else { return false }
+        return first.isLetter && ending.allSatisfy { $0.isLetter || $0.isNumber }
     }
 }

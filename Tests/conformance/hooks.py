@@ -43,6 +43,8 @@ def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId")
     if is_positive(case):
         if operation == "submitExperiment" and isinstance(case.body, dict):
+            # Each variable must be used, which no schema can ask for.
+            case.body.pop("vars", None)
             for job in case.body.get("jobs", {}).values():
                 tame(job)
         if operation == "createWebhook" and isinstance(case.body, dict):
@@ -70,6 +72,9 @@ def complete(operation: str, case) -> None:
         query["experiment"] = NO_EXPERIMENT
     if operation in ("getMetrics", "getJobMetrics") and {"from", "to"} <= query.keys():
         query["from"], query["to"] = sorted((query["from"], query["to"]), key=float)
+    if operation == "listGenerationFailures":
+        # A place in a list is made by the list.
+        query.pop("after", None)
     if operation == "diffDatasets":
         # The one name that is sure to be there; see seeds.py.
         query["from"] = query["to"] = "planted"
@@ -134,7 +139,7 @@ def tame_grading(grading: dict) -> None:
 
 def tame_step(step: dict) -> None:
     """Keeps a step of a prepare job from running an invented program."""
-    command = step.get("command")
+    command = step.get("command") if isinstance(step, dict) else None
     if isinstance(command, dict):
         command["run"] = "cat"
     elif command is not None:
@@ -143,6 +148,8 @@ def tame_step(step: dict) -> None:
 
 def tame_generation(job: dict) -> None:
     """Makes few generations, and brings numbers into the order that no schema can ask for."""
+    for parts in job.get("merge", {}).values():
+        parts[:] = ["planted"]
     if "samples" in job:
         job["samples"] = min(job["samples"], SAMPLES_MAX)
     if "chunks" in job:

@@ -85,11 +85,26 @@ def test_the_example_specs_follow_the_contract(path):
 
 
 def spec(path: pathlib.Path) -> dict:
-    """A spec as YAML 1.2 reads it: there `3e-6` is a number, which YAML 1.1 takes for text."""
+    """A spec as YAML 1.2 reads it, with the values of its `vars`: there `3e-6` is a number and `on` is a text, unlike in YAML 1.1."""
 
     class Loader(yaml.SafeLoader):
-        pass
+        yaml_implicit_resolvers = {
+            letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
+            for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
 
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true$|false$"), list("tf"))
     number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789."))
-    return yaml.load(path.read_text(), Loader)
+    document = yaml.load(path.read_text(), Loader)
+    return {key: filled(value, document.get("vars", {})) for key, value in document.items()}
+
+
+def filled(value, variables: dict):
+    """A value of a spec with those of `vars` in the place of `${vars.name}`."""
+    if isinstance(value, dict):
+        return {key: filled(member, variables) for key, member in value.items()}
+    if isinstance(value, list):
+        return [filled(member, variables) for member in value]
+    whole = re.fullmatch(r"\$\{vars\.(\w+)\}", value) if isinstance(value, str) else None
+    return variables[whole[1]] if whole else value
