@@ -145,7 +145,11 @@ public struct PromptRendering: Sendable, Equatable {
     public init(user: RecordTemplate) { self.user = user }
 
     /// What `generate` asks under the name `generic/math`, so that models are trained on the question that they were asked.
-    private static let math = "Solve the following math problem. Put the answer, and nothing but the answer, inside \\boxed{{}}.\n\n{problem}"
+    private static let math = """
+        Solve the following math problem. Put the answer, and nothing but the answer, inside \\boxed{{}}.
+
+        {problem}
+        """
 
     /// Prompts by name.
     public static let named = [
