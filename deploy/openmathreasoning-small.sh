@@ -19,9 +19,9 @@ anneal submit deploy/examples/openmathreasoning.yaml --watch \
     --set "vars.aime24=$(output contest-24 dataset)" \
     --set "vars.aime25=$(output contest-25 dataset)" \
     --set 'vars.server={engine: transformers, args: {device: cpu}, startup_timeout: 180s}' \
-    --set vars.gpus=0 --set vars.posts_limit=600 \
-    --set vars.solution_tokens=48 --set vars.baseline_tokens=48 --set vars.after_tokens=48 \
-    --set 'vars.train={epochs: 10, global_batch_size: 32, micro_batch_size: 32, max_length: 96, learning_rate: 3.0e-3, schedule: cosine}' \
+    --set vars.gpus=0 --set vars.posts_limit=240 --set vars.samples=2 \
+    --set vars.solution_tokens=40 --set vars.baseline_tokens=24 --set vars.after_tokens=40 \
+    --set 'vars.train={epochs: 30, global_batch_size: 16, micro_batch_size: 16, max_length: 96, learning_rate: 3.0e-3, schedule: cosine}' \
     --set 'vars.extract_prompt="{forum_post}"' --set 'vars.math_prompt="{problem}"'
 
 anneal evaluations report openmathreasoning/baseline
