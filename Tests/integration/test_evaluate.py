@@ -154,7 +154,7 @@ def test_two_evaluations_are_compared_to_the_last_item(daemon, mock, tmp_path): 
     assert [item["item"] for item in wrong["data"] + rest["data"]] == list(range(1, 42, 3)) and not rest["has_more"]
     shown = anneal(daemon, "evaluations", "items", candidate["id"], "--wrong", "--limit", "1").stdout
     assert "✗ tens #1 · thirds" in shown and "question  ten times 2" in shown
-    assert daemon.get(f"/v1/evaluations/{candidate['id']}/items?benchmark=other").status == 400
+    assert daemon.get(f"/v1/evaluations/{candidate['id']}/items?benchmark=other").status == 404
 
 
 def test_an_evaluation_that_is_killed_asks_only_for_what_is_missing(daemon, mock, tmp_path):  # noqa: F811
