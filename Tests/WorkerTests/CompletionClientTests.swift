@@ -58,10 +58,11 @@ import Testing
     }
 
     @Test func aServerThatHangsIsLeftAfterTheTimeout() async throws {
-        let (result, _, count) = try await ask("hang", timeout: .milliseconds(100))
+        let (result, lines, count) = try await ask("hang", timeout: .milliseconds(100))
         let error = try #require(throws: CompletionError.self) { try result.get() }
         #expect(error.code == .serverFailed)
-        #expect(count == CompletionClient.attemptsMax)
+        // The time may be up before the server has read the request.
+        #expect(lines.count == CompletionClient.attemptsMax - 1 && count <= CompletionClient.attemptsMax)
     }
 
     @Test(arguments: [("refuse", "too long"), ("empty", "no chat completion")])
