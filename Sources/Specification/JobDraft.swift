@@ -19,7 +19,7 @@ struct JobDraft {
         kind = body["kind"]?.string.flatMap(JobKind.init).flatMap { JobKind.supported.contains($0) ? $0 : nil }
         var check = check
         var value = JSONValue.object(kind == nil ? Self.commonPart(of: body) : body)
-        check.check(&value, as: .object(Self.table(kind)), at: JSONPointer())
+        check.check(&value, as: .object(Self.table(kind, body)), at: JSONPointer())
         self.body = value.object ?? [:]
         var environment = builder.environment
         environment.merge(builder.checkedEnvironment(value["env"], check, at: JSONPointer(["env"]))) { _, own in own }
@@ -36,16 +36,21 @@ struct JobDraft {
         body.filter { member in ParameterSchema.common.contains { $0.name == member.key } }
     }
 
-    private static let tables: [JobKind: [ParameterSchema]] = Dictionary(
-        uniqueKeysWithValues: JobKind.allCases.map { ($0, keys(of: $0)) })
-
-    /// The keys of a kind; a kind may give a common key a wider meaning of its own.
-    private static func keys(of kind: JobKind) -> [ParameterSchema] {
-        let own = ParameterSchema.table(kind: kind)
-        return ParameterSchema.common.filter { common in !own.contains { $0.name == common.name } } + own
+    /// The keys of a job of the kind; a kind may give a common key a wider meaning of its own.
+    private static func table(_ kind: JobKind?, _ body: JSONObject) -> [ParameterSchema] {
+        switch kind {
+        case nil: ParameterSchema.common
+        case .train?: withCommon(ParameterSchema.table(kind: .train, method: body["method"]?.string))
+        case let kind?: tables[kind] ?? []
+        }
     }
 
-    private static func table(_ kind: JobKind?) -> [ParameterSchema] { kind.flatMap { tables[$0] } ?? ParameterSchema.common }
+    private static let tables: [JobKind: [ParameterSchema]] = Dictionary(
+        uniqueKeysWithValues: JobKind.allCases.map { ($0, withCommon(ParameterSchema.table(kind: $0))) })
+
+    private static func withCommon(_ own: [ParameterSchema]) -> [ParameterSchema] {
+        ParameterSchema.common.filter { common in !own.contains { $0.name == common.name } } + own
+    }
 
     var engine: String {
         switch kind {

@@ -26,7 +26,7 @@ public struct ParameterSchema: Sendable {
         switch kind {
         case .command: commandTable
         case .prepare: prepareTable
-        case .train: trainTable
+        case .train: trainTable(method: method)
         case .convert: convertTable
         case .evaluate: evaluateTable
         case .generate: generateTable
@@ -34,9 +34,6 @@ public struct ParameterSchema: Sendable {
         case .search: []
         }
     }
-
-    /// The keys of `params` of a training method; empty for a method that this build does not run.
-    public static func parameters(method: String) -> [ParameterSchema] { method == "sft" ? sftParameters : [] }
 }
 
 /// The type and range of a value of a spec.

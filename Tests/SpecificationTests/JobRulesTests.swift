@@ -295,10 +295,11 @@ import Testing
                 #expect(!schema.type.description.isEmpty)
             }
         }
-        for kind in JobKind.allCases { visit(ParameterSchema.table(kind: kind, method: "sft"), kind.rawValue) }
+        for kind in JobKind.allCases { visit(ParameterSchema.table(kind: kind), kind.rawValue) }
+        for method in TrainingMethod.all { visit(ParameterSchema.table(kind: .train, method: method.name), method.name) }
         visit(ParameterSchema.common, "common")
         visit(ParameterSchema.document, "document")
         #expect(ParameterSchema.parameters(method: "sft").contains { $0.name == "learning_rate" && $0.defaultValue == 5e-6 })
-        #expect(ParameterSchema.parameters(method: "dpo").isEmpty && ParameterSchema.table(kind: .search).isEmpty)
+        #expect(ParameterSchema.parameters(method: "dop").isEmpty && ParameterSchema.table(kind: .search).isEmpty)
     }
 }

@@ -27,10 +27,11 @@ def test_defaults_are_those_of_the_contract(tmp_path):
         **{"learning_rate": 5e-6, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-5},
         **{"max_grad_norm": 1.0, "schedule": "constant", "warmup_steps": 0, "min_learning_rate": 0, "seed": 42},
         **{"validate_every": 0, "validate_at_start": False, "validation_batches": 0, "validation_batch_size": 32},
-        **{"shuffle": True, "precision": "auto", "gradient_checkpointing": False, "only_final_turn": False},
+        **{"shuffle": True, "precision": "auto", "gradient_checkpointing": False},
         **{"log_every": 1, "lora": None, "chat_template": None, "accumulation": 32},
     }
     assert {key: getattr(request, key) for key in expected} == expected
+    assert (request.method, request.settings.only_final_turn) == ("sft", False)
     rules = request.checkpoint
     assert (rules.every, rules.keep_top_k, rules.metric, rules.mode) == (None, 3, "val_loss", "min")
 

@@ -32,7 +32,7 @@ def main() -> int:
 def dispatch(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     """The exit code, outputs and summary of the job's kind."""
     if job.kind == "train":
-        from .sft import train
+        from .training import train
 
         return train(job, signals)
     if job.kind == "convert":

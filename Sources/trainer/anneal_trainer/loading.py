@@ -1,24 +1,24 @@
-"""Build what TRL trains with: tokenizer, model, datasets, arguments. Imports torch and transformers."""
+"""Build what TRL trains with: tokenizer, model, arguments. Imports torch and transformers."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from accelerate import PartialState
-from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
-from trl import SFTConfig
 
 from . import model_folder
-from .chat_tokens import TokenizedData
 from .checkpoints import Checkpoint, CheckpointFolder
 from .errors import BadRequest
+from .method import Method, Samples
 from .request import TrainRequest
-from .trainer import AnnealTrainer, StepRules
+from .steps import StepRules
+from .trainer import AnnealTrainer
 
 #: Where the LoRA adapter lies inside a checkpoint; the merged model lies at its top.
 ADAPTER_NAME = "adapter"
@@ -55,32 +55,34 @@ def end_token_ids(model: Path) -> list[int]:
 
 
 def build_trainer(
-    request: TrainRequest,
+    method: Method,
     tokenizer: PreTrainedTokenizerBase,
-    tokens: TokenizedData,
-    validation: TokenizedData | None,
+    samples: Samples,
+    validation: Samples | None,
     steps: int,
     folder: CheckpointFolder,
     resume: Checkpoint | None,
 ) -> AnnealTrainer:
-    """TRL's trainer over tokenised data, with the weights of the model or of the checkpoint to resume from."""
+    """The method's trainer, with the weights of the model or of the checkpoint to resume from."""
     transformers.utils.logging.disable_progress_bar()
     if torch.cuda.device_count() > 1 and processes().num_processes == 1:
         raise BadRequest(
             f"one process sees {torch.cuda.device_count()} GPUs; give the job one GPU, or start one process per GPU "
             "with torchrun"
         )
+    request = method.request
     bf16 = uses_bf16(request.precision)
-    model = load_model(request, bf16, resume)
-    trainer = AnnealTrainer(
-        model=model,
-        args=arguments(request, steps, bf16, folder.path),
-        train_dataset=as_dataset(tokens),
-        eval_dataset=as_dataset(validation) if validation is not None else None,
-        processing_class=tokenizer,
-        peft_config=lora_config(request) if request.lora and resume is None else None,
-        request=request,
-        rules=StepRules(steps, len(tokens) // request.global_batch_size, request),
+    trainer = method.build(
+        {
+            "model": load_model(request, bf16, resume),
+            "arguments": arguments(request, steps, bf16, folder.path),
+            "train_dataset": samples.dataset,
+            "eval_dataset": validation.dataset if validation is not None else None,
+            "processing_class": tokenizer,
+            "peft_config": lora_config(request) if request.lora and resume is None else None,
+            "request": request,
+            "rules": StepRules(steps, len(samples) // request.global_batch_size, request),
+        }
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -119,13 +121,10 @@ def lora_config(request: TrainRequest) -> LoraConfig:
     )
 
 
-def as_dataset(tokens: TokenizedData) -> Dataset:
-    return Dataset.from_dict({"input_ids": tokens.input_ids, "labels": tokens.labels})
-
-
-def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -> SFTConfig:
-    """TRL's arguments. Logging, validation and saving are decided by `StepRules`, so their strategies are off."""
-    return SFTConfig(
+def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -> dict[str, Any]:
+    """The arguments of transformers' trainer, which every configuration of TRL takes. Logging, validation and saving
+    are decided by `StepRules`, so their strategies are off."""
+    return dict(
         output_dir=str(output_dir),
         max_steps=steps,
         per_device_train_batch_size=request.micro_batch_size,
@@ -142,11 +141,6 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         bf16=bf16,
         # Only said where it is so: transformers refuses bf16 on a CPU that it came to by itself.
         use_cpu=not torch.accelerator.is_available(),
-        activation_checkpointing=request.gradient_checkpointing,
-        max_length=None,
-        # Tokens and labels are made already (chat_tokens.py); TRL would drop and cut samples in silence.
-        dataset_kwargs={"skip_prepare_dataset": True},
-        pad_to_multiple_of=None,
         logging_strategy="no",
         logging_nan_inf_filter=False,
         eval_strategy="no",

@@ -1,11 +1,13 @@
-"""What a train job asks for: its parameters, checked and with the defaults filled in."""
+"""What a train job asks for: the parameters that all methods share, checked and with the defaults filled in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from . import methods
 from .errors import BadRequest, Problem
 from .fields import Fields, describe
 from .job import Job
@@ -40,8 +42,11 @@ class CheckpointRules:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """A supervised fine-tuning run. Lengths are in tokens, sizes in samples, rates per optimizer step."""
+    """A training run. Lengths are in tokens, sizes in samples, rates per optimizer step."""
 
+    #: The method's name, and what its own parameters say (a type of the method's module).
+    method: str
+    settings: Any
     model: Path
     dataset: Path
     validation: Path | None
@@ -71,7 +76,6 @@ class TrainRequest:
     seed: int
     precision: str
     gradient_checkpointing: bool
-    only_final_turn: bool
     log_every: int
     chat_template: str | None
 
@@ -82,19 +86,25 @@ class TrainRequest:
         body = Fields(job.spec, "", problems)
         body.known |= COMMON_KEYS
         body.choice("engine", "trl", ("trl",))
-        body.choice("method", "sft", ("sft",))
+        name = body.choice("method", "sft", methods.NAMES)
+        method = methods.load(name)
         model = body.text("model", "", required=True)
         dataset = body.text("dataset", "", required=True)
         validation = body.text("validation", None)
         body.known |= {"params", "checkpoint"}
+        params = Fields(job.spec.get("params"), "/params", problems)
+        settings = method.parse(params, body, job)
         body.finish("key of a train job")
-        rules = parse_checkpoint(Fields(job.spec.get("checkpoint"), "/checkpoint", problems))
-        values = parse_params(Fields(job.spec.get("params"), "/params", problems), validation is not None)
+        rules = parse_checkpoint(Fields(job.spec.get("checkpoint"), "/checkpoint", problems), method.metrics)
+        values = parse_params(params, validation is not None, method.defaults)
+        params.finish(f"parameter of method {name}")
         halve_micro_batch(values, job.micro_batch_divisor, problems)
         values["accumulation"] = accumulation(values, environment, problems)
         if problems:
             raise BadRequest(f"the train job has {len(problems)} error(s): {problems[0]}", problems)
         return cls(
+            method=name,
+            settings=settings,
             model=job.input_path("/model", model),
             dataset=job.input_path("/dataset", dataset),
             validation=job.input_path("/validation", validation) if validation else None,
@@ -103,13 +113,13 @@ class TrainRequest:
         )
 
 
-def parse_checkpoint(fields: Fields) -> CheckpointRules:
-    """The `checkpoint` mapping. An explicit `keep_top_k: null` keeps all."""
+def parse_checkpoint(fields: Fields, metrics: tuple[str, ...]) -> CheckpointRules:
+    """The `checkpoint` mapping; ranked by one of `metrics`, by default the first. An explicit `keep_top_k: null` keeps all."""
     keeps_all = "keep_top_k" in fields.values and fields.values["keep_top_k"] is None
     rules = CheckpointRules(
         every=fields.integer("every", None, minimum=1),
         keep_top_k=fields.integer("keep_top_k", None if keeps_all else 3, minimum=1),
-        metric=fields.choice("metric", "val_loss", ("val_loss", "train_loss")),
+        metric=fields.choice("metric", metrics[0], metrics),
         mode=fields.choice("mode", "min", ("min", "max")),
         save_optimizer=fields.flag("save_optimizer", True),
     )
@@ -117,23 +127,42 @@ def parse_checkpoint(fields: Fields) -> CheckpointRules:
     return rules
 
 
-def parse_params(fields: Fields, has_validation: bool) -> dict:
-    """The `params` mapping of method sft. Defaults are those of NeMo RL's SFT."""
+#: The defaults of NeMo RL's SFT (examples/configs/sft.yaml); a method may have others.
+DEFAULTS = {
+    "epochs": 1,
+    "global_batch_size": 32,
+    "micro_batch_size": 1,
+    "max_length": 1024,
+    "learning_rate": 5e-6,
+    "weight_decay": 0.1,
+    "beta1": 0.9,
+    "beta2": 0.98,
+    "epsilon": 1e-5,
+    "max_grad_norm": 1.0,
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "min_learning_rate": 0.0,
+}
+
+
+def parse_params(fields: Fields, has_validation: bool, defaults: Mapping[str, Any]) -> dict:
+    """The keys of `params` that all methods share; `defaults` are the method's own, where they differ."""
+    default = DEFAULTS | defaults
     values = dict(
-        epochs=fields.integer("epochs", 1, minimum=1),
+        epochs=fields.integer("epochs", default["epochs"], minimum=1),
         max_steps=fields.integer("max_steps", None, minimum=1),
-        global_batch_size=fields.integer("global_batch_size", 32, minimum=1),
-        micro_batch_size=fields.integer("micro_batch_size", 1, minimum=1),
-        max_length=fields.integer("max_length", 1024, minimum=2),
-        learning_rate=fields.number("learning_rate", 5e-6, 0, above=True),
-        min_learning_rate=fields.number("min_learning_rate", 0, 0),
-        schedule=fields.choice("schedule", "constant", ("constant", "linear", "cosine")),
-        warmup_steps=fields.integer("warmup_steps", 0, minimum=0),
-        weight_decay=fields.number("weight_decay", 0.1, 0),
-        beta1=fields.number("beta1", 0.9, 0, below=1),
-        beta2=fields.number("beta2", 0.98, 0, below=1),
-        epsilon=fields.number("epsilon", 1e-5, 0, above=True),
-        max_grad_norm=fields.number("max_grad_norm", 1.0, 0),
+        global_batch_size=fields.integer("global_batch_size", default["global_batch_size"], minimum=1),
+        micro_batch_size=fields.integer("micro_batch_size", default["micro_batch_size"], minimum=1),
+        max_length=fields.integer("max_length", default["max_length"], minimum=2),
+        learning_rate=fields.number("learning_rate", default["learning_rate"], 0, above=True),
+        min_learning_rate=fields.number("min_learning_rate", default["min_learning_rate"], 0),
+        schedule=fields.choice("schedule", default["schedule"], ("constant", "linear", "cosine")),
+        warmup_steps=fields.integer("warmup_steps", default["warmup_steps"], minimum=0),
+        weight_decay=fields.number("weight_decay", default["weight_decay"], 0),
+        beta1=fields.number("beta1", default["beta1"], 0, below=1),
+        beta2=fields.number("beta2", default["beta2"], 0, below=1),
+        epsilon=fields.number("epsilon", default["epsilon"], 0, above=True),
+        max_grad_norm=fields.number("max_grad_norm", default["max_grad_norm"], 0),
         validate_every=fields.integer("validate_every", 0, minimum=0),
         validate_at_start=fields.flag("validate_at_start", has_validation),
         validation_batches=fields.integer("validation_batches", 0, minimum=0),
@@ -142,7 +171,6 @@ def parse_params(fields: Fields, has_validation: bool) -> dict:
         seed=fields.integer("seed", 42, minimum=0, maximum=2**32 - 1),
         precision=fields.choice("precision", "auto", ("auto", "fp32", "bf16")),
         gradient_checkpointing=fields.flag("gradient_checkpointing", False),
-        only_final_turn=fields.flag("only_final_turn", False),
         log_every=fields.integer("log_every", 1, minimum=1),
         chat_template=fields.text("chat_template", None),
         lora=parse_lora(fields),
@@ -152,7 +180,6 @@ def parse_params(fields: Fields, has_validation: bool) -> dict:
     for key in ("validate_every", "validate_at_start"):
         if values[key] and not has_validation:
             fields.problem(key, "needs a validation dataset, and the job has none")
-    fields.finish("parameter of method sft")
     return values
 
 

@@ -1,189 +1,62 @@
-"""Supervised fine-tuning: from a checked request to outputs.json."""
+"""Supervised fine-tuning: its parameter, its data, its trainer."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import model_folder, schedule
-from .checkpoints import Checkpoint, CheckpointFolder
 from .data import Conversation, read_conversations
-from .errors import EXIT_RESUME, BadData, BadRequest, Problem
-from .job import Job
-from .metrics import MetricsLog
-from .request import TrainRequest
-from .signals import StopSignals
+from .method import Method, Samples
 
 if TYPE_CHECKING:
-    from .chat_tokens import TokenizedData
+    from transformers import PreTrainedTokenizerBase
+
+    from .fields import Fields
+    from .job import Job
     from .trainer import AnnealTrainer
 
-#: Where a run's own counters lie inside a checkpoint's trainer_state.
-PROGRESS_NAME = "progress.json"
+
+@dataclass(frozen=True)
+class SFTSettings:
+    """What only supervised fine-tuning has."""
+
+    #: Learn the last assistant message alone.
+    only_final_turn: bool
 
 
-@dataclass
-class Progress:
-    """What a run has done so far over all attempts: tokens with loss, and seconds of training."""
-
-    tokens: int = 0
-    seconds: float = 0.0
+class SupervisedFineTuning(Method):
+    """The cross entropy of what the assistant writes."""
 
     @classmethod
-    def read(cls, state: Path) -> Progress:
-        return cls(**json.loads((state / PROGRESS_NAME).read_text(encoding="utf-8")))
+    def parse(cls, params: Fields, body: Fields, job: Job) -> SFTSettings:
+        return SFTSettings(only_final_turn=params.flag("only_final_turn", False))
 
-    def write(self, state: Path) -> None:
-        (state / PROGRESS_NAME).write_text(json.dumps(vars(self)), encoding="utf-8")
+    def read(self) -> None:
+        request = self.request
+        self.records = read_conversations(request.dataset, "/dataset")
+        self.validation = read_conversations(request.validation, "/validation") if request.validation else None
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return len(self.records), len(self.validation or ())
 
-def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
-    """Run a train job. Returns the exit code (0, or 75 when stopped and resumable), the outputs and the summary."""
-    request = TrainRequest.parse(job, os.environ)
-    records, validation = check_inputs(request)
-    say = print if os.environ.get("RANK", "0") == "0" else lambda text: None
+    def tokenize(self, tokenizer: PreTrainedTokenizerBase, limit: int) -> tuple[Samples, Samples | None]:
+        from .chat_tokens import ChatTokenizer
+        from .loading import end_token_ids
 
-    # From here on torch and transformers are loaded, which takes seconds.
-    from . import loading
+        chat = ChatTokenizer(tokenizer, self.request.settings.only_final_turn, end_token_ids(self.request.model))
+        samples = tokenized(chat, self.records, limit)
+        return samples, tokenized(chat, self.validation, limit) if self.validation else None
 
-    limit = length_limit(request, say)
-    tokenizer = loading.load_tokenizer(request)
-    tokens = tokenize(request, tokenizer, records, limit)
-    say_dropped(say, "training", tokens, limit)
-    check_enough(len(tokens), request, f"{len(tokens)} samples are left of {len(records)}")
-    validation_tokens = tokenize(request, tokenizer, validation, limit) if validation else None
-    if validation_tokens is not None:
-        say_dropped(say, "validation", validation_tokens, limit)
-        if not len(validation_tokens):
-            detail = f"no validation sample is shorter than {limit} tokens"
-            raise BadData(detail, [Problem(detail, "/validation")])
-    steps = schedule.total_steps(len(tokens), request.global_batch_size, request.epochs, request.max_steps)
+    def build(self, options: dict[str, Any]) -> AnnealTrainer:
+        from .sft_trainer import build
 
-    rules = request.checkpoint
-    folder = CheckpointFolder(job.checkpoint_dir, rules.metric, rules.mode, rules.keep_top_k, job.checkpoints_awaited)
-    processes = loading.processes()
-    if processes.is_main_process:
-        folder.prepare()
-    processes.wait_for_everyone()
-    resume = folder.newest_sound(say)
-    metrics = MetricsLog(job.metrics_path if processes.is_main_process else None)
-    trainer = loading.build_trainer(request, tokenizer, tokens, validation_tokens, steps, folder, resume)
-    trainer.attach(folder, metrics, signals, Progress.read(resume.state) if resume else Progress())
-    stopped = run(trainer, request, resume, steps, tokens, validation_tokens)
-    metrics.close()
-    if stopped:
-        say(f"stopped after step {trainer.state.global_step} of {steps}; a new attempt resumes there")
-        return EXIT_RESUME, {}, {}
-    return 0, *report(trainer, folder, steps, tokens, validation_tokens)
+        return build(self.request, options)
 
 
-def run(
-    trainer: AnnealTrainer,
-    request: TrainRequest,
-    resume: Checkpoint | None,
-    steps: int,
-    tokens: TokenizedData,
-    validation: TokenizedData | None,
-) -> bool:
-    """Train from where the checkpoint left off. Returns whether a stop signal ended it early."""
-    start = resume.step if resume else 0
-    dropped = {"data/dropped_long": len(tokens.dropped_lines)}
-    if validation is not None:
-        dropped["data/validation_dropped_long"] = len(validation.dropped_lines)
-    trainer.metrics.write(start, {"progress/total": steps, **dropped})
-    trainer.say(f"{'resuming after' if resume else 'starting at'} step {start} of {steps}: {trainer.describe()}")
-    if validation is not None:
-        if resume is None and request.validate_at_start:
-            trainer.validate(0)
-        elif resume is not None and "val_loss" not in resume.metrics:
-            # A stop came before this step's validation: it is made up for now, so nothing is missing in the curve.
-            loss = trainer.validate(start)
-            if trainer.is_world_process_zero():
-                trainer.folder.add_metrics(resume, {"val_loss": loss})
-    if resume is not None:
-        trainer.last_losses = resume.metrics | trainer.last_losses
-    if start < steps:
-        trainer.train(resume_from_checkpoint=str(resume.state) if resume else None)
-    return trainer.stopped
+def tokenized(chat: Any, records: list[Conversation], limit: int) -> Samples:
+    """Conversations as `input_ids` and `labels`, both lists of one sample's tokens."""
+    from datasets import Dataset
 
-
-def report(
-    trainer: AnnealTrainer,
-    folder: CheckpointFolder,
-    steps: int,
-    tokens: TokenizedData,
-    validation: TokenizedData | None,
-) -> tuple[dict, dict]:
-    """The outputs and the summary of a finished run."""
-    last, best = folder.complete()[-1], folder.ranked()[0]
-    outputs = {"checkpoint.best": describe_checkpoint(best), "checkpoint.last": describe_checkpoint(last)}
-    outputs["model"] = outputs["checkpoint.last"]
-    summary = {
-        "steps": steps,
-        "train_loss": trainer.last_losses.get("train_loss"),
-        "val_loss": trainer.last_losses.get("val_loss"),
-        "best_step": best.step,
-        "tokens": trainer.progress.tokens,
-        "seconds": round(trainer.progress.seconds, 3),
-        "dropped_long": len(tokens.dropped_lines) + (len(validation.dropped_lines) if validation else 0),
-        "parameters": trainer.parameters,
-        "trainable_parameters": trainer.trainable_parameters,
-    }
-    return outputs, summary
-
-
-def describe_checkpoint(checkpoint: Checkpoint) -> dict:
-    return {
-        "type": "checkpoint",
-        "path": str(checkpoint.path),
-        "step": checkpoint.step,
-        "metrics": checkpoint.metrics,
-    }
-
-
-def check_inputs(request: TrainRequest) -> tuple[list[Conversation], list[Conversation] | None]:
-    """Refuse a folder that is no model and data that cannot be trained on, before anything slow is loaded."""
-    model_folder.read_config(request.model, "/model")
-    if request.chat_template is None and not model_folder.has_chat_template(request.model):
-        detail = "the model has no chat template; give params.chat_template (chatml, or a Jinja text)"
-        raise BadRequest.at("/params/chat_template", detail)
-    records = read_conversations(request.dataset, "/dataset")
-    check_enough(len(records), request, f"{request.dataset.name} has {len(records)} record(s)")
-    validation = read_conversations(request.validation, "/validation") if request.validation else None
-    return records, validation
-
-
-def check_enough(count: int, request: TrainRequest, what: str) -> None:
-    """A run needs at least one whole global batch."""
-    if count < request.global_batch_size:
-        detail = f"{what}, and one step needs {request.global_batch_size} (params.global_batch_size)"
-        raise BadData(detail, [Problem(detail, "/dataset")])
-
-
-def length_limit(request: TrainRequest, say) -> int:
-    """Samples of this many tokens or more are dropped: max_length, or what the model's positions allow if less."""
-    positions = model_folder.read_config(request.model, "/model").get("max_position_embeddings")
-    if isinstance(positions, int) and positions < request.max_length:
-        say(f"max_length {request.max_length} is more than the model's {positions} positions: {positions} holds")
-        return positions
-    return request.max_length
-
-
-def tokenize(request: TrainRequest, tokenizer, records: list[Conversation], limit: int) -> TokenizedData:
-    from .chat_tokens import ChatTokenizer
-    from .loading import end_token_ids
-
-    chat = ChatTokenizer(tokenizer, request.only_final_turn, end_token_ids(request.model))
-    return chat.tokenize(records, limit)
-
-
-def say_dropped(say, name: str, tokens: TokenizedData, limit: int) -> None:
-    """Over-long samples are never dropped in silence."""
-    lines = tokens.dropped_lines
-    if lines:
-        shown = ", ".join(map(str, lines[:10])) + (", …" if len(lines) > 10 else "")
-        say(f"warning: {len(lines)} {name} sample(s) of {limit} tokens or more are left out (lines {shown})")
-
+    tokens = chat.tokenize(records, limit)
+    return Samples(Dataset.from_dict({"input_ids": tokens.input_ids, "labels": tokens.labels}), tokens.dropped_lines)

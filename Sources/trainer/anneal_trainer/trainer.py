@@ -1,77 +1,33 @@
-"""TRL's SFTTrainer with Anneal's steps, metrics, validation, checkpoints and stop signals."""
+"""Anneal's steps, metrics, validation, checkpoints and stop signals, over any of TRL's trainers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
-from transformers import TrainerCallback, TrainerControl, TrainerState
-from trl import SFTTrainer
 
 from . import schedule
-from .chat_tokens import IGNORED
 from .checkpoints import STATE_NAME, CheckpointFolder
 from .merged import save_merged
 from .metrics import MetricsLog
 from .request import TrainRequest
 from .signals import StopSignals
-from .validation import validation_loss
+from .steps import RunOrder, StepCallback, StepRules
+from .validation import validation_values
 
 if TYPE_CHECKING:
-    from .sft import Progress
+    from .training import Progress
 
 
-@dataclass(frozen=True)
-class StepRules:
-    """What is due after which step. Steps count from 1, as completed steps."""
+class AnnealTrainer:
+    """What Anneal changes in a trainer of transformers or TRL, whose loop it leaves alone; to be inherited before it.
 
-    total: int
-    per_epoch: int
-    request: TrainRequest
-
-    def logs(self, step: int) -> bool:
-        return step % self.request.log_every == 0 or step == self.total
-
-    def saves(self, step: int) -> bool:
-        every = self.request.checkpoint.every
-        return step == self.total or (every is not None and step % every == 0)
-
-    def validates(self, step: int) -> bool:
-        """A checkpoint's step is validated too, because the checkpoint is ranked by it."""
-        every = self.request.validate_every
-        return self.saves(step) or (every > 0 and step % every == 0)
-
-    def epoch(self, step: int) -> float:
-        return step / self.per_epoch
-
-
-class RunOrder(Sampler[int]):
-    """The sample indices of the whole run as one pass, so that step N's batch is the same however often it resumed."""
-
-    def __init__(self, samples: int, rules: StepRules):
-        self.samples = samples
-        self.rules = rules
-
-    def __len__(self) -> int:
-        return self.rules.total * self.rules.request.global_batch_size
-
-    def __iter__(self) -> Iterator[int]:
-        request = self.rules.request
-        size, total = request.global_batch_size, self.rules.total
-        return schedule.sample_order(self.samples, size, total, request.shuffle, request.seed)
-
-
-class AnnealTrainer(SFTTrainer):
-    """SFTTrainer whose loop is transformers' own; what differs is said at each override.
-
-    The loss is TRL's: Σ over the global batch's unmasked tokens of −log p, divided by their number over all
-    micro-batches and ranks (`num_items_in_batch`).
+    A method's trainer says what a micro-batch holds (`count`), what a step has to tell (`step_values`) and what a
+    validation measures (`validation_batch`, `validation_result`).
     """
 
     def __init__(self, *, request: TrainRequest, rules: StepRules, **options: Any):
@@ -136,25 +92,41 @@ class AnnealTrainer(SFTTrainer):
         self.step_tokens = 0
         self.step_samples = 0
 
+    def count(self, inputs: dict) -> tuple[int, int]:
+        """How many samples of a micro-batch take part in the loss, and how many of its tokens do."""
+        raise NotImplementedError
+
+    def step_values(self) -> dict[str, float]:
+        """The method's own metrics of the finished step, by full name; starts the next step's count."""
+        return {}
+
+    def log_words(self, values: dict[str, float]) -> str:
+        """What the log line of a step says beside loss, gradient norm and rate."""
+        return f"{values['train/global_valid_toks']} tokens"
+
     def training_step(self, model: Any, inputs: dict, num_items_in_batch: Any = None) -> torch.Tensor:
-        """One micro-batch. Its share of the step's loss, and its samples, are summed up."""
-        self.step_samples += int((inputs["labels"][:, 1:] != IGNORED).any(dim=1).sum())
-        self.step_tokens = int(num_items_in_batch)
+        """One micro-batch. Its share of the step's loss, its samples and its tokens are summed up."""
         loss = super().training_step(model, inputs, num_items_in_batch)
+        samples, tokens = self.count(inputs)
+        self.step_samples += samples
+        self.step_tokens += tokens
         self.step_loss = self.step_loss + loss
         return loss
 
     def end_step(self) -> None:
         """Take the finished step's numbers. The time is that of data, forward, backward and optimizer."""
         self.last_losses["train_loss"] = self.over_ranks(self.step_loss, "mean")
-        self.last_losses.pop("val_loss", None)
-        self.progress.tokens += self.step_tokens
+        for name in [name for name in self.last_losses if name.startswith("val_")]:
+            self.last_losses.pop(name)
+        tokens = int(self.over_ranks(self.step_tokens, "sum"))
+        self.progress.tokens += tokens
         self.finished = {
             "train/loss": self.last_losses["train_loss"],
-            "train/num_unmasked_tokens": self.step_tokens,
+            "train/num_unmasked_tokens": tokens,
             "train/num_valid_samples": int(self.over_ranks(self.step_samples, "sum")),
-            "train/global_valid_toks": self.step_tokens,
+            "train/global_valid_toks": tokens,
             "train/epoch": self.rules.epoch(self.state.global_step),
+            **self.step_values(),
         }
         self.step_seconds = self.lap()
         self.reset_step()
@@ -189,8 +161,7 @@ class AnnealTrainer(SFTTrainer):
         self.metrics.write(step, values)
         self.say(
             f"step {step}/{self.rules.total}  loss {values['train/loss']:.4f}  grad_norm {logs['grad_norm']:.3f}  "
-            f"lr {logs['learning_rate']:.3g}  {self.finished['train/global_valid_toks']} tokens  "
-            f"{self.step_seconds:.3f} s"
+            f"lr {logs['learning_rate']:.3g}  {self.log_words(values)}  {self.step_seconds:.3f} s"
         )
 
     def step_tokens_per_second(self) -> float:
@@ -212,19 +183,25 @@ class AnnealTrainer(SFTTrainer):
         self.stopped = True
         self.control.should_training_stop = True
 
-    def validate(self, step: int) -> float | None:
-        """Compute the validation loss and log it at `step`; None when a stop signal interrupted it."""
+    def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:
+        """The metrics of one batch of the validation set, and the weight with which they enter the mean."""
+        raise NotImplementedError
+
+    def validate(self, step: int) -> dict[str, float] | None:
+        """Measure the validation set and log it at `step`; None when a stop signal interrupted it."""
         begun = time.monotonic()
-        loss = validation_loss(self)
+        found = validation_values(self)
         self._metrics["eval"].clear()
-        if loss is None:
+        if found is None:
             return None
         seconds = time.monotonic() - begun
-        self.last_losses["val_loss"] = loss
-        self.metrics.write(step, {"validation/val_loss": loss, "timing/validation/total_validation_time": seconds})
-        self.say(f"step {step}/{self.rules.total}  val_loss {loss:.4f}  {seconds:.3f} s")
+        self.last_losses |= found
+        values = {f"validation/{name}": value for name, value in found.items()}
+        self.metrics.write(step, values | {"timing/validation/total_validation_time": seconds})
+        words = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.say(f"step {step}/{self.rules.total}  {words}  {seconds:.3f} s")
         self.lap()
-        return loss
+        return found
 
     def any_rank(self, flag: bool) -> bool:
         """Whether any process has the flag: signals reach processes at different moments, steps are common."""
@@ -272,33 +249,3 @@ class AnnealTrainer(SFTTrainer):
         if self.is_world_process_zero():
             self.state.save_to_json(str(folder / "trainer_state.json"))
             self.progress.write(folder)
-
-
-class StepCallback(TrainerCallback):
-    """Decides after each step what is due, by the rules and the signals."""
-
-    def __init__(self, trainer: AnnealTrainer):
-        self.trainer = trainer
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.trainer.clock = time.monotonic()
-
-    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.trainer.signals.begin_stepping()
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        trainer, signals, step = self.trainer, self.trainer.signals, state.global_step
-        trainer.end_step()
-        rules = trainer.rules
-        control.should_log = rules.logs(step)
-        control.should_save = rules.saves(step)
-        control.should_evaluate = rules.validates(step)
-        if trainer.any_rank(signals.save_requested):
-            signals.save_requested = False
-            control.should_save = control.should_evaluate = True
-        if step < rules.total and trainer.any_rank(signals.stop_requested):
-            # Saving comes first: the time until the kill is short. A resume makes up for the validation.
-            control.should_evaluate = False
-            control.should_save = True
-            trainer.stop()
-        control.should_evaluate = control.should_evaluate and trainer.eval_dataset is not None

@@ -1,4 +1,4 @@
-"""The validation loss: the mean over every unmasked token of the set, whatever the batches and the processes."""
+"""Validation: means over the whole set, whatever the batches and the processes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import numpy
 import torch
 
-from .chat_tokens import IGNORED
-
 if TYPE_CHECKING:
     from .trainer import AnnealTrainer
 
 
-def validation_loss(trainer: AnnealTrainer) -> float | None:
-    """−Σ log p / number of unmasked tokens; None when a stop signal came in between.
+def validation_values(trainer: AnnealTrainer) -> dict[str, float] | None:
+    """The method's metrics over the validation set, weighted means over its batches; None when a stop signal came.
 
     transformers' own evaluation averages the batches' means, which weighs short batches too much, and repeats samples
     to fill up the last batches of several processes. Here batch k belongs to process k mod world size; a process that
@@ -28,27 +26,26 @@ def validation_loss(trainer: AnnealTrainer) -> float | None:
     batches = math.ceil(len(trainer.eval_dataset) / size)
     if trainer.request.validation_batches:
         batches = min(batches, trainer.request.validation_batches)
-    total, count = 0.0, 0
+    totals: dict[str, float] = {}
+    weights = 0.0
     trainer.model.eval()
     with frozen_randomness(), torch.no_grad(), trainer.accelerator.autocast():
         for first in range(0, batches, world):
             if trainer.any_rank(trainer.signals.stop_requested):
                 return None
             mine = first + trainer.accelerator.process_index
-            loss, tokens = batch_loss(trainer, min(mine, batches - 1), size)
-            if mine < batches:
-                total += loss * tokens
-                count += tokens
-    return trainer.over_ranks(total, "sum") / max(1.0, trainer.over_ranks(count, "sum"))
+            values, weight = trainer.validation_batch(rows_of(trainer, min(mine, batches - 1), size))
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0.0) + (value * weight if mine < batches else 0.0)
+            weights += weight if mine < batches else 0.0
+    weights = max(trainer.over_ranks(weights, "sum"), 1e-9)
+    return {name: trainer.over_ranks(total, "sum") / weights for name, total in totals.items()}
 
 
-def batch_loss(trainer: AnnealTrainer, index: int, size: int) -> tuple[float, int]:
-    """The mean loss of one batch of the validation set, and how many tokens it is a mean of."""
+def rows_of(trainer: AnnealTrainer, index: int, size: int) -> list[dict]:
+    """The samples of one batch of the validation set."""
     rows = trainer.eval_dataset[index * size : (index + 1) * size]
-    samples = [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
-    inputs = trainer._prepare_inputs(trainer.data_collator(samples))
-    tokens = int((inputs["labels"][:, 1:] != IGNORED).sum())
-    return float(trainer.compute_loss(trainer.model, inputs)), tokens
+    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 
 
 @contextlib.contextmanager

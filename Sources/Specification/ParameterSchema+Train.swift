@@ -1,19 +1,42 @@
 import JSON
 
 extension ParameterSchema {
-    static let trainTable: [ParameterSchema] = [
+    /// The keys of a train job; where the method is not known, those of all methods.
+    static func trainTable(method name: String?) -> [ParameterSchema] {
+        let known = TrainingMethod.all.first { $0.name == name }
+        let methods = known.map { [$0] } ?? TrainingMethod.all
+        var metrics: [String] = []
+        for metric in methods.flatMap(\.metrics) where !metrics.contains(metric) { metrics.append(metric) }
+        return trainKeys + methods.reduce([]) { merged($0, under: $1.keys) } + [
+            ParameterSchema(
+                "params", .object(methods.reduce([]) { merged($0, under: $1.allParameters) }), default: [:], "The training's settings."),
+            ParameterSchema(
+                "checkpoint", .object(checkpointTable(metrics: metrics)), default: [:], "When checkpoints are saved and which are kept."),
+        ]
+    }
+
+    /// The keys of `params` of a training method; empty for a method that this build does not run.
+    public static func parameters(method name: String) -> [ParameterSchema] {
+        TrainingMethod.all.first { $0.name == name }?.allParameters ?? []
+    }
+
+    /// A table with further keys; a further key of the same name takes the place of the table's own.
+    static func merged(_ table: [ParameterSchema], under further: [ParameterSchema]) -> [ParameterSchema] {
+        let replaced = table.map { key in further.first { $0.name == key.name } ?? key }
+        return replaced + further.filter { key in !table.contains { $0.name == key.name } }
+    }
+
+    private static let trainKeys: [ParameterSchema] = [
         ParameterSchema("engine", .choice(["trl"], later: ["nemo-rl"]), default: "trl", "The program that trains."),
         ParameterSchema(
-            required: "method", .choice(["sft"], later: ["dpo", "ipo", "rpo", "grpo", "gspo", "dapo", "reward", "distill"]),
-            "How the model learns."),
+            required: "method", .choice(TrainingMethod.all.map(\.name), later: TrainingMethod.later), "How the model learns."),
         ParameterSchema(required: "model", .model, "The model to start from."),
         ParameterSchema(required: "dataset", .dataset, "The training data."),
         ParameterSchema("validation", .dataset, "The validation data."),
-        ParameterSchema("params", .object(sftParameters), default: [:], "The training's settings."),
-        ParameterSchema("checkpoint", .object(checkpointTable), default: [:], "When checkpoints are saved and which are kept."),
     ]
 
-    static let sftParameters: [ParameterSchema] = [
+    /// The settings that every method has; a method may give one another default.
+    static let commonParameters: [ParameterSchema] = [
         ParameterSchema("epochs", .integer(1...1_000_000), default: 1, "Passes over the training data."),
         ParameterSchema(
             "max_steps", .nullable(.integer(1...1_000_000_000)), default: .null, "Ends after so many optimizer steps, if that is earlier."),
@@ -40,7 +63,6 @@ extension ParameterSchema {
         ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of everything random."),
         ParameterSchema("precision", .choice(["auto", "fp32", "bf16"]), default: "auto", "bf16 where the device has it, else fp32."),
         ParameterSchema("gradient_checkpointing", .boolean, default: false, "Saves memory by computing activations twice."),
-        ParameterSchema("only_final_turn", .boolean, default: false, "Learns the last assistant message alone instead of all."),
         ParameterSchema("log_every", .integer(1...1_000_000_000), default: 1, "Writes metrics every so many steps."),
         ParameterSchema("lora", .nullable(.object(loraTable)), default: .null, "Trains low-rank adapters instead of all weights."),
         ParameterSchema(
@@ -57,41 +79,16 @@ extension ParameterSchema {
             default: "all-linear", "The layers that get adapters."),
     ]
 
-    private static let checkpointTable: [ParameterSchema] = [
-        ParameterSchema(
-            "every", .nullable(.integer(1...1_000_000_000)), default: .null, "Saves every so many steps; the last step is always saved."),
-        ParameterSchema(
-            "keep_top_k", .nullable(.integer(1...100_000)), default: 3, "Checkpoints to keep, the best by 'metric'; null keeps all."),
-        ParameterSchema("metric", .choice(["val_loss", "train_loss"]), default: "val_loss", "What ranks the checkpoints."),
-        ParameterSchema("mode", .choice(["min", "max"]), default: "min", "Whether a small or a large metric is good."),
-        ParameterSchema("save_optimizer", .boolean, default: true, "Saves what an exact resumption needs."),
-    ]
-
-    static let convertTable: [ParameterSchema] = [
-        ParameterSchema(required: "create", .object(createTable), "Makes a model with random weights."),
-        ParameterSchema(required: "tokenizer", .object(tokenizerTable), "Makes its tokenizer."),
-        ParameterSchema(
-            "chat_template", .text(bytesMax: SpecLimits.stringBytesMax), default: "chatml",
-            "The name of a chat template (chatml), or one in Jinja."),
-        ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of the weights."),
-    ]
-
-    private static let createTable: [ParameterSchema] = [
-        ParameterSchema(required: "architecture", .choice(["llama", "qwen2", "qwen3"]), "The family of the model."),
-        ParameterSchema(required: "hidden_size", .integer(1...1_048_576), "The width of the model."),
-        ParameterSchema(required: "intermediate_size", .integer(1...4_194_304), "The width of the feed-forward layers."),
-        ParameterSchema(required: "num_hidden_layers", .integer(1...10_000), "Layers."),
-        ParameterSchema(required: "num_attention_heads", .integer(1...65_536), "Attention heads."),
-        ParameterSchema("num_key_value_heads", .integer(1...65_536), "Key and value heads; without it as many as attention heads."),
-        ParameterSchema("max_position_embeddings", .integer(1...16_777_216), default: 512, "The longest sequence."),
-        ParameterSchema("tie_word_embeddings", .boolean, default: true, "Shares the weights of input and output embeddings."),
-        ParameterSchema("dtype", .choice(["float32", "bfloat16", "float16"]), default: "float32", "The type of the saved weights."),
-    ]
-
-    private static let tokenizerTable: [ParameterSchema] = [
-        ParameterSchema(required: "type", .choice(["byte_bpe"]), "Byte-level BPE."),
-        ParameterSchema(required: "train_on", .dataset, "The data whose text the tokenizer learns."),
-        ParameterSchema("vocab_size", .integer(260...1_048_576), default: 512, "Tokens; 256 bytes and the special tokens are among them."),
-        ParameterSchema("split_digits", .boolean, default: true, "Makes each digit a token of its own."),
-    ]
+    private static func checkpointTable(metrics: [String]) -> [ParameterSchema] {
+        [
+            ParameterSchema(
+                "every", .nullable(.integer(1...1_000_000_000)), default: .null, "Saves every so many steps; the last step is always saved."
+            ),
+            ParameterSchema(
+                "keep_top_k", .nullable(.integer(1...100_000)), default: 3, "Checkpoints to keep, the best by 'metric'; null keeps all."),
+            ParameterSchema("metric", .choice(metrics), default: .string(metrics[0]), "What ranks the checkpoints."),
+            ParameterSchema("mode", .choice(["min", "max"]), default: "min", "Whether a small or a large metric is good."),
+            ParameterSchema("save_optimizer", .boolean, default: true, "Saves what an exact resumption needs."),
+        ]
+    }
 }

@@ -1,0 +1,45 @@
+import JSON
+
+extension KindRules {
+    func checkTrain() {
+        checkModelFile()
+        let path = JSONPointer(["params"])
+        if let batch = setting("global_batch_size")?.int, let micro = setting("micro_batch_size")?.int { checkBatch(batch, micro, path) }
+        if let lowest = setting("min_learning_rate")?.double, let highest = setting("learning_rate"), lowest > highest.double ?? .infinity {
+            check.fail(.conflict, path / "min_learning_rate", "is greater than the learning rate \(highest)")
+        }
+        if let warmup = setting("warmup_steps")?.int, let steps = setting("max_steps")?.int, warmup > steps {
+            check.fail(.conflict, path / "warmup_steps", "is greater than max_steps, \(steps)")
+        }
+        if body["validation"] == nil { checkWithoutValidation(path) }
+    }
+
+    /// The value of a key of `params`: what the job gives, else the method's default.
+    func setting(_ name: String) -> JSONValue? {
+        if let value = body["params"]?[name] { return value }
+        return ParameterSchema.parameters(method: body["method"]?.string ?? "").first { $0.name == name }?.defaultValue
+    }
+
+    private func checkBatch(_ batch: Int, _ micro: Int, _ path: JSONPointer) {
+        let gpus = max(1, resources.gpus)
+        guard batch > 0, micro > 0, micro <= 65_536, gpus <= 1024, batch % (micro * gpus) != 0 else { return }
+        let devices = gpus > 1 ? " × \(gpus) GPUs = \(micro * gpus)" : ""
+        let place = body["params"]?["global_batch_size"] == nil ? path : path / "global_batch_size"
+        check.fail(.conflict, place, "the global batch size \(batch) is not a multiple of the micro batch size \(micro)\(devices)")
+    }
+
+    private func checkWithoutValidation(_ path: JSONPointer) {
+        let params = body["params"]
+        if let every = params?["validate_every"]?.int, every > 0 {
+            check.fail(.conflict, path / "validate_every", "needs validation data: give 'validation'")
+        }
+        if params?["validate_at_start"]?.bool == true {
+            check.fail(.conflict, path / "validate_at_start", "needs validation data: give 'validation'")
+        }
+        if let metric = body["checkpoint"]?["metric"]?.string, metric.hasPrefix("val_") {
+            check.fail(
+                .conflict, JSONPointer(["checkpoint", "metric"]),
+                "\(metric) needs validation data: give 'validation', or rank by train_loss")
+        }
+    }
+}
