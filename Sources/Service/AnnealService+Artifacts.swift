@@ -76,9 +76,17 @@ extension AnnealService {
             throw ServiceError(
                 .conflict, "the checkpoint '\(id)' belongs to job \(record.jobID), which runs; its trainer keeps its own retention")
         }
+        if let user = try await store.read({ try Self.jobInNeed(of: id, in: $0) }) {
+            throw ServiceError(.conflict, "the checkpoint '\(id)' is needed by job \(user), which has not ended")
+        }
         let moment = now
         try await store.write { _ = try $0.deleteCheckpoint(id, at: moment) }
         try await files.run { try Folders.remove(record.path) }
+    }
+
+    /// A job that was given the checkpoint and has not ended.
+    private nonisolated static func jobInNeed(of checkpoint: String, in reader: ReadTransaction) throws -> String? {
+        try reader.consumers(of: checkpoint).first { try reader.jobState($0.jobID)?.isTerminal == false }?.jobID
     }
 
     private func existing(_ id: String) async throws -> CheckpointRecord {

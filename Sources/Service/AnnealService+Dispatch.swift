@@ -40,6 +40,7 @@ extension AnnealService {
         try await checkReferences(among: resolved.inputs)
         let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
         let reuse = try await reusableGenerations(of: record, resolved)
+        let kept = record.kind == .train ? try await keptCheckpoints(of: record) : [:]
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)
         guard let attempt else { return withdraw(job) }
@@ -53,7 +54,8 @@ extension AnnealService {
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
             directories: [configuration.checkpointDirectory(jobID: record.id), configuration.outputDirectory(jobID: record.id)],
             memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
-            jobDocument: jobDocument(of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints, reuse: reuse))
+            jobDocument: jobDocument(
+                of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints, reuse: reuse, kept: kept))
         do {
             let handle = try await supervisor.start(launch) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
@@ -190,7 +192,7 @@ extension AnnealService {
 
     private func jobDocument(
         of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, experiment: String,
-        endpoints: [String: ServerEndpoint], reuse: JSONValue?
+        endpoints: [String: ServerEndpoint], reuse: JSONValue?, kept: JSONObject
     ) -> JSONValue {
         let servers = endpoints.sorted { $0.key < $1.key }.map { ($0.key, $0.value.document) }
         let inputs = JSONObject(resolved.inputs.map { ($0.pointer.description, $0.document) }, uniquingKeysWith: { _, last in last })
@@ -204,6 +206,7 @@ extension AnnealService {
             "micro_batch_divisor": .int(Int64(record.microBatchDivisor)), "checkpoints_awaited": .bool(isFollowed(record.id)),
         ]
         if let reuse { document["reuse"] = reuse }
+        if !kept.isEmpty { document["checkpoints_kept"] = .object(kept) }
         return .object(document)
     }
 

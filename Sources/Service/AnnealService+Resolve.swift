@@ -17,10 +17,18 @@ extension AnnealService {
             references.append($0); return ""
         }
         let producers = references.isEmpty ? [:] : try await producers(for: record, known: needs)
-        var inputs = try references.map { try Self.input(for: $0, producers: producers) }
+        let selection = CheckpointSelection(spec: record.spec)
+        var inputs = try references.filter { !($0.pointer == CheckpointSelection.pointer && selection != nil) }.map {
+            try Self.input(for: $0, producers: producers)
+        }
         let paths = Dictionary(inputs.map { ($0.reference ?? "", $0.path) }, uniquingKeysWith: { first, _ in first })
         var resolved = JobPlan.resolve(spec: .object(body)) { paths[$0.raw] ?? "" }
-        let occupied = Set(references.map(\.pointer))
+        var selected: [ResolvedInput] = []
+        if let selection {
+            selected = try await checkpoints(selection, of: producers[selection.training])
+            resolved = resolved.replacing(CheckpointSelection.pointer, by: .array(selected.map { .string($0.path) }))
+        }
+        let occupied = Set(references.map(\.pointer) + selected.map(\.pointer))
         for pointer in InputPlaces.of(kind: record.kind, in: resolved) where !occupied.contains(pointer) {
             guard let text = resolved[pointer]?.string else { continue }
             let input = try await namedInput(text, at: pointer)
@@ -32,7 +40,9 @@ extension AnnealService {
             resolved = resolved.replacing(JSONPointer(["prompt"]), by: .object(try await promptFile(path)))
         }
         let named = inputs.filter { $0.reference == nil }.map { ($0.pointer, $0.sha256) }
-        let referred = inputs.compactMap { input in input.reference.map { ($0, input.sha256) } }
+        var referred = inputs.compactMap { input in input.reference.map { ($0, input.sha256) } }
+        if let name = selected.first?.reference { referred.append((name, selected.map(\.sha256).joined(separator: ","))) }
+        inputs += selected
         let canonical = CacheKey.canonicalForm(
             kind: record.kind, engine: record.engine ?? "", spec: record.spec,
             environment: record.environment.object?.reduce(into: [:]) { $0[$1.key] = $1.value.string ?? "" },

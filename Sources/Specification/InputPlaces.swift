@@ -16,7 +16,7 @@ public enum InputPlaces {
 
     private static func find(in value: JSONValue, as type: ValueType, at path: JSONPointer, _ places: inout [JSONPointer]) {
         switch type {
-        case .dataset, .model, .evaluation, .path(_, .some):
+        case .dataset, .model, .weights, .evaluation, .path(_, .some):
             if value.string != nil { places.append(path) }
         case .nullable(let inner):
             if !value.isNull { find(in: value, as: inner, at: path, &places) }

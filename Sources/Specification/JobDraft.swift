@@ -55,7 +55,7 @@ struct JobDraft {
     var engine: String {
         switch kind {
         case .train: body["engine"]?.string ?? "trl"
-        case .convert: "transformers"
+        case .convert: body["engine"]?.string ?? ConvertEngine.transformers.rawValue
         case .serve: body["server"]?["engine"]?.string ?? ServerEngine.transformers.rawValue
         case .evaluate, .generate, .prepare: "anneal"
         default: "shell"

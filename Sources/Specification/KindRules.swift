@@ -34,22 +34,4 @@ struct KindRules {
             check.fail(.badValue, JSONPointer(["command", "0"]), "names no program")
         }
     }
-
-    private func checkConvert() {
-        let path = JSONPointer(["create"])
-        let create = body["create"]
-        guard let hidden = create?["hidden_size"]?.int, let heads = create?["num_attention_heads"]?.int, hidden > 0, heads > 0 else {
-            return
-        }
-        if hidden % heads != 0 {
-            check.fail(.conflict, path / "hidden_size", "\(hidden) is not a multiple of num_attention_heads, \(heads)")
-        } else if hidden / heads % 2 != 0 {
-            check.fail(
-                .conflict, path / "hidden_size",
-                "\(hidden) / \(heads) heads gives heads of the odd size \(hidden / heads); rotary embeddings need an even one")
-        }
-        if let keyValue = create?["num_key_value_heads"]?.int, keyValue > 0, heads % keyValue != 0 {
-            check.fail(.conflict, path / "num_key_value_heads", "num_attention_heads, \(heads), is not a multiple of \(keyValue)")
-        }
-    }
 }

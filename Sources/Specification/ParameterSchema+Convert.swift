@@ -1,13 +1,70 @@
 import JSON
 
+// The keys of `kind: convert`: models that are made, averaged, merged, brought into another form, or converted by a program of its own.
 extension ParameterSchema {
-    static let convertTable: [ParameterSchema] = [
-        ParameterSchema(required: "create", .object(createTable), "Makes a model with random weights."),
-        ParameterSchema(required: "tokenizer", .object(tokenizerTable), "Makes its tokenizer."),
+    static let convertTable: [ParameterSchema] =
+        [
+            ParameterSchema(
+                "engine", .choice(ConvertEngine.allCases.map(\.rawValue)), default: .string(ConvertEngine.transformers.rawValue),
+                "What the conversion is for; all but transformers run the program that 'command' names."),
+            ParameterSchema("create", .object(createTable), "Makes a model with random weights."),
+            ParameterSchema("model", .weights, "The model to convert."),
+            ParameterSchema("average", .object(averageTable), "Makes a model of the mean of several models' weights."),
+        ]
+        + creationTable + changesTable + commandEngineTable
+
+    /// What stands with `create` alone.
+    private static let creationTable: [ParameterSchema] = [
+        ParameterSchema("tokenizer", .object(tokenizerTable), "Makes the tokenizer of a model that is created."),
         ParameterSchema(
             "chat_template", .text(bytesMax: SpecLimits.stringBytesMax), default: "chatml",
-            "The name of a chat template (chatml), or one in Jinja."),
-        ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of the weights."),
+            "The name of a chat template (chatml), or one in Jinja, of a model that is created."),
+        ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of the weights of a model that is created."),
+    ]
+
+    /// What becomes of a `model` or an `average`, in this order.
+    private static let changesTable: [ParameterSchema] = [
+        ParameterSchema("merge_lora", .object(mergeTable), "Adds the adapters of a LoRA training to the weights."),
+        ParameterSchema("prune", .object(pruneTable), "Takes parts out of the model."),
+        ParameterSchema("dtype", .choice(["float32", "bfloat16", "float16"]), "The type of the saved weights; without it as they were."),
+        ParameterSchema("max_shard_size", .memory, "The most bytes of weights in one file; without it 5GB where weights are written anew."),
+        ParameterSchema("files_from", .weights, "The model from which files are taken that this one lacks, such as its chat template."),
+        ParameterSchema(
+            "export", .choice(["check"]),
+            "Fails unless the result is a whole export: weights, tokenizer, chat template, generation config, processor files."),
+    ]
+
+    /// What stands with the engines that run a program.
+    private static let commandEngineTable: [ParameterSchema] = [
+        ParameterSchema(
+            "command", .list(.argument, count: 1...SpecLimits.listCountMax),
+            "The program of another engine and its arguments; {model} and {output} in them stand for the folders."),
+        ParameterSchema(
+            "to", .choice(ConvertEngine.layouts), "The layout that the program writes; without it that of the engine."),
+    ]
+
+    private static let averageTable: [ParameterSchema] = [
+        ParameterSchema(
+            required: "checkpoints", .either([.text(bytesMax: 1000), .list(.weights, count: 2...SpecLimits.averagedModelsMax)]),
+            "The models, or '${job.checkpoints}' with 'last' or 'best' for those of a training."),
+        ParameterSchema("last", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's last checkpoints."),
+        ParameterSchema(
+            "best", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's best checkpoints, by its 'checkpoint.metric'."),
+        ParameterSchema(
+            "weights", .list(.number(.above(0, upTo: 1e6)), count: 2...SpecLimits.averagedModelsMax),
+            "What each listed model counts, relative to the others; without it all count the same."),
+    ]
+
+    private static let mergeTable: [ParameterSchema] = [
+        ParameterSchema(
+            required: "adapter", .weights,
+            "The adapter, in PEFT's format: a folder with adapter_config.json, or a checkpoint with such a folder 'adapter' in it.")
+    ]
+
+    private static let pruneTable: [ParameterSchema] = [
+        ParameterSchema(
+            required: "layers", .list(.integer(0...9999), count: 1...SpecLimits.listCountMax),
+            "The layers to leave out, counted from 0; the others move up.")
     ]
 
     private static let createTable: [ParameterSchema] = [

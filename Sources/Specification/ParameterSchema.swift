@@ -56,6 +56,8 @@ public indirect enum ValueType: Sendable {
     /// A local path to something that exists.
     case path(PathKind, ArtifactType?)
     case model
+    /// A model or an adapter in any format: its folder, a registered checkpoint, or an output.
+    case weights
     case dataset
     case evaluation
     case httpURL
@@ -141,6 +143,7 @@ extension ValueType: CustomStringConvertible {
         case .path(.file, _): "the path of a file"
         case .path(.directory, _): "the path of a folder"
         case .model: "a model: the path of a folder, checkpoint:<id> or ${job.output}"
+        case .weights: "the path of a folder, checkpoint:<id> or ${job.output}"
         case .dataset: "a dataset: the path of a file, a registered name, name@version, ds_<id> or ${job.output}"
         case .evaluation: "an evaluation: a path, eval_<id> or ${job.evaluation}"
         case .httpURL: "an http:// or https:// URL"
@@ -172,8 +175,8 @@ extension ValueType: CustomStringConvertible {
         case (.duration, .int), (.duration, .double), (.duration, .string), (.memory, .int), (.memory, .double), (.memory, .string): true
         case (.argument, .string), (.argument, .int), (.argument, .bigInteger): true
         case (.scalar, .string), (.scalar, .int), (.scalar, .double), (.scalar, .bool): true
-        case (.text, .string), (.name, .string), (.choice, .string), (.path, .string), (.model, .string), (.dataset, .string),
-            (.evaluation, .string), (.httpURL, .string):
+        case (.text, .string), (.name, .string), (.choice, .string), (.path, .string), (.model, .string),
+            (.weights, .string), (.dataset, .string), (.evaluation, .string), (.httpURL, .string):
             true
         default: false
         }

@@ -107,6 +107,7 @@ extension PlanBuilder {
     ) {
         guard let kind = target.kind else { return }
         if EveryCheckpoint.isMeant(by: token, kind) { return checkEveryCheckpoint(token, draft, at: path) }
+        if CheckpointSelection.isMeant(by: token, kind) { return checkSelection(token, of: target, draft, at: path) }
         guard let output = target.outputs.first(where: { $0.name == token.path }) else {
             let names = target.outputs.map(\.name)
             let hint = Spelling.suggestion(for: token.path, among: names)

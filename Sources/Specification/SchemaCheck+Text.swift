@@ -17,7 +17,8 @@ extension SchemaCheck {
             if ReferenceText.mightRefer(text) || !Self.isHTTPURL(text) { fail(.badValue, path, "must be \(type), not '\(text)'") }
         case .path(let kind, let artifact):
             if let resolved = localPath(text, at: path) { value = take(resolved, kind, artifact, at: path) }
-        case .model: checkModel(text, &value, at: path)
+        case .model: checkModel(text, &value, at: path, needsConfiguration: true)
+        case .weights: checkModel(text, &value, at: path, needsConfiguration: false)
         case .dataset: checkDataset(text, &value, at: path)
         case .evaluation: checkEvaluation(text, &value, at: path)
         default: break
@@ -81,7 +82,7 @@ extension SchemaCheck {
         }
     }
 
-    private mutating func checkModel(_ text: String, _ value: inout JSONValue, at path: JSONPointer) {
+    private mutating func checkModel(_ text: String, _ value: inout JSONValue, at path: JSONPointer, needsConfiguration: Bool) {
         switch ModelSource(text) {
         case .checkpoint(let id):
             guard world.isRegistered(text) else { fail(.unknownName, path, "there is no checkpoint '\(id)'"); return }
@@ -89,9 +90,9 @@ extension SchemaCheck {
         case .path(let local):
             guard let absolute = localPath(local, at: path) else { return }
             // Only servers read such a file; their rules see to that.
-            if local.hasSuffix(".gguf") { return value = take(absolute, .file, .checkpoint, at: path) }
+            if needsConfiguration, local.hasSuffix(".gguf") { return value = take(absolute, .file, .checkpoint, at: path) }
             value = take(absolute, .directory, .checkpoint, at: path)
-            if world.kind(at: absolute) == .directory, world.kind(at: absolute + "/config.json") != .file {
+            if needsConfiguration, world.kind(at: absolute) == .directory, world.kind(at: absolute + "/config.json") != .file {
                 fail(.missingFile, path, "'\(absolute)' is no model: it has no config.json")
             }
         case .reference, nil: refer(text, .checkpoint, at: path)

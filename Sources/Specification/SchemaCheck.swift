@@ -51,7 +51,8 @@ struct SchemaCheck {
             let isPair = value.string.map { $0.split(separator: "-").compactMap { Int($0) }.count == 2 } ?? false
             fail(isPair ? .conflict : .outOfRange, path, "must be \(type), not \(value)")
         case .map(let rule, let member): checkMap(&value, rule, member, at: path)
-        case .text, .name, .choice, .path, .model, .dataset, .evaluation, .httpURL: checkText(&value, as: type, at: path)
+        case .text, .name, .choice, .path, .model, .weights, .dataset, .evaluation, .httpURL:
+            checkText(&value, as: type, at: path)
         }
     }
 

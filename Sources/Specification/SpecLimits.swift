@@ -40,6 +40,8 @@ public enum SpecLimits {
     public static let overridesMax = 1000
     /// Errors reported for one document; the number of those left out is told.
     public static let errorsMax = 200
+    /// Models of one average; all their files are open at once.
+    public static let averagedModelsMax = 64
     /// The longest time limit of a job.
     public static let timeoutMax: Duration = .seconds(365 * 86_400)
     /// The longest grace a job may take to end.

@@ -66,7 +66,7 @@ def test_a_dry_run_warns_of_files_that_this_machine_lacks_and_the_examples_pass_
         assert plan.status == 200, plan.body
         missing = [warning for warning in plan.json["warnings"] if "there is no" in warning]
         # The others name files that their users bring.
-        assert bool(missing) == (example.name not in ("demo.yaml", "queue.yaml", "serve.yaml", "toy-teacher.yaml")), plan.json["warnings"]
+        assert bool(missing) == (example.name not in ("convert.yaml", "demo.yaml", "queue.yaml", "serve.yaml", "toy-teacher.yaml")), plan.json["warnings"]
 
 
 def test_a_name_is_unique_while_its_experiment_is_active(daemon):

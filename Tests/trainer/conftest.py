@@ -64,11 +64,11 @@ class Attempt:
 
     def here(self) -> tuple[int, dict, dict]:
         """Run in this process: exit code, outputs, summary. Failures are raised."""
-        from anneal_trainer import create_model, training
+        from anneal_trainer import convert, training
 
         self.number += 1
         job = Job(self.kind, self.spec, {}, self.checkpoints, self.outputs, self.metrics)
-        return training.train(job, StopSignals()) if self.kind == "train" else create_model.create(job)
+        return training.train(job, StopSignals()) if self.kind == "train" else convert.convert(job)
 
     def start(self, launcher: list[str] | None = None, **environment: str) -> subprocess.Popen:
         """Start a process of its own, as anneald would, or through a module that launches several."""

@@ -66,6 +66,24 @@ def test_retention_spares_what_is_pinned(tmp_path):
     assert steps(checkpoints) == [1, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ({}, [20, 50]),
+        ({"last": 3}, [20, 30, 40, 50]),
+        ({"best": 2}, [10, 20, 50]),
+        ({"last": 2, "best": 2}, [10, 20, 40, 50]),
+        ({"last": 9}, [10, 20, 30, 40, 50]),
+    ],
+)
+def test_retention_keeps_what_other_jobs_need(tmp_path, kept, expected):
+    checkpoints = dataclasses.replace(folder(tmp_path / "c", keep=1), kept=kept)
+    for step, loss in {10: 2.0, 20: 1.0, 30: 5.0, 40: 4.0, 50: 3.0}.items():
+        save(checkpoints, step, val_loss=loss)
+    checkpoints.thin_out()
+    assert steps(checkpoints) == expected
+
+
 def test_retention_marks_what_is_awaited_and_deletes_it_when_the_wait_is_over(tmp_path):
     checkpoints = dataclasses.replace(folder(tmp_path / "c", keep=1), awaited=True)
     for step in (1, 2, 3):

@@ -36,9 +36,9 @@ def dispatch(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
 
         return train(job, signals)
     if job.kind == "convert":
-        from .create_model import create
+        from .convert import convert
 
-        return create(job)
+        return convert(job)
     raise BadRequest.at("/kind", f"this worker runs train and convert, not {job.kind}")
 
 

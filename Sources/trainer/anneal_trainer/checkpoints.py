@@ -13,7 +13,8 @@ import re
 import shutil
 import time
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import durable
@@ -94,6 +95,8 @@ class CheckpointFolder:
     keep_top_k: int | None
     #: Whether some job evaluates each checkpoint.
     awaited: bool = False
+    #: How many of the `last` and of the `best` other jobs need, whatever `keep_top_k` says.
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Make the folder, and clear away what a crash left behind."""
@@ -180,12 +183,16 @@ class CheckpointFolder:
         return sorted(self.complete(), key=badness)
 
     def thin_out(self) -> list[int]:
-        """Delete all but the best `keep_top_k`, the newest, the pinned and the awaited. Returns the steps deleted."""
+        """Delete all but the best `keep_top_k`, the newest, the pinned, the awaited and those that other jobs need.
+
+        Returns the steps deleted.
+        """
         if self.keep_top_k is None:
             return []
         ranked = self.ranked()
-        newest = max((checkpoint.step for checkpoint in ranked), default=-1)
-        surplus = [checkpoint for checkpoint in ranked[self.keep_top_k :] if checkpoint.step != newest]
+        newest = sorted(checkpoint.step for checkpoint in ranked)[-max(1, self.kept.get("last", 1)) :]
+        best = max(self.keep_top_k, self.kept.get("best", 0))
+        surplus = [checkpoint for checkpoint in ranked[best:] if checkpoint.step not in newest]
         return sorted(checkpoint.step for checkpoint in surplus if self.delete(checkpoint))
 
     def delete(self, checkpoint: Checkpoint) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import durable, model_folder
+from . import model_folder, model_output
 from .create_request import CreateRequest
 from .data import read_texts
 from .errors import BadRequest
@@ -91,15 +90,7 @@ def write_model(
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None
     )
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f"tmp_{final.name}")
-    for stale in (temporary, final):
-        # A model that is there already comes from an earlier attempt at this same job.
-        if stale.exists():
-            shutil.rmtree(stale)
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    durable.sync_tree(temporary)
-    temporary.rename(final)
-    durable.sync_folder(final.parent)
+    with model_output.making(final) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
     return sum(tensor.numel() for tensor in model.parameters())

@@ -1,4 +1,4 @@
-"""What a convert job asks for: the sizes of a small model to make, its tokenizer, its chat template."""
+"""What a convert job with `create` asks for: the sizes of a small model to make, its tokenizer, its chat template."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CreateRequest:
                 body.problem(key, "is required")
         chat_template = body.text("chat_template", "chatml")
         seed = body.integer("seed", 42, minimum=0, maximum=2**32 - 1)
-        body.choice("engine", "trl", ("trl", "transformers"))
+        body.choice("engine", "transformers", ("transformers",))
         body.finish("key of a convert job")
         sizes = parse_sizes(Fields(job.spec.get("create"), "/create", problems))
         tokenizer = Fields(job.spec.get("tokenizer"), "/tokenizer", problems)
@@ -77,7 +77,7 @@ def parse_sizes(fields: Fields) -> dict:
     sizes["num_key_value_heads"] = fields.integer("num_key_value_heads", heads, minimum=1)
     sizes["max_position_embeddings"] = fields.integer("max_position_embeddings", 512, minimum=2)
     sizes["tie_word_embeddings"] = fields.flag("tie_word_embeddings", True)
-    sizes["dtype"] = fields.choice("dtype", "float32", ("float32", "bfloat16"))
+    sizes["dtype"] = fields.choice("dtype", "float32", ("float32", "bfloat16", "float16"))
     hidden, groups = sizes["hidden_size"], sizes["num_key_value_heads"]
     if hidden and heads and hidden % heads:
         fields.problem("num_attention_heads", f"hidden_size {hidden} is not a multiple of {heads} heads")

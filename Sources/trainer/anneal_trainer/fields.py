@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,11 @@ class Fields:
 
         return float(self.take(key, default, check))
 
+    def size(self, key: str, default: int | None) -> int | None:
+        """A size in bytes: a whole number, or text such as `5GB` or `512MiB`; a bare `G` is a `GiB`."""
+        value = self.take(key, None, lambda value: None if bytes_of(value) else "must be a size such as 5GB")
+        return default if value is None else bytes_of(value)
+
     def flag(self, key: str, default: bool) -> bool:
         return self.take(key, default, lambda value: None if isinstance(value, bool) else "must be true or false")
 
@@ -83,6 +89,26 @@ class Fields:
 
 def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+UNIT_BYTES = {
+    **{"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
+    **{
+        unit + end: 1 << shift
+        for unit, shift in (("K", 10), ("M", 20), ("G", 30), ("T", 40))
+        for end in ("", "i", "iB")
+    },
+}
+
+
+def bytes_of(value: object) -> int | None:
+    """The bytes that a size of a spec means; None for what is no size, and for nothing at all."""
+    if is_number(value):
+        return int(value) if value > 0 and float(value).is_integer() else None
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)", value) if isinstance(value, str) else None
+    if found is None or found[2] not in UNIT_BYTES:
+        return None
+    return round(float(found[1]) * UNIT_BYTES[found[2]]) or None
 
 
 def describe(value: object) -> str:

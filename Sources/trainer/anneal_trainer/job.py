@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import durable
@@ -28,6 +28,8 @@ class Job:
     micro_batch_divisor: int = 1
     #: Whether some job evaluates each checkpoint and must find it.
     checkpoints_awaited: bool = False
+    #: How many of the `last` and of the `best` checkpoints other jobs need; retention keeps them.
+    checkpoints_kept: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Job:
@@ -54,6 +56,7 @@ class Job:
             metrics_path=Path(environment["ANNEAL_METRICS"]),
             micro_batch_divisor=int(document.get("micro_batch_divisor") or 1),
             checkpoints_awaited=document.get("checkpoints_awaited") is True,
+            checkpoints_kept=document.get("checkpoints_kept") or {},
         )
 
     def input_path(self, pointer: str, value: str) -> Path:

@@ -1,4 +1,4 @@
-"""Is a folder a Hugging Face causal language model that can be trained? Asked before torch is loaded."""
+"""What a folder of Hugging Face files is: asked before torch is loaded, and before a model is trained or converted."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ def read_config(folder: Path, pointer: str) -> dict:
     if not isinstance(config, dict):
         raise BadRequest.at(pointer, f"{folder}/config.json is not a JSON object")
     return config
+
+
+def config_of(folder: Path, pointer: str) -> dict:
+    """The parsed config.json of a folder that need not have anything else. Raises `BadRequest`."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadRequest.at(pointer, f"{folder} is no model in Hugging Face's format: config.json: {error}") from error
+    if not isinstance(config, dict):
+        raise BadRequest.at(pointer, f"{folder}/config.json is not a JSON object")
+    return config
+
+
+def model_class(config: dict):
+    """The class of transformers that config.json names, else that of its causal language models. Loads transformers."""
+    import transformers
+
+    named = (config.get("architectures") or [""])[0]
+    return getattr(transformers, named, transformers.AutoModelForCausalLM)
 
 
 def has_chat_template(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from .job import Job
 #: Keys of any job's body, which the daemon acts on and a worker passes over.
 COMMON_KEYS = frozenset(
     "kind needs if matrix env workdir priority resources cache timeout retry grace description name group "
-    "preemptible concurrency hold stall nan_steps".split()
+    "preemptible concurrency hold stall nan_steps alerts".split()
 )
 
 

@@ -64,7 +64,8 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     steps = schedule.total_steps(len(samples), request.global_batch_size, request.epochs, request.max_steps)
 
     rules = request.checkpoint
-    folder = CheckpointFolder(job.checkpoint_dir, rules.metric, rules.mode, rules.keep_top_k, job.checkpoints_awaited)
+    retention = (rules.metric, rules.mode, rules.keep_top_k)
+    folder = CheckpointFolder(job.checkpoint_dir, *retention, job.checkpoints_awaited, job.checkpoints_kept)
     processes = loading.processes()
     if processes.is_main_process:
         folder.prepare()

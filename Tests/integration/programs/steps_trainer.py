@@ -24,7 +24,7 @@ def wait_for(name):
 
 job = Job.read(os.environ)
 rules = job.spec.get("checkpoint", {})
-folder = CheckpointFolder(job.checkpoint_dir, "val_loss", "min", rules.get("keep_top_k", 3), job.checkpoints_awaited)
+folder = CheckpointFolder(job.checkpoint_dir, "val_loss", "min", rules.get("keep_top_k", 3), job.checkpoints_awaited, job.checkpoints_kept)
 folder.prepare()
 done = max((checkpoint.step for checkpoint in folder.complete()), default=-1)
 metrics = MetricsLog(job.metrics_path)
