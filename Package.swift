@@ -98,7 +98,8 @@ let package = Package(
         .executableTarget(
             name: "anneal-worker",
             dependencies: [
-                "CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON", "Packing", "WebDataset",
+                "CPosix", "Datasets", "Domain", "Evaluation", "EventLoop", "Generation", "HTTPClient", "JSON", "Packing", "Specification",
+                "WebDataset",
             ]),
 
         // Tests

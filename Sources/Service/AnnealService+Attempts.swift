@@ -2,6 +2,7 @@ import Diagnosis
 import Domain
 import EventLoop
 import JSON
+import Specification
 import Store
 import Supervision
 import Telemetry
@@ -54,8 +55,11 @@ extension AnnealService {
     }
 
     /// Follows the metrics and checkpoints of an attempt into the database.
-    func follow(_ attempt: RunningAttempt, job: ActiveJob, kind: JobKind, logDirectory: String?) {
+    func follow(_ attempt: RunningAttempt, job: ActiveJob, record: JobRecord) {
+        let (kind, logDirectory) = (record.kind, record.logDirectory)
         var scope = AttemptFollower.Scope(beganAt: Double(attempt.createdAt.milliseconds) / 1000)
+        // The trainer of another project, which knows of TensorBoard alone.
+        if record.engine == NemoRLEngine.name { scope.eventFolders = [logDirectory ?? attempt.directory] }
         if kind == .command {
             scope.readsLogs = true
             scope.eventFolders = [attempt.directory, configuration.outputDirectory(jobID: job.id)] + [logDirectory].compactMap { $0 }
@@ -86,7 +90,10 @@ extension AnnealService {
                 }
             }
         }
-        guard kind == .train else { return }
+        if kind == .train { watchCheckpoints(of: attempt, job: job) }
+    }
+
+    private func watchCheckpoints(of attempt: RunningAttempt, job: ActiveJob) {
         attempt.checkpoints = CheckpointWatcher(directory: configuration.checkpointDirectory(jobID: job.id)) { [weak self] change in
             guard let self else { return }
             background("registering checkpoints of \(job.id)") { [self] in try await apply(change, job: job, attempt: attempt) }

@@ -60,7 +60,7 @@ extension AnnealService {
             let handle = try await supervisor.start(launch) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
             }
-            follow(attempt, job: job, kind: record.kind, logDirectory: record.logDirectory)
+            follow(attempt, job: job, record: record)
             attempt.handle = handle
             watchEndpoint(of: job, attempt)
             if let request = job.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }

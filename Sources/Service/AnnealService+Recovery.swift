@@ -85,19 +85,19 @@ extension AnnealService {
             attemptsByToken[attempt.tokenHash] = attempt.id
             attempt.handle = handle
             watchEndpoint(of: active, attempt)
-            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
+            follow(attempt, job: active, record: job)
             // A stop that was written down but may never have reached the shim is sent again; the shim's ladder starts once.
             if let request = active.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         case .ended(let exit):
-            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
+            follow(attempt, job: active, record: job)
             attemptEvent(.ended(exit), job: active, attempt: attempt, record: job)
         case .unsupervised(let worker):
-            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
+            follow(attempt, job: active, record: job)
             attemptEvent(.unsupervised(worker), job: active, attempt: attempt, record: job)
         case .neverStarted:
             try await reopenStart(active, attempt)
         case .lost(let evidence):
-            follow(attempt, job: active, kind: job.kind, logDirectory: job.logDirectory)
+            follow(attempt, job: active, record: job)
             attemptEvent(.lost(evidence: evidence), job: active, attempt: attempt, record: job)
         }
     }

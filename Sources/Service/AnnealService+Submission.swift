@@ -76,7 +76,7 @@ extension AnnealService {
         return try await planner.run {
             let context = PlanContext(
                 baseDirectory: request.baseDirectory, pathExists: assumesFiles ? PathProbe.assumedKind(of:) : PathProbe.kind(of:),
-                artifactExists: { Self.isRegistered($0, in: store) })
+                artifactExists: { Self.isRegistered($0, in: store) }, readFile: PathProbe.content(of:))
             do throws(SpecErrors) {
                 return try Self.plan(request.document, request.format, overrides: request.overrides, context)
             } catch {

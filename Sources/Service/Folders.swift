@@ -1,4 +1,5 @@
 import Glibc
+import Telemetry
 
 /// Folders and small files of the data folder. Blocks: call it off the loop.
 enum Folders {
@@ -99,7 +100,8 @@ enum CheckpointFolders {
     static func steps(in folder: String) throws -> [Int] {
         try Folders.names(in: folder).compactMap { name in
             guard name.hasPrefix("step_"), let step = Int(name.dropFirst(5)), step >= 0 else { return nil }
-            return access(folder + "/" + name + "/checkpoint.json", F_OK) == 0 ? step : nil
+            let isOurs = CheckpointWatcher.documents.contains { access("\(folder)/\(name)/\($0)", F_OK) == 0 }
+            return isOurs ? step : nil
         }
     }
 }

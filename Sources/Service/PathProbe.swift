@@ -9,6 +9,15 @@ enum PathProbe {
         return status.st_mode & S_IFMT == S_IFDIR ? .directory : .file
     }
 
+    /// The bytes of a file, for a check that tells what is wrong with a longer one; `nil` where it cannot be read.
+    @Sendable static func content(of path: String) -> [UInt8]? {
+        guard kind(of: path) == .file, let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: SpecLimits.documentBytesMax + 1)
+        bytes.removeLast(bytes.count - fread(&bytes, 1, bytes.count, file))
+        return bytes
+    }
+
     /// What stands at a path, or what its name looks like where nothing does: a file where it has an extension, else a folder.
     @Sendable static func assumedKind(of path: String) -> PathKind? {
         kind(of: path) ?? (hasExtension(path) ? .file : .directory)

@@ -1,5 +1,6 @@
 import Domain
 import JSON
+import Specification
 
 /// The program that an attempt of a job runs.
 struct WorkerCommand: Sendable {
@@ -9,7 +10,7 @@ struct WorkerCommand: Sendable {
 
     /// Chooses the program for a kind.
     ///
-    /// - Parameter spec: the job's body, references resolved; only `command` reads it.
+    /// - Parameter spec: the job's body, references resolved; `command` and the engine of `train` are read.
     static func make(kind: JobKind, spec: JSONValue, configuration: ServiceConfiguration) throws(ServiceError) -> WorkerCommand {
         switch kind {
         case .command:
@@ -18,6 +19,8 @@ struct WorkerCommand: Sendable {
             // Where the worker finds the programs that it runs Python for, such as the grader of mathematics.
             let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
             return WorkerCommand(argv: [configuration.workerPath], environment: trainer)
+        case .train where spec["engine"]?.string == NemoRLEngine.name:
+            return WorkerCommand(argv: [configuration.workerPath], environment: [])
         case .train, .convert:
             guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {
                 throw ServiceError(

@@ -6,7 +6,7 @@ public enum CacheKey {
     /// Keys of a job's body that do not change what it makes.
     private static let excluded: Set<String> = [
         "kind", "engine", "name", "description", "needs", "if", "matrix", "priority", "resources", "timeout", "retry", "grace", "cache",
-        "preemptible", "concurrency", "hold", "stall", "nan_steps", "alerts", "log_dir",
+        "preemptible", "concurrency", "hold", "stall", "nan_steps", "alerts", "log_dir", "root", "launcher",
         "env",
         "workdir",
     ]
@@ -26,7 +26,8 @@ public enum CacheKey {
     ) -> [UInt8] {
         let hashing = ContentHashes(inputs: inputs, references: references)
         var members = (spec.object ?? [:]).filter { !excluded.contains($0.key) }
-        fillDefaults(&members, ParameterSchema.table(kind: kind, method: spec["method"]?.string))
+        let own = NemoRLEngine.table(kind: kind, spec: spec)
+        fillDefaults(&members, own ?? ParameterSchema.table(kind: kind, method: spec["method"]?.string))
         for index in members.keys.indices {
             members.values[index] = hashing.replaced(members.values[index], at: JSONPointer([members.keys[index]]))
         }

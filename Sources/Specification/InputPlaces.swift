@@ -6,7 +6,8 @@ public enum InputPlaces {
     /// Places of texts that name datasets, models, evaluations, or files that are taken for one of them; in the order of the tables.
     public static func of(kind: JobKind, in spec: JSONValue) -> [JSONPointer] {
         var places: [JSONPointer] = []
-        find(in: spec, as: .object(ParameterSchema.table(kind: kind, method: spec["method"]?.string)), at: JSONPointer(), &places)
+        let own = NemoRLEngine.table(kind: kind, spec: spec) ?? ParameterSchema.table(kind: kind, method: spec["method"]?.string)
+        find(in: spec, as: .object(own), at: JSONPointer(), &places)
         // By its type a judge's model is a text, the name at its address; a judge that is another job's server came with that job's model.
         for (index, benchmark) in (spec["benchmarks"]?.array ?? []).enumerated() where benchmark["grading"]?["judge"]?["job"] != nil {
             places.append(JSONPointer(["benchmarks"]) / index / "grading" / "judge" / "model")

@@ -19,7 +19,9 @@ struct JobDraft {
         kind = body["kind"]?.string.flatMap(JobKind.init).flatMap { JobKind.supported.contains($0) ? $0 : nil }
         var check = check
         var value = JSONValue.object(kind == nil ? Self.commonPart(of: body) : body)
-        check.check(&value, as: .object(Self.table(kind, body)), at: JSONPointer())
+        check.check(
+            &value, as: .object(NemoRLEngine.table(kind: kind, spec: value).map(Self.withCommon) ?? Self.table(kind, body)),
+            at: JSONPointer())
         self.body = value.object ?? [:]
         var environment = builder.environment
         environment.merge(builder.checkedEnvironment(value["env"], check, at: JSONPointer(["env"]))) { _, own in own }

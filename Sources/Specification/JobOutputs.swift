@@ -10,6 +10,8 @@ enum JobOutputs {
             return (body["outputs"]?.array ?? []).compactMap(\.string).map { ($0, nil) }
         case .prepare:
             return prepared(body)
+        case .train where body["engine"]?.string == NemoRLEngine.name:
+            return nemoRL(body)
         case .train:
             return ["checkpoint.best", "checkpoint.last", "model"].map { ($0, .checkpoint) }
         case .convert:
@@ -23,6 +25,12 @@ enum JobOutputs {
         case .serve, .search:
             return []
         }
+    }
+
+    private static func nemoRL(_ body: JSONObject) -> [(name: String, type: ArtifactType?)] {
+        if body["method"]?.string == NemoRLAlgorithm.eval.method { return [("evaluation_data", .file)] }
+        let model = body["export"]?.string == "none" ? [] : ["model"]
+        return (["checkpoint.best", "checkpoint.last"] + model).map { ($0, .checkpoint) }
     }
 
     /// The datasets of a prepare job, the plans of `pack`, and the reports of other steps.

@@ -14,7 +14,7 @@ struct KindRules {
         switch kind {
         case .command: checkCommand()
         case .prepare: checkPrepare()
-        case .train: checkTrain()
+        case .train: if body["engine"]?.string == NemoRLEngine.name { checkNemoRL() } else { checkTrain() }
         case .convert: checkConvert()
         case .evaluate: checkEvaluate()
         case .generate: checkGenerate()

@@ -27,7 +27,7 @@ extension ParameterSchema {
     }
 
     private static let trainKeys: [ParameterSchema] = [
-        ParameterSchema("engine", .choice(["trl"], later: ["nemo-rl"]), default: "trl", "The program that trains."),
+        ParameterSchema("engine", .choice(["trl", NemoRLEngine.name]), default: "trl", "The program that trains."),
         ParameterSchema(
             required: "method", .choice(TrainingMethod.all.map(\.name), later: TrainingMethod.later), "How the model learns."),
         ParameterSchema(required: "model", .model, "The model to start from."),

@@ -91,7 +91,7 @@ extension PlanBuilder {
         let members = names.members(of: token.name)
         if members.isEmpty {
             let hint = Spelling.suggestion(for: token.name, among: names.all)
-            let escape = path.tokens.first == "command" ? "; write '$${\(token.raw)}' for the literal text" : ""
+            let escape = ["command", "overrides"].contains(path.tokens.first) ? "; write '$${\(token.raw)}' for the literal text" : ""
             draft.check.fail(.unknownReference, path, "'${\(token.raw)}': there is no job '\(token.name)'\(hint)\(escape)")
         } else {
             let why = candidates.isEmpty ? "none of them has the matrix values of this job" : "it is not clear which of them is meant"

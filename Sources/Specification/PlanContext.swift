@@ -6,14 +6,18 @@ public struct PlanContext: Sendable {
     public var pathExists: @Sendable (String) -> PathKind?
     /// Whether an artifact is registered: `name`, `name@version` or `ds_…` for a dataset, `checkpoint:<id>`, or `eval_…`.
     public var artifactExists: @Sendable (String) -> Bool
+    /// The bytes of a file at an absolute path, one more than `SpecLimits.documentBytesMax` at most; `nil` where it cannot be read.
+    public var readFile: @Sendable (String) -> [UInt8]?
 
     /// Creates a context.
     public init(
-        baseDirectory: String?, pathExists: @escaping @Sendable (String) -> PathKind?, artifactExists: @escaping @Sendable (String) -> Bool
+        baseDirectory: String?, pathExists: @escaping @Sendable (String) -> PathKind?, artifactExists: @escaping @Sendable (String) -> Bool,
+        readFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil }
     ) {
         self.baseDirectory = baseDirectory
         self.pathExists = pathExists
         self.artifactExists = artifactExists
+        self.readFile = readFile
     }
 
     /// The absolute form of `path`, with `.` and `..` taken out of the text; `nil` for a relative one without a base folder.

@@ -38,6 +38,10 @@ public enum SpecLimits {
     public static let alternativesMax = 16
     /// `--set` overrides of one submission.
     public static let overridesMax = 1000
+    /// Files that one NeMo RL configuration may be put together from by `defaults`.
+    public static let configFilesMax = 32
+    /// References within references of a NeMo RL configuration.
+    public static let interpolationDepthMax = 64
     /// Errors reported for one document; the number of those left out is told.
     public static let errorsMax = 200
     /// Models of one average; all their files are open at once.

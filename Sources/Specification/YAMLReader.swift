@@ -7,13 +7,16 @@ import Yams
 /// `SpecLimits` allows. Aliases are expanded, and counted at each use.
 struct YAMLReader {
     private var valuesLeft = SpecLimits.valuesMax
+    private let allowsMergeKeys: Bool
 
     /// The document in `text`, or the first thing that is wrong with it.
-    static func read(_ text: String) -> Result<SourceMap, SpecError> {
+    ///
+    /// - Parameter allowsMergeKeys: takes `<<` as YAML 1.1 does, for files that are another program's.
+    static func read(_ text: String, allowsMergeKeys: Bool = false) -> Result<SourceMap, SpecError> {
         do throws(SpecError) {
             if let problem = YAMLAliasCheck.problem(in: text) { throw problem }
             guard let node = try compose(text) else { throw syntax(nil, "the document is empty") }
-            var reader = YAMLReader()
+            var reader = YAMLReader(allowsMergeKeys: allowsMergeKeys)
             let (value, source) = try reader.convert(node, depth: 0)
             return .success(SourceMap(value: value, root: source))
         } catch {
@@ -71,9 +74,11 @@ struct YAMLReader {
         try Self.refuseTag(mapping.tag, mapping.mark)
         var members = JSONObject(minimumCapacity: mapping.count)
         var source = SourceNode(position: position)
+        var merged: [Node] = []
         for (key, child) in mapping {
             guard case .scalar(let scalar) = key else { throw Self.syntax(key.mark, "a key must be a plain string") }
             if scalar.string == "<<", scalar.style == .plain {
+                if allowsMergeKeys { merged.append(child); continue }
                 throw Self.syntax(key.mark, "merge keys ('<<') are not part of YAML 1.2; write the keys out, or use 'matrix'")
             }
             guard scalar.string.utf8.count <= SpecLimits.keyBytesMax else {
@@ -87,7 +92,23 @@ struct YAMLReader {
             source.keys.append(mark ?? position)
             source.children.append(node)
         }
+        for node in merged { try merge(node, into: &members, &source, depth: depth) }
         return (.object(members), source)
+    }
+
+    /// Adds the keys of a mapping, or of several in a list, that are not there yet.
+    private mutating func merge(_ node: Node, into members: inout JSONObject, _ source: inout SourceNode, depth: Int) throws(SpecError) {
+        if case .sequence(let several) = node {
+            for one in several { try merge(one, into: &members, &source, depth: depth) }
+            return
+        }
+        let (value, found) = try convert(node, depth: depth + 1)
+        guard case .object(let further) = value else { throw Self.syntax(node.mark, "'<<' takes a mapping, or a list of mappings") }
+        for (index, (key, member)) in further.enumerated() where members[key] == nil {
+            members[key] = member
+            source.keys.append(found.keys[index])
+            source.children.append(found.children[index])
+        }
     }
 
     private func value(of scalar: Node.Scalar) throws(SpecError) -> JSONValue {

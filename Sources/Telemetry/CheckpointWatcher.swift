@@ -17,7 +17,7 @@ public struct CheckpointChange: Sendable, Equatable {
     public var removed: [String]
 }
 
-/// Watches the checkpoint folder of a job for folders `step_<N>` that hold `checkpoint.json`.
+/// Watches the checkpoint folder of a job for folders `step_<N>` that hold `checkpoint.json`, or NeMo RL's `training_info.json`.
 ///
 /// A trainer writes a checkpoint under another name and renames it when it is complete, so a folder of that name is complete by
 /// its existence. Runs on the loop; the folder is read on a thread of its own.
@@ -105,15 +105,27 @@ public final class CheckpointWatcher {
         return (present, added.sorted { $0.step < $1.step })
     }
 
-    /// The metrics in `checkpoint.json`; `nil` where the folder has no such file and is therefore none of ours.
+    /// The files of which one tells that a folder is a checkpoint: of Anneal's own trainer, and of NeMo RL.
+    public nonisolated static let documents = ["checkpoint.json", "training_info.json"]
+    /// What NeMo RL counts in a checkpoint beside its metrics; its `step` counts within the epoch.
+    private nonisolated static let counters: Set<String> = ["step", "total_steps"]
+
+    /// The metrics of a checkpoint; `nil` where the folder has no file that tells of them and is therefore none of ours.
     private nonisolated static func metrics(of path: String) -> JSONValue? {
-        guard let file = fopen(path + "/checkpoint.json", "r") else { return nil }
+        guard let (name, bytes) = documents.lazy.compactMap({ name in content("\(path)/\(name)").map { (name, $0) } }).first else {
+            return nil
+        }
+        // A file that is not JSON still marks a complete checkpoint; it then has no metrics.
+        guard let document = try? JSONParser.parse(bytes, options: .python) else { return [:] }
+        if name == documents[0] { return document["metrics"]?.object.map(JSONValue.object) ?? [:] }
+        return .object((document.object ?? [:]).filter { $0.value.double != nil && !counters.contains($0.key) })
+    }
+
+    private nonisolated static func content(_ path: String) -> [UInt8]? {
+        guard let file = fopen(path, "r") else { return nil }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         bytes.removeLast(bytes.count - fread(&bytes, 1, bytes.count, file))
-        // A file that is not JSON still marks a complete checkpoint; it then has no metrics.
-        let document = try? JSONParser.parse(bytes, options: .python)
-        guard case .object(let members)? = document?["metrics"] else { return [:] }
-        return .object(members)
+        return bytes
     }
 }

@@ -65,6 +65,33 @@ enum EvaluateChild {
         return signal >= 0 ? .signal(signal) : .exit(exitCode)
     }
 
+    /// Runs `arguments` in a folder as a part of this process: in its group, with its output, and ended with it; cancelling the task asks
+    /// the program to end, and its end is waited for.
+    static func follow(_ arguments: [String], environment: [(name: String, value: String)], in folder: String) async throws -> Ending {
+        let input = try descriptor("/dev/null", O_RDONLY)
+        defer { close(input) }
+        // What is handed over must lie above the standard descriptors.
+        let outputs = [STDOUT_FILENO, STDERR_FILENO].map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+        defer { for descriptor in outputs { close(descriptor) } }
+        guard !outputs.contains(-1) else { throw FileError(call: "fcntl", path: arguments[0], code: errno) }
+        let pid = try start(arguments, environment, [input] + outputs, leadsSession: false, in: folder)
+        let pidfd = cposix_pidfd_open(pid)
+        guard pidfd >= 0 else {
+            kill(pid, SIGKILL)
+            throw FileError(call: "pidfd_open", path: arguments[0], code: errno)
+        }
+        defer { close(pidfd) }
+        try await withTaskCancellationHandler {
+            try await end(of: pidfd)
+        } onCancel: {
+            kill(pid, SIGTERM)
+        }
+        var exitCode: Int32 = -1
+        var signal: Int32 = -1
+        guard cposix_pidfd_reap(pidfd, &exitCode, &signal) > 0 else { throw FileError(call: "waitid", path: arguments[0], code: errno) }
+        return signal >= 0 ? .signal(signal) : .exit(exitCode)
+    }
+
     /// The program's file: as it is where it has a slash, else looked for in `PATH`.
     nonisolated static func path(of program: String, environment: [(name: String, value: String)]) -> String? {
         if program.contains("/") { return access(program, X_OK) == 0 ? program : nil }
@@ -81,26 +108,34 @@ enum EvaluateChild {
     }
 
     private static func start(_ arguments: [String], _ environment: [(name: String, value: String)], _ files: Files) throws -> Int32 {
-        guard let path = path(of: arguments[0], environment: environment) else {
-            throw FileError(call: "exec", path: arguments[0], code: ENOENT)
-        }
         let input = try descriptor(files.input, O_RDONLY)
         defer { close(input) }
         let output = try descriptor(files.output, O_WRONLY | O_CREAT | O_TRUNC)
         defer { close(output) }
         let log = try descriptor(files.log, O_WRONLY | O_CREAT | O_APPEND)
         defer { close(log) }
+        return try start(arguments, environment, [input, output, log], leadsSession: true)
+    }
+
+    /// - Parameter descriptors: standard input, output and error.
+    private static func start(
+        _ arguments: [String], _ environment: [(name: String, value: String)], _ descriptors: [Int32], leadsSession: Bool,
+        in folder: String? = nil
+    ) throws -> Int32 {
+        guard let path = path(of: arguments[0], environment: environment) else {
+            throw FileError(call: "exec", path: arguments[0], code: ENOENT)
+        }
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.name)=\($0.value)") } + [nil]
-        defer { for text in argv + envp { free(text) } }
+        let directory = folder.flatMap { strdup($0) }
+        defer { for text in argv + envp + [directory] { free(text) } }
         var request = cposix_start_request()
         var held = cposix_held_process()
         var failure = cposix_start_failure()
-        request.stdin_descriptor = input
-        request.stdout_descriptor = output
-        request.stderr_descriptor = log
+        (request.stdin_descriptor, request.stdout_descriptor, request.stderr_descriptor) = (descriptors[0], descriptors[1], descriptors[2])
+        request.working_directory = UnsafePointer(directory)
         request.cgroup_descriptor = -1
-        request.new_session = true
+        request.new_session = leadsSession
         request.parent_death_signal = SIGKILL
         let isStarted = path.withCString { path in
             argv.withUnsafeMutableBufferPointer { argv in

@@ -2,8 +2,9 @@ import Domain
 import EventLoop
 import Glibc
 import JSON
+import Specification
 
-/// The program that anneald starts for jobs of kind `prepare`, `generate`, `evaluate` and `serve`.
+/// The program that anneald starts for jobs of kind `prepare`, `generate`, `evaluate`, `serve`, and `train` with the engine `nemo-rl`.
 @main
 struct Worker {
     static func main() async {
@@ -52,6 +53,9 @@ struct Worker {
             return WorkerFailure.ExitCode.done
         case JobKind.serve.rawValue?:
             try await ServeJob(context: context).run()
+        case JobKind.train.rawValue? where context.job["engine"]?.string == NemoRLEngine.name:
+            try context.outputs.write(try await NemoRLJob(context: context, interruption: interruption).run())
+            return WorkerFailure.ExitCode.done
         case let kind:
             throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, generate, evaluate, serve")
         }

@@ -114,6 +114,9 @@ def tame(job: dict) -> None:
         tame_grading(benchmark.get("grading", {}))
     for step in job.get("steps", []):
         tame_step(step)
+    if job.get("engine") == "nemo-rl":
+        # Overrides have a grammar of their own, and which metrics there are depends on the method.
+        job |= {"overrides": [], "checkpoint": {}, "params": {}}
     if job.get("kind") == "generate":
         tame_generation(job)
     judges = [benchmark.get("grading", {}).get("judge") for benchmark in job.get("benchmarks", [])]
