@@ -16,6 +16,8 @@ public struct SchedulerState: Sendable {
     public let policy: SchedulingPolicy
     /// GPUs that must not be given out, with the reason; those held at the moment stay with their holder.
     public private(set) var unhealthyGPUs: [String: String] = [:]
+    /// Those of them that are about to be usable again.
+    private var settlingGPUs: Set<String> = []
     /// Jobs that hold resources.
     public private(set) var running: [String: RunningJob] = [:]
     /// What nobody holds.
@@ -50,9 +52,12 @@ public struct SchedulerState: Sendable {
     }
 
     /// Takes a GPU out of use, or with a reason of `nil` back into it.
-    public mutating func setHealth(ofGPU uuid: String, unhealthy reason: String?) {
+    ///
+    /// - Parameter isSettling: true where it is out of use for a moment only, so that a job for which it was freed goes on waiting for it.
+    public mutating func setHealth(ofGPU uuid: String, unhealthy reason: String?, isSettling: Bool = false) {
         unhealthyGPUs[uuid] = reason
         free.setUsable(uuid, reason == nil)
+        if isSettling { settlingGPUs.insert(uuid) } else { settlingGPUs.remove(uuid) }
     }
 
     // MARK: Queue
@@ -179,8 +184,12 @@ public struct SchedulerState: Sendable {
     public mutating func decide(now: Timestamp) -> [Decision] {
         admitThoseThatAreDue(now)
         // The plan is made on what does not change meanwhile, so that nothing of the queue is copied.
-        let plan = plan(now: now)
-        for id in plan.droppedClaims { claims[id] = nil }
+        var plan = plan(now: now)
+        if !plan.droppedClaims.isEmpty {
+            // What was kept for them is free for others at once.
+            for id in plan.droppedClaims { claims[id] = nil }
+            plan = self.plan(now: now)
+        }
         var decisions: [Decision] = []
         for (job, placing) in plan.starts {
             let allocation = placing.allocation(free.slots)
@@ -228,7 +237,9 @@ public struct SchedulerState: Sendable {
             }
             if case .start(let placing) = pass.visit(job) {
                 plan.starts.append((job, placing))
-            } else if claims[id]?.victims.isEmpty == true {
+            } else if let claim = claims[id], claim.victims.isEmpty,
+                !claim.gpus.contains(where: { settlingGPUs.contains(free.slots[$0].uuid) })
+            {
                 // All have gone and it still does not fit, as when a GPU broke meanwhile: the ordinary rules apply again.
                 plan.droppedClaims.append(id)
             }

@@ -35,7 +35,7 @@ extension AnnealService {
     func proveEmpty(_ gpus: [String]) {
         guard !gpus.isEmpty, devices.listsProcesses, phase == .ready else { return }
         for uuid in gpus {
-            gpuConditions[uuid, default: GPUCondition()].unproven = "being proved empty after an attempt's end"
+            gpuConditions[uuid, default: GPUCondition()].unproven = GPUCondition.beingProved
             applyCondition(of: uuid)
         }
         background("proving GPUs empty") { [self] in
@@ -84,7 +84,10 @@ extension AnnealService {
     }
 
     /// Tells the scheduler what a GPU's condition allows.
-    func applyCondition(of uuid: String) { scheduler.setHealth(ofGPU: uuid, unhealthy: gpuConditions[uuid]?.reason) }
+    func applyCondition(of uuid: String) {
+        let condition = gpuConditions[uuid]
+        scheduler.setHealth(ofGPU: uuid, unhealthy: condition?.reason, isSettling: condition?.reason == GPUCondition.beingProved)
+    }
 
     // MARK: Watching
 

@@ -9,6 +9,9 @@ struct GPUCondition: Sendable, Equatable {
     /// An attempt has ended on it, and it is not yet proved empty.
     var unproven: String?
 
+    /// Why a GPU is not given out in the moment between an attempt's end and the proof.
+    static let beingProved = "being proved empty after an attempt's end"
+
     /// The reason in words, the gravest first; `nil` for a GPU that may be given out.
     var reason: String? { drained ?? fault ?? foreign ?? unproven }
 

@@ -210,6 +210,23 @@ import Testing
         #expect(Set(started(&state, at: 610).keys) == ["urgent"])
     }
 
+    @Test(arguments: [true, false])
+    func whatWasFreedIsKeptWhileItIsProvedEmptyButNotWhereItBroke(becomesUsable: Bool) throws {
+        var state = machine(gpus: 2)
+        let patient = job("patient", gpus: 1, at: 0, priority: 10) { $0.isPreemptible = true }
+        state.enqueue(patient)
+        let held = try #require(started(&state)["patient"]?.first)
+        state.enqueue(job("urgent", gpus: 2, at: 600, priority: 90))
+        #expect(state.decide(now: at(600)) == [.preempt(job: "patient", for: "urgent")])
+        state.release("patient", at: at(601))
+        state.setHealth(ofGPU: held, unhealthy: "being proved empty", isSettling: true)
+        state.enqueue(patient)
+        // The other GPU is free, and the victim would fit there: it would be preempted again and again.
+        #expect(state.decide(now: at(601)) == [])
+        state.setHealth(ofGPU: held, unhealthy: becomesUsable ? nil : "Xid 79")
+        #expect(Set(started(&state, at: 602).keys) == [becomesUsable ? "urgent" : "patient"])
+    }
+
     @Test func nothingIsPreemptedThatWouldNotHelp() {
         var state = machine(gpus: 4)
         state.enqueue(job("soft", gpus: 2, priority: 10) { $0.isPreemptible = true })
