@@ -79,28 +79,4 @@ public struct Completion: Sendable, Equatable {
         self.startedAt = startedAt
         self.endedAt = endedAt
     }
-
-    /// Reads the body of an answer; `nil` where it is no chat completion.
-    init?(response: JSONValue, startedAt: Int64, endedAt: Int64) {
-        guard let choice = response["choices"]?[0], let message = choice["message"]?.object else { return nil }
-        self.init(
-            content: message["content"]?.string ?? "", reasoning: message["reasoning_content"]?.string ?? message["reasoning"]?.string,
-            finishReason: choice["finish_reason"]?.string ?? "", promptTokens: response["usage"]?["prompt_tokens"]?.int,
-            completionTokens: response["usage"]?["completion_tokens"]?.int, startedAt: startedAt, endedAt: endedAt)
-    }
-}
-
-/// Why a model gave no answer.
-public struct CompletionError: Error, Sendable, CustomStringConvertible {
-    public enum Code: Sendable {
-        /// The server did not answer, or only with errors of its own, as often as it was asked.
-        case serverFailed
-        /// The server refuses the request as it is (status 400 to 499); asking again is of no use.
-        case refused
-    }
-
-    public var code: Code
-    public var message: String
-
-    public var description: String { message }
 }

@@ -4,7 +4,7 @@ import Service
 
 /// Rendered views of jobs, so that polling a job costs neither a query nor a look at more than the request's first line.
 ///
-/// A view is dropped when an event of its job is published, which happens before the writer of that event is answered: who
+/// A view is dropped when an event of its job is published or the job is told anew, which happens before the writer of that event is answered: who
 /// reads after a write sees it. Bounded in bytes; when full it starts anew, which costs each polled job one query.
 @LoopActor
 final class JobViewCache {
@@ -17,7 +17,7 @@ final class JobViewCache {
     private(set) var generation: UInt64 = 0
 
     init(_ hub: EventHub) {
-        _ = hub.listen { [weak self] event in event.jobID.map { self?.drop($0) } }
+        hub.listenToJobs { [weak self] job in self?.drop(job) }
     }
 
     /// The answer to a GET of exactly `target`.

@@ -26,6 +26,7 @@ extension AnnealService {
                 background("cancelling \(one.record.id)") { [self] in try await cancel(jobID: one.record.id) }
                 continue
             }
+            hub.touch(one.template)
             remember([one.record], projects: [:], project: template.project, needs: [one.record.id: one.needs.filter { jobs[$0] != nil }])
             template.pendingNeeds.insert(one.record.id)
             jobs[one.record.id]?.dependents.append(template.id)

@@ -39,6 +39,14 @@ extension AnnealService {
     }
 
     private func cancelLive(_ ids: [String], as request: StopRequest) async throws {
+        // An attempt may end by itself, and its job go back to the queue, between the first look and the request to stop. It cannot
+        // start anew before the second look, which takes it out of the queue.
+        let back = try await cancelOnce(ids, as: request)
+        if !back.isEmpty { _ = try await cancelOnce(back, as: request) }
+    }
+
+    /// Cancels what waits and asks the attempts of the others to end. Returns the jobs that meanwhile went back to where jobs wait.
+    private func cancelOnce(_ ids: [String], as request: StopRequest) async throws -> [String] {
         // The jobs are withdrawn first, so that none of them starts while the others are being cancelled.
         for id in ids where jobs[id]?.isDispatched == false { scheduler.remove(id) }
         let moment = now
@@ -53,9 +61,16 @@ extension AnnealService {
         }
         // Servers last, so that those who use them are told why they end, and not that their server has gone.
         let running = ids.filter { !ended.contains($0) }
-        for id in running where jobs[id]?.server == nil { try await stop(id, request) }
-        for id in running where jobs[id]?.server != nil { try await stop(id, request) }
+        var back: [String] = []
+        for id in running where jobs[id]?.server == nil { if try await !stop(id, request) { back.append(id) } }
+        for id in running where jobs[id]?.server != nil { if try await !stop(id, request) { back.append(id) } }
         for id in ended { finished(id, as: .cancelled) }
+        return back
+    }
+
+    /// Carries out a request for which the attempt ended too early.
+    func obey(_ request: StopRequest, _ jobID: String) async throws {
+        if request == .paused { try await pauseLive(jobID) } else { try await cancelLive([jobID], as: request) }
     }
 
     /// Pauses a job: it keeps its progress and gives its resources back.
@@ -65,6 +80,16 @@ extension AnnealService {
         guard !record.state.isTerminal else {
             throw ServiceError(.conflict, "the job '\(record.name)' has ended already: it is \(record.state.rawValue)")
         }
+        try await pauseLive(jobID)
+    }
+
+    private func pauseLive(_ jobID: String) async throws {
+        // The second look is for an attempt that ended by itself in between, as in `cancelLive`.
+        if try await !pauseOnce(jobID) { _ = try await pauseOnce(jobID) }
+    }
+
+    /// Pauses a job that waits, or asks its attempt to end. Returns false where it meanwhile went back to where jobs wait.
+    private func pauseOnce(_ jobID: String) async throws -> Bool {
         if jobs[jobID]?.isDispatched == false { scheduler.remove(jobID) }
         startFactsAtHand[jobID] = nil
         jobs[jobID]?.awaitsServer = false
@@ -77,9 +102,10 @@ extension AnnealService {
         }
         guard changed == nil else {
             jobs[jobID]?.server?.phase = .paused
-            return reviewServers()
+            reviewServers()
+            return true
         }
-        try await stop(jobID, .paused)
+        return try await stop(jobID, .paused)
     }
 
     /// Lets a paused job go on.
@@ -108,6 +134,7 @@ extension AnnealService {
         }
         startFactsAtHand[jobID] = nil
         try await store.write { try $0.setPriority(job: jobID, priority) }
+        hub.touch(jobID)
         jobs[jobID]?.priority = priority
         scheduler.reprioritise(jobID, to: priority)
         schedule()
@@ -129,6 +156,7 @@ extension AnnealService {
             try writer.setHeld(job: jobID, isHeld)
             if record.state == .queued { try writer.setReason(job: jobID, reason, message: isHeld ? "held by request" : nil) }
         }
+        hub.touch(jobID)
         jobs[jobID]?.isHeld = isHeld
         scheduler.setHeld(jobID, isHeld)
         schedule()
@@ -206,17 +234,27 @@ extension AnnealService {
     }
 
     /// Asks the attempt of a dispatched job to end.
-    func stop(_ jobID: String, _ request: StopRequest) async throws {
-        guard let job = jobs[jobID], job.isDispatched, request.outranks(job.stopRequest) else { return }
+    ///
+    /// - Returns: false where the job has no attempt that could end, since it went back to where jobs wait.
+    @discardableResult
+    func stop(_ jobID: String, _ request: StopRequest) async throws -> Bool {
+        guard let job = jobs[jobID] else { return true }
+        guard job.isDispatched else { return false }
+        guard request.outranks(job.stopRequest) else { return true }
         job.stopRequest = request
         scheduler.noteStopping(jobID)
         let moment = now
         let (reason, message) = request.stopping
-        _ = try await store.write { writer in
+        let state = try await store.write { writer in
+            // One that is being stopped already is from now on stopped for this.
+            if try writer.jobState(jobID) == .stopping { try writer.setReason(job: jobID, reason, message: message) }
             try writer.transition(job: jobID, from: [.starting, .running], to: .stopping, reason: reason, message: message, at: moment)
+            return try writer.jobState(jobID)
         }
+        hub.touch(jobID)
         serverWentAway(job)
         // Without a handle the attempt is still being started; whoever starts it looks at `stopRequest` afterwards.
         try await job.attempt?.handle?.stop(reason: request.rawValue, ladder: request.ladder)
+        return state.map { $0.holdsResources || $0.isTerminal } ?? true
     }
 }

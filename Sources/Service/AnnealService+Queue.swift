@@ -58,7 +58,10 @@ extension AnnealService {
             guard let dependent = jobs[dependentID], dependent.pendingNeeds.remove(jobID) != nil else { continue }
             if dependent.pendingNeeds.isEmpty { ready.append(dependentID) }
             if dependent.followsCheckpoints {
-                background("noting the end of \(jobID)") { [self] in try await checkpointEvaluationEnded(jobID) }
+                background("noting the end of \(jobID)") { [self] in
+                    try await checkpointEvaluationEnded(jobID)
+                    hub.touch(dependentID)
+                }
             }
         }
         if !ready.isEmpty { advance(ids: ready) }
@@ -126,7 +129,9 @@ extension AnnealService {
         for (step, state) in zip(steps, states) {
             jobs[step.jobID]?.isAdvancing = false
             switch state {
-            case .waiting: jobs[step.jobID]?.server?.phase = .resting
+            case .waiting:
+                hub.touch(step.jobID)
+                jobs[step.jobID]?.server?.phase = .resting
             case .queued:
                 if case .enqueue(var record, let resolved) = step, startFactsAtHand.count < Self.startFactsMax {
                     record.state = .queued
@@ -187,7 +192,9 @@ extension AnnealService {
     /// Lets the scheduler decide and carries out what it decides.
     func schedule() {
         guard phase == .ready else { return }
-        for decision in scheduler.decide(now: now) {
+        // One moment for both: a job that becomes due between two would neither be decided on nor wake anybody.
+        let moment = now
+        for decision in scheduler.decide(now: moment) {
             switch decision {
             case .start(let jobID, let allocation):
                 guard let job = jobs[jobID] else { scheduler.release(jobID, at: now); continue }
@@ -198,7 +205,7 @@ extension AnnealService {
             }
         }
         schedulingTimer?.cancel()
-        schedulingTimer = scheduler.nextWake(after: now).map { wake in
+        schedulingTimer = scheduler.nextWake(after: moment).map { wake in
             LoopTimer(after: max(.milliseconds(1), wake - now)) { [weak self] in self?.schedule() }
         }
         reviewServers()

@@ -92,6 +92,7 @@ extension AnnealService {
                 guard try writer.jobState(id) == .queued else { return }
                 try writer.setReason(job: id, .serverPending, message: "waits for the server job '\(name)'")
             }
+            hub.touch(id)
         }
         return true
     }

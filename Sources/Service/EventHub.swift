@@ -18,6 +18,7 @@ public final class EventHub {
     public private(set) var latestSequence: Int64 = 0
     private var listeners: [UInt64: (EventRecord) -> Void] = [:]
     private var nextNumber: UInt64 = 0
+    private var onJobChange: (String) -> Void = { _ in }
     private let inbox = Inbox()
 
     public init() {}
@@ -35,6 +36,12 @@ public final class EventHub {
     /// Takes a listener away; no event reaches it after this.
     public func cancel(_ token: Token) { listeners[token.number] = nil }
 
+    /// Calls `body` with the id of each job of which something else is to be told now; the last who asks is called.
+    public func listenToJobs(_ body: @escaping @LoopActor (String) -> Void) { onJobChange = body }
+
+    /// Tells that something has changed about a job that is no event, such as what it waits for.
+    func touch(_ jobID: String) { onJobChange(jobID) }
+
     func start(at sequence: Int64) { latestSequence = sequence }
 
     /// Takes a batch from the store's writer thread; the batches of one thread keep their order.
@@ -46,6 +53,7 @@ public final class EventHub {
     private func deliver() {
         for event in inbox.takeAll() {
             latestSequence = max(latestSequence, event.seq)
+            if let job = event.jobID { onJobChange(job) }
             for listener in listeners.values { listener(event) }
         }
     }

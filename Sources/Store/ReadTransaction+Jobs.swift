@@ -25,6 +25,11 @@ extension ReadTransaction {
     /// The state of a job, without the cost of its spec.
     public func jobState(_ id: String) throws -> JobState? { try row("SELECT state FROM job WHERE id = ?", [id]) { try $0.word() } }
 
+    /// The state of a job and the reason for it, without the cost of its spec.
+    public func standing(job id: String) throws -> (state: JobState, reason: Reason?)? {
+        try row("SELECT state, reason FROM job WHERE id = ?", [id]) { (try $0.word(), $0.optionalText().map(Reason.init(rawValue:))) }
+    }
+
     /// The job of this name in an experiment.
     public func job(named name: String, experiment: String) throws -> JobRecord? {
         try row("SELECT \(JobRecord.columns) FROM job WHERE experiment_id = ? AND name = ?", [experiment, name]) { try JobRecord(&$0) }

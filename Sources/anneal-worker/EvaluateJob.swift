@@ -24,7 +24,7 @@ struct EvaluateJob: Sendable {
     @LoopActor
     private func evaluate(_ request: EvaluateRequest, items: [[BenchmarkItem]]) async throws -> (document: JSONObject, passed: Bool) {
         let ledger = try AnswerLedger(path: context.outputFolder + "/answers.jsonl")
-        let servers = EvaluateServer(context: context, requestTimeout: request.requestTimeout, concurrency: request.concurrency)
+        let servers = EvaluateServer(context: context, concurrency: request.concurrency)
         let settling = EvaluateSettling(context: context, request: request, ledger: ledger, servers: servers)
         try await settling.check()
         let run: EvaluationRun
@@ -38,21 +38,21 @@ struct EvaluateJob: Sendable {
             }
             run = try makeRun(request, items: items, model: command.requestName, extensions: extensions, ledger: ledger)
             if run.pendingCount > 0, let server = request.server {
-                try await servers.withClient(of: server, name: "server") { try await run.ask($0) }
+                try await servers.withServer(of: server, name: "server") { try await run.ask($0) }
             }
         case .shared(let server)?:
             let extensions = request.benchmarks.map { benchmark in
                 server.engine == .transformers ? SamplingExtension.members(model: request.model, settings: benchmark.settings) : [:]
             }
             run = try makeRun(request, items: items, model: server.model, extensions: extensions, ledger: ledger)
-            if run.pendingCount > 0 { try await servers.withClient(of: .shared(server), name: "server") { try await run.ask($0) } }
+            if run.pendingCount > 0 { try await servers.withServer(of: .shared(server), name: "server") { try await run.ask($0) } }
         case .remote(let url, let model, let apiKey)?:
             let server = EvaluateRequest.Server.remote(url: url, model: model, apiKey: apiKey)
-            run = try await servers.withClient(of: server, name: "server") { client in
-                let name = if let model { model } else { try await servedModel(client, url: url, model: request.model) }
+            run = try await servers.withServer(of: server, name: "server") { running in
+                let name = if let model { model } else { try await servedModel(running, url: url, model: request.model) }
                 let extensions = request.benchmarks.map { _ in JSONObject() }
                 let run = try makeRun(request, items: items, model: name, extensions: extensions, ledger: ledger)
-                try await run.ask(client)
+                try await run.ask(running)
                 return run
             }
         }
@@ -75,8 +75,8 @@ struct EvaluateJob: Sendable {
 
     /// The model that a running server answers with.
     @LoopActor
-    private func servedModel(_ client: CompletionClient, url: String, model: String) async throws -> String {
-        let models = try await client.models()
+    private func servedModel(_ server: ModelServer, url: String, model: String) async throws -> String {
+        let models = try await server.models()
         if models.contains(model) { return model }
         guard let first = models.first else { throw WorkerFailure.serverFailed("\(url) lists no model; name one with 'server.model'") }
         return first

@@ -40,7 +40,7 @@ struct EvaluateJudge {
     let requestTimeout: Duration
 
     /// Judges all questions; judgements that an earlier attempt got are taken over.
-    func grade(_ questions: [Question], client: CompletionClient) async throws -> [Result] {
+    func grade(_ questions: [Question], server: ModelServer) async throws -> [Result] {
         let orders = questions.indices.flatMap { index -> [Order] in
             if Self.known(questions[index], judge.mode) != nil { return [] }
             let straight = Order(question: index, isSwapped: false)
@@ -61,7 +61,7 @@ struct EvaluateJudge {
             },
             take: { index, answer in try ledger.append(answer, for: key(questions, pending[index])) })
         do {
-            try await asking.ask(client, requestTimeout: requestTimeout, patience: judge.server.patience)
+            try await asking.ask(server, requestTimeout: requestTimeout, patience: judge.server.patience)
         } catch {
             try ledger.sync()
             throw error

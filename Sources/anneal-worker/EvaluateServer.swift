@@ -5,41 +5,37 @@ import Generation
 @LoopActor
 struct EvaluateServer {
     let context: WorkerContext
-    /// The longest time of one request.
-    let requestTimeout: Duration
     /// Requests at once.
     let concurrency: Int
 
-    /// Runs `body` with a client of the server, and with another one where a server that was started ran out of memory in the middle.
+    /// Runs `body` with the server, and with another one where a server that was started ran out of memory in the middle.
     ///
     /// - Parameter name: what a server that is started is called in messages; its output goes to `<name>.log`.
-    func withClient<Success: Sendable>(
-        of server: EvaluateRequest.Server, name: String, _ body: @escaping @LoopActor (CompletionClient) async throws -> Success
+    func withServer<Success: Sendable>(
+        of server: EvaluateRequest.Server, name: String, _ body: @escaping @LoopActor (ModelServer) async throws -> Success
     ) async throws -> Success {
         switch server {
-        case .remote(let url, _, let apiKey): try await body(client(url, apiKey: apiKey))
-        case .shared(let server): try await body(client(server.url, concurrencyMax: server.concurrencyMax))
-        case .started(let command, let timeout): try await withServer(command, timeout, name, body)
+        case .remote(let url, _, let apiKey): try await body(running(url, apiKey: apiKey))
+        case .shared(let server): try await body(running(server.url, concurrencyMax: server.concurrencyMax))
+        case .started(let command, let timeout): try await withStarted(command, timeout, name, body)
         }
     }
 
-    private func client(_ url: String, apiKey: String? = nil, concurrencyMax: Int? = nil) -> CompletionClient {
-        CompletionClient(
-            baseURL: url, apiKey: apiKey, requestTimeout: requestTimeout, connectionsMax: min(concurrency, concurrencyMax ?? concurrency),
-            log: WorkerLog.line)
+    private func running(_ url: String, apiKey: String? = nil, concurrencyMax: Int? = nil) -> ModelServer {
+        ModelServer(baseURL: url, apiKey: apiKey, connectionsMax: min(concurrency, concurrencyMax ?? concurrency), log: WorkerLog.line)
     }
 
-    private func withServer<Success: Sendable>(
+    private func withStarted<Success: Sendable>(
         _ command: ServerCommand, _ timeout: Duration, _ name: String,
-        _ body: @escaping @LoopActor (CompletionClient) async throws -> Success
+        _ body: @escaping @LoopActor (ModelServer) async throws -> Success
     ) async throws -> Success {
         let starter = try ServerStarter(
             command, logPath: "\(context.attemptFolder)/\(name).log", notePath: context.outputFolder + "/" + ServerRestarts.note(of: name),
             startupTimeout: timeout, log: WorkerLog.line)
         while true {
             let server = try await starter.start()
-            let client = client(server.baseURL, concurrencyMax: starter.concurrencyMax)
-            let asking = Task { @LoopActor in try await body(client) }
+            let running = running(server.baseURL, concurrencyMax: starter.concurrencyMax)
+            let asking = Task { @LoopActor in try await body(running) }
             // Without its server every further request would only wait for its retries to run out.
             server.onEnd = { asking.cancel() }
             let result = await withTaskCancellationHandler {

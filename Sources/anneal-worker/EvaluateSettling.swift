@@ -82,7 +82,7 @@ struct EvaluateSettling {
             }
         let grader = EvaluateJudge(
             judge: judge, model: model, ledger: ledger, requestTimeout: request.requestTimeout)
-        let results = try await servers.withClient(of: judge.server, name: log) { try await grader.grade(questions, client: $0) }
+        let results = try await servers.withServer(of: judge.server, name: log) { try await grader.grade(questions, server: $0) }
         for (place, result) in zip(open, results) {
             var details = Self.details(result.error)
             if !result.judgements.isEmpty { details["judgements"] = .array(result.judgements.map { .string($0) }) }

@@ -32,12 +32,12 @@ final class EvaluationAsking: GenerationWork {
     /// Returns once all answers are there.
     ///
     /// - Parameter patience: how long the server may be busy or unreachable; `nil` for as long as is usual.
-    func ask(_ client: CompletionClient, requestTimeout: Duration, patience: Duration?) async throws {
+    func ask(_ server: ModelServer, requestTimeout: Duration, patience: Duration?) async throws {
         guard count > 0 else { return }
-        var options = GenerationDriver.Options(concurrency: client.connectionsMax)
+        var options = GenerationDriver.Options(concurrency: server.connectionsMax)
         options.requestTimeout = requestTimeout
         if let patience { options.patience = patience }
-        let driver = GenerationDriver(servers: [client.address], options: options, work: self)
+        let driver = GenerationDriver(servers: [server.address], options: options, work: self)
         defer { for trouble in driver.takeTroubles() { WorkerLog.line(trouble) } }
         do {
             try await driver.run()

@@ -82,7 +82,7 @@ final class EvaluationRun {
     var totalCount: Int { total }
 
     /// Asks for what is missing; each answer is on file before it counts.
-    func ask(_ client: CompletionClient) async throws {
+    func ask(_ server: ModelServer) async throws {
         // Nothing is asked twice where another server took the place of one that died.
         try pending.removeAll { try ledger.answer(for: key($0)) != nil }
         let asking = EvaluationAsking(
@@ -99,7 +99,7 @@ final class EvaluationRun {
                 try tell()
             })
         do {
-            try await asking.ask(client, requestTimeout: request.requestTimeout, patience: request.server?.patience)
+            try await asking.ask(server, requestTimeout: request.requestTimeout, patience: request.server?.patience)
         } catch {
             try ledger.sync()
             throw error

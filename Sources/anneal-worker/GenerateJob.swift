@@ -139,14 +139,13 @@ struct GenerateJob: Sendable {
     @LoopActor
     private func servedModel(_ addresses: [GenerationServer.Address], wanted: String) async throws -> String {
         for (index, address) in addresses.enumerated() {
-            let client = CompletionClient(
-                baseURL: address.url, apiKey: address.apiKey, requestTimeout: .seconds(30), connectionsMax: 1, log: WorkerLog.line)
+            let server = ModelServer(baseURL: address.url, apiKey: address.apiKey, connectionsMax: 1, log: WorkerLog.line)
             do {
-                let models = try await client.models()
+                let models = try await server.models()
                 if models.contains(wanted) { return wanted }
                 if let first = models.first { return first }
                 throw WorkerFailure.serverFailed("\(address.url) lists no model; name one with 'server.model'")
-            } catch let error as CompletionError where index + 1 < addresses.count {
+            } catch let error as ModelServerError where index + 1 < addresses.count {
                 WorkerLog.line("\(error)")
             }
         }

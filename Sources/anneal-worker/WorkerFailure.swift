@@ -59,9 +59,9 @@ struct WorkerFailure: Error {
         case let error as ServerFailure:
             self = .serverFailed(error.description)
             if let memory = error.outOfMemory { reason = memory.isOfHost ? .hostOOM : .cudaOOM }
-        case let error as CompletionError where error.code == .refused:
+        case let error as ModelServerError where error.code == .refused:
             self.init(exitCode: ExitCode.badRequest, reason: .badConfig, message: error.message)
-        case let error as CompletionError: self = .serverFailed(error.message)
+        case let error as ModelServerError: self = .serverFailed(error.message)
         default: self.init(exitCode: ExitCode.failed, reason: .crashed, message: "\(error)")
         }
     }

@@ -2,9 +2,9 @@
 
     fake_server.py [--port N] [--mode MODE] [--lists MODEL]
 
-Prints `port N` and then one JSON line for each completion that is asked for. Modes: good, odd (wrong for odd numbers), fail:N (the first N
-requests get status 500), limit:N (429 with Retry-After), html, close, hang, refuse, empty, hold:N (answers N requests and never the others),
-die:N (ends after N answers), oom:N (the same for want of memory).
+Prints `port N` and then one JSON line for each completion that is asked for. Modes: good, odd (wrong for odd numbers), hold:N (answers N
+requests and never the others), die:N (ends after N answers), oom:N (the same for want of memory). Modes of the list of models, each request
+for which prints a line as well: list, fail:N (the first N get status 500), limit:N (429 with Retry-After), html, close, hang, refuse.
 """
 
 import argparse
@@ -22,6 +22,7 @@ mode, _, number = arguments.mode.partition(":")
 count = int(number or 0)
 lock = threading.Lock()
 asked = 0
+LISTING = ("list", "fail", "limit", "html", "close", "hang", "refuse")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.answer(200, "{}")
         elif self.path == "/v1/models":
-            self.answer(200, json.dumps({"data": [{"id": arguments.lists}]}))
+            self.list_models()
         elif self.path == "/data.jsonl":
             self.answer(200, '{"input": "a", "output": "b"}\n' * 3, "text/plain")
         elif self.path == "/hang":
@@ -52,14 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, "{}")
 
-    def do_POST(self):
-        global asked
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][-1]["content"]
-        with lock:
-            asked += 1
-            turn = asked
-            print(json.dumps({"prompt": prompt, "seed": body["seed"], "model": body["model"], "authorization": self.headers["Authorization"]}), flush=True)
+    def list_models(self):
+        turn = self.count({"authorization": self.headers["Authorization"]}) if mode in LISTING else 0
         if mode == "fail" and turn <= count:
             return self.answer(500, "the model is on fire")
         if mode == "limit" and turn <= count:
@@ -69,12 +64,26 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "close":
             self.close_connection = True
             return self.connection.close()
-        if mode == "hang" or (mode == "hold" and turn > count):
+        if mode == "hang":
             threading.Event().wait()
         if mode == "refuse":
-            return self.answer(400, json.dumps({"error": {"message": "the prompt is too long"}}))
-        if mode == "empty":
-            return self.answer(200, json.dumps({"choices": []}))
+            return self.answer(401, json.dumps({"error": {"message": "the key is unknown"}}))
+        self.answer(200, json.dumps({"data": [{"id": arguments.lists}]}))
+
+    def count(self, request):
+        """Prints a request that is counted; its number."""
+        global asked
+        with lock:
+            asked += 1
+            print(json.dumps(request), flush=True)
+            return asked
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = body["messages"][-1]["content"]
+        turn = self.count({"prompt": prompt, "seed": body["seed"], "model": body["model"], "authorization": self.headers["Authorization"]})
+        if mode == "hold" and turn > count:
+            threading.Event().wait()
         if mode in ("die", "oom") and turn > count:
             print("out of memory" if mode == "die" else "torch.OutOfMemoryError: CUDA out of memory.", flush=True)
             os._exit(7)

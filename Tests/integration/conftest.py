@@ -21,6 +21,13 @@ PROGRAMS = pathlib.Path(os.environ.get("ANNEAL_PROGRAMS", ROOT / ".build" / "deb
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "programs"
 #: How long a test waits for something that must happen, in seconds. Generous: machines are busy.
 PATIENCE = 60
+#: Files whose tests take longest; they go first, so that processes that share the tests end at about the same time.
+LONG = ["test_pipeline", "test_serve", "test_queue", "test_dashboard", "test_tracking"]
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files with long tests before the others."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 #: Never set: what waits for it between two looks at a condition waits for its time-out.

@@ -304,14 +304,18 @@ def test_a_loss_that_is_no_number_stops_the_attempt_for_good(make_daemon):
 
 def test_a_hundred_attempts_outlive_an_upgrade_of_the_daemon(make_daemon):
     daemon = make_daemon("--gpus", "none", "--cpus", "100").start()
-    jobs = submit(daemon, "many", {f"j{number}": waiting() for number in range(100)})
+    # Each blocks on a pipe of its own: a hundred that looked for a file again and again would keep the machine busy.
+    gate = 'mkfifo "$ANNEAL_OUTPUT_DIR/gate" && read line < "$ANNEAL_OUTPUT_DIR/gate"'
+    jobs = submit(daemon, "many", {f"j{number}": shell(gate) for number in range(100)})
     wait_until(lambda: all(daemon.job(job)["state"] == "running" for job in jobs.values()), "a hundred running jobs", 120)
     pids = {job: shim_of(daemon, job) for job in jobs.values()}
     daemon.restart(signal.SIGTERM)
     assert {job: shim_of(daemon, job) for job in jobs.values()} == pids
     assert all(os.path.exists(f"/proc/{pid}") for pid in pids.values())
     for job in jobs.values():
-        release_worker(daemon, job)
+        gate = daemon.folder / "jobs" / job / "outputs" / "gate"
+        wait_until(gate.is_fifo, "the worker's pipe")
+        gate.write_text("go\n")
     wait_until(lambda: all(daemon.job(job)["state"] == "succeeded" for job in jobs.values()), "the end of all", 120)
     assert all(len(daemon.job(job)["attempts"]) == 1 for job in jobs.values())
 
