@@ -6,7 +6,8 @@ public enum DatasetFormat: String, Sendable, CaseIterable, Hashable {
     case messages
     /// `{"input": text, "output": text}`.
     case inputOutput = "input_output"
-    /// `{"prompt", "chosen_response", "rejected_response", "chosen_reward"?, "rejected_reward"?}`.
+    /// `{"prompt", "chosen_response", "rejected_response", "chosen_reward"?, "rejected_reward"?}`, the same with `chosen` and
+    /// `rejected`, each a text or messages, or `{"context", "completions": [{"rank", "completion"}, …]}`.
     case preference
     /// `{"jcqa_data": {"question", "choice0" … "choice4", "answer_index"}}`, the input of the JCommonsenseQA steps.
     case jcqa
@@ -32,7 +33,9 @@ public enum DatasetFormat: String, Sendable, CaseIterable, Hashable {
     /// The format that the keys of `record` tell.
     public static func detect(in record: JSONObject) -> Detection {
         if record["jcqa_data"] != nil { return .format(.jcqa) }
-        let isPreference = PreferenceKeys.all.contains { record[$0.chosen] != nil && record[$0.rejected] != nil }
+        let isPreference =
+            PreferenceKeys.all.contains { record[$0.chosen] != nil && record[$0.rejected] != nil }
+            || record["context"] != nil && record["completions"] != nil
         let known: [(isSo: Bool, format: DatasetFormat, name: String)] = [
             (record["messages"] != nil, .messages, "messages"),
             (record["input"] != nil && record["output"] != nil, .inputOutput, "input and output"),

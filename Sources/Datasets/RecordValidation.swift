@@ -97,15 +97,6 @@ struct RecordProblems {
         }
     }
 
-    mutating func check(preference members: JSONObject) {
-        check(prompt: members["prompt"])
-        let keys = PreferenceKeys.all.first { members[$0.chosen] != nil || members[$0.rejected] != nil } ?? PreferenceKeys.all[0]
-        check(text: members[keys.chosen], at: JSONPointer([keys.chosen]))
-        check(text: members[keys.rejected], at: JSONPointer([keys.rejected]))
-        check(number: members["chosen_reward"], at: JSONPointer(["chosen_reward"]))
-        check(number: members["rejected_reward"], at: JSONPointer(["rejected_reward"]))
-    }
-
     mutating func check(question value: JSONValue?) {
         let pointer = JSONPointer(["jcqa_data"])
         guard let value else { return add(pointer, "is missing") }

@@ -10,7 +10,7 @@ import Testing
         (["text": "t", "label": 1], .format(.text)),
         (["prompt": "p", "text": "t"], .ambiguous("prompt; text")), (["conversations": []], .format(.conversations)),
         (["conversations": [], "messages": []], .ambiguous("messages; conversations")), (["question": "q"], .unknown),
-        (["messages": [], "text": "t"], .format(.messages)),
+        (["messages": [], "text": "t"], .format(.messages)), (["context": [], "completions": []], .format(.preference)),
     ]
 
     @Test(arguments: records)

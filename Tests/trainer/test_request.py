@@ -50,7 +50,7 @@ def test_resolved_inputs_win_over_the_text_of_the_spec(tmp_path):
 def test_every_error_is_told_at_once(tmp_path):
     found = train_problems(
         tmp_path,
-        method="dpo",
+        method="dop",
         modle="x",
         params={"learning_rat": 1, "epochs": 0, "beta1": 1.0, "shuffle": "y", "schedule": "step", "lora": {"rang": 4}},
         checkpoint={"every": -1, "keep": 3, "mode": "best"},

@@ -46,9 +46,7 @@ class ChatTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, only_final_turn: bool, end_ids: Iterable[int] = ()):
         self.tokenizer = tokenizer
         self.only_final_turn = only_final_turn
-        ends = {tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(list(end_ids))} - {None}
-        #: Texts that end a turn, longest first.
-        self.ends: list[str] = sorted(ends, key=len, reverse=True)
+        self.ends = end_texts(tokenizer, end_ids)
         self.marked = GENERATION_MARK.search(tokenizer.get_chat_template()) is not None
 
     def tokenize(self, records: list[Conversation], max_length: int) -> TokenizedData:
@@ -170,6 +168,12 @@ class ChatTokenizer:
             raise BadRequest.at("/params/chat_template", f"the chat template is not valid Jinja: {error}") from error
         except (TemplateError, TypeError) as error:
             raise bad_record(record, f"the chat template refuses it: {error}") from error
+
+
+def end_texts(tokenizer: PreTrainedTokenizerBase, end_ids: Iterable[int]) -> list[str]:
+    """The texts that end a turn, longest first."""
+    ends = {tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(list(end_ids))} - {None}
+    return sorted(ends, key=len, reverse=True)
 
 
 class TurnsRewritten(Exception):

@@ -39,7 +39,8 @@ def validation_values(trainer: AnnealTrainer) -> dict[str, float] | None:
                 totals[name] = totals.get(name, 0.0) + (value * weight if mine < batches else 0.0)
             weights += weight if mine < batches else 0.0
     weights = max(trainer.over_ranks(weights, "sum"), 1e-9)
-    return {name: trainer.over_ranks(total, "sum") / weights for name, total in totals.items()}
+    means = {name: trainer.over_ranks(total, "sum") / weights for name, total in totals.items()}
+    return trainer.validation_result(means, weights)
 
 
 def rows_of(trainer: AnnealTrainer, index: int, size: int) -> list[dict]:
