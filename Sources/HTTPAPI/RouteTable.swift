@@ -37,6 +37,7 @@ public enum RouteTable {
         Route(
             .get, "/v1/jobs/{job_id}/generations/samples", "getGenerationSamples", query: ["count", "seed", "random_seed"],
             task: GenerationRoutes.samples),
+        Route(.get, "/v1/jobs/{job_id}/rollouts", "getJobRollouts", query: ["step", "order", "limit"], task: RolloutRoutes.get),
         Route(.get, "/v1/jobs/{job_id}/metrics", "getJobMetrics", query: MetricRoutes.selection, task: MetricRoutes.job),
         Route(.post, "/v1/jobs/{job_id}/metrics", "logJobMetrics", access: .attempt, task: MetricRoutes.log),
         Route(

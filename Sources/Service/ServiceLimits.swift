@@ -38,6 +38,11 @@ public enum ServiceLimits {
     public static let reusePassesMax = 10_000
     /// Sample records of generations in one answer.
     public static let generationSamplesMax = 100
+    /// Responses of a reinforcement job in one answer.
+    public static let rolloutsMax = 100
+    /// Responses of one step that are looked at, and steps that are named.
+    public static let rolloutsReadMax = 1024
+    public static let rolloutStepsMax = 1000
     /// Bytes of a sample's text, and of its input; more is cut.
     public static let sampleBytesMax = 64 * 1024
     /// Bytes of files of generations up to which samples are drawn from all records alike; in larger ones longer records come more often.

@@ -8,6 +8,7 @@ import { facts, h, keyed, makeTable, section, shortID, stateChip } from "./dom.j
 import { readExplanation, showExplanation } from "./explanation.js";
 import { between, duration, isActive, plain, progressBar, resources, when } from "./format.js";
 import { generationsSection } from "./generations.js";
+import { rolloutsSection } from "./rollouts.js";
 import { lineageSection } from "./lineage.js";
 import { announceState, coalesced } from "./live.js";
 import { LogViewer } from "./logs.js";
@@ -109,6 +110,7 @@ export async function show(root, { id, query, signal }) {
     artifacts.draw({ checkpoints: [], evaluations: [] });
     attempts.draw([]);
     const generations = generationsSection(id, signal);
+    const rollouts = rolloutsSection(id, signal);
     const log = new LogViewer(id, signal);
     const panel = new Panel({
         signal,
@@ -136,7 +138,7 @@ export async function show(root, { id, query, signal }) {
         attempts.draw(job.attempts);
         log.setAttempts(job.attempts);
         panel.describe(job);
-        const [found] = await Promise.all([readArtifacts(job, signal), explanation.draw(job), generations.draw(job)]);
+        const [found] = await Promise.all([readArtifacts(job, signal), explanation.draw(job), generations.draw(job), rollouts.draw(job)]);
         artifacts.draw(found);
         panel.describe(job, marksOf(found));
         await Promise.all(panel.runs.filter((run) => run.id !== id && !run.job).map(describeOther));
@@ -157,7 +159,7 @@ export async function show(root, { id, query, signal }) {
 
     const key = "◇ checkpoint · ◆ best checkpoint · ▲ evaluation · ┆ attempt. Drag to zoom, double-click for the whole curve.";
     root.append(head, progress, explanation.box, generations.node, section("Curves", panel.node, h("p", { class: "small" }, key)),
-        section("Log", log.node), attempts.node, artifacts.checkpoints, artifacts.evaluations, lineageSection(id, signal));
+        rollouts.node, section("Log", log.node), attempts.node, artifacts.checkpoints, artifacts.evaluations, lineageSection(id, signal));
     const others = (query.get("with") ?? "").split(",").filter(Boolean);
     // The curves do not wait for the rest.
     await Promise.all([panel.start([id, ...others]).then(() => {

@@ -18,7 +18,7 @@ from anneal_trainer.schedule import learning_rate, sample_order, total_steps
     ],
 )
 def test_steps_are_whole_batches_of_every_epoch_up_to_the_limit(samples, batch, epochs, max_steps, expected):
-    assert total_steps(samples, batch, epochs, max_steps) == expected
+    assert total_steps(samples // batch, epochs, max_steps) == expected
 
 
 @pytest.mark.parametrize(("step", "rate"), [(0, 1.98e-7), (50, 1.0099e-5), (100, 2e-5), (630, 1.01e-5), (1160, 2e-7)])
