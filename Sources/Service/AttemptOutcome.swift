@@ -107,6 +107,11 @@ struct AttemptOutcome: Sendable, Equatable {
             attemptState: .failed, disposition: .retry(after: delay, failures: failures), reason: reason, message: message)
     }
 
+    /// What the micro-batches of a train job are made smaller by: samples, or tokens where they are formed by tokens.
+    static func microBatch(of params: JSONValue?) -> Int {
+        params?["dynamic_batching"]?["tokens"]?.int ?? params?["micro_batch_size"]?.int ?? 1
+    }
+
     /// The same optimizer steps with half the memory: half the micro-batch, twice the accumulation.
     private static func halving(_ message: String, _ context: Context) -> AttemptOutcome {
         let divisor = context.microBatchDivisor * 2

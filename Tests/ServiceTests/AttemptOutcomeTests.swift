@@ -59,6 +59,8 @@ import Testing
 
     @Test func theMicroBatchIsHalvedWhileItCanBe() {
         let retry = RetryPolicy(onOutOfMemory: .halveMicroBatch)
+        let sizes = [nil, ["micro_batch_size": 8], ["micro_batch_size": 8, "dynamic_batching": ["tokens": 4096]]] as [JSONValue?]
+        #expect(sizes.map { AttemptOutcome.microBatch(of: $0) } == [1, 8, 4096])
         let first = judge(.cudaOOM, retry: retry, microBatch: 4)
         #expect(first.microBatchDivisor == 2 && first.disposition == .retry(after: .seconds(1), failures: 0))
         #expect(judge(.cudaOOM, retry: retry, divisor: 2, microBatch: 4).microBatchDivisor == 4)
