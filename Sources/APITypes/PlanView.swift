@@ -55,6 +55,8 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
     public var fits: Bool
     /// Why it does not fit.
     @Nullable public var reason: String?
+    /// What a training is expected to take of each GPU's memory, in words; null where nothing can be said before the start.
+    @Nullable public var memoryEstimate: String?
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -68,12 +70,13 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
         case outputs
         case fits
         case reason
+        case memoryEstimate = "memory_estimate"
     }
 
     /// Makes one from its parts.
     public init(
         name: String, kind: String, engine: String? = nil, group: String? = nil, needs: [String], resources: ResourcesView,
-        argv: [String], environment: OrderedMap<String>, outputs: [String], fits: Bool, reason: String? = nil
+        argv: [String], environment: OrderedMap<String>, outputs: [String], fits: Bool, reason: String? = nil, memoryEstimate: String? = nil
     ) {
         self.name = name
         self.kind = kind
@@ -86,5 +89,6 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
         self.outputs = outputs
         self.fits = fits
         self.reason = reason
+        self.memoryEstimate = memoryEstimate
     }
 }

@@ -67,6 +67,7 @@ enum PlanText {
             ], rows: rows)
         var lines = [StyledText(plan.name, .bold) + StyledText(" in project \(plan.project), \(plan.jobs.count) jobs")]
         lines += table.lines(width: columns)
+        lines += plan.jobs.compactMap { job in job.memoryEstimate.map { StyledText("\(job.name): \($0)") } }
         lines += plan.warnings.map { StyledText("warning: ", .yellow) + StyledText($0) }
         if !plan.fits { lines.append(StyledText("some job can never run on this machine", .red)) }
         return lines

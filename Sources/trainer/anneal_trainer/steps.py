@@ -64,6 +64,8 @@ class StepCallback(TrainerCallback):
         self.trainer = trainer
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.trainer.take_over_optimizer()
+        self.trainer.validate_before_training()
         self.trainer.clock = time.monotonic()
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
