@@ -92,7 +92,10 @@ let package = Package(
                 logging, yams,
             ]),
         .executableTarget(
-            name: "anneal", dependencies: ["APITypes", "Datasets", "Domain", "EventLoop", "HTTPClient", "JSON", "Terminal", argumentParser]),
+            name: "anneal",
+            dependencies: [
+                "APITypes", "Datasets", "Domain", "EventLoop", "HTTPClient", "JSON", "Specification", "Terminal", argumentParser,
+            ]),
         .executableTarget(name: "anneal-simulator", dependencies: ["Domain", "Scheduling", "SchedulerSimulation", argumentParser]),
         .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
         .executableTarget(
@@ -119,7 +122,12 @@ let package = Package(
         .testTarget(name: "PackingTests", dependencies: ["JSON", "Packing"]),
         .testTarget(name: "SchedulerSimulationTests", dependencies: ["Domain", "SchedulerSimulation", "Scheduling"]),
         .testTarget(name: "SchedulingTests", dependencies: ["Domain", "Scheduling"]),
-        .testTarget(name: "ServiceTests", dependencies: ["APITypes", "Diagnosis", "Domain", "JSON", "Service", "Store", "Supervision"]),
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "APITypes", "Devices", "Diagnosis", "Domain", "EventLoop", "JSON", "Service", "Store", "Supervision", "anneal-shim",
+                logging,
+            ]),
         .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
         .testTarget(name: "StoreTests", dependencies: ["Curves", "Domain", "JSON", "Store"]),
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),

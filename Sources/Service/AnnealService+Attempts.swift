@@ -138,7 +138,7 @@ extension AnnealService {
             // A ledger of answers is as good as a checkpoint: a new attempt asks for what is missing. A server has nothing to lose.
             canResume: hasCheckpoint || [.generate, .evaluate, .serve].contains(record.kind),
             microBatchDivisor: record.microBatchDivisor,
-            microBatchSize: record.kind == .train ? record.spec["params"]?["micro_batch_size"]?.int ?? 1 : nil)
+            microBatchSize: record.kind == .train ? AttemptOutcome.microBatch(of: record.spec["params"]) : nil)
         var outcome = AttemptOutcome.judge(diagnosis, context)
         if diagnosis.cause == .timeout, job.server?.terms.isShared == false {
             // The time limit of a server that no job names is the time for which it is wanted.
@@ -191,7 +191,7 @@ extension AnnealService {
     ) async throws {
         let moment = now
         let isNeeded = job.server?.users.isEmpty == false
-        let next = NextState(outcome, isNeeded: isNeeded)
+        let planned = NextState(outcome, isNeeded: isNeeded)
         let (reason, message): (Reason, String?) =
             switch outcome.disposition {
             case .rest: isNeeded ? (.serverIdle, Self.restingMessage) : (.succeeded, Self.endMessage)
@@ -199,7 +199,7 @@ extension AnnealService {
             }
         let unrecordedStart = attempt.startTimer == nil ? nil : attempt.startedAt
         attempt.startTimer?.cancel()
-        try await store.write { writer in
+        let next = try await store.write { writer -> NextState in
             if let unrecordedStart { try Self.recordStart(job.id, attempt.id, in: writer, at: unrecordedStart) }
             try outputs.write(in: writer, at: moment)
             if outcome.disposition == .succeed || outcome.disposition == .rest {
@@ -216,9 +216,15 @@ extension AnnealService {
                 try writer.setFailures(job: job.id, failures)
                 try writer.setNotBefore(job: job.id, moment + delay)
             }
+            // What was asked of the job is written in its row, and holds even where the worker ended by itself before it heard of it.
+            let standing = try writer.standing(job: job.id)
+            let asked = standing?.state == .stopping ? standing?.reason : nil
+            let next = planned.yielding(to: asked)
             try writer.transition(
-                job: job.id, from: [.starting, .running, .stopping], to: next.state, reason: reason, message: message,
-                at: moment)
+                job: job.id, from: [.starting, .running, .stopping], to: next.state,
+                reason: next == planned ? reason : next.reason(of: asked),
+                message: next == planned ? message : next.message(instead: message), at: moment)
+            return next
         }
         if attempt.hasMetrics {
             background("packing metrics of \(attempt.id)") { [self] in
@@ -230,6 +236,7 @@ extension AnnealService {
         attemptsByToken[attempt.tokenHash] = nil
         job.server?.forgetAttempt()
         job.attempt = nil
+        let unheard = job.stopRequest
         job.stopRequest = nil
         job.isDispatched = false
         let faulty = Set(attempt.gpuFaults.map(\.uuid))
@@ -239,48 +246,25 @@ extension AnnealService {
         log.info(
             "attempt ended",
             metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
+        moveOn(job, next, at: moment, unheard: unheard)
+    }
+
+    /// Carries out what was written down about a job at the end of its attempt.
+    ///
+    /// - Parameter unheard: what was asked of the job, perhaps while its end was being written.
+    private func moveOn(_ job: ActiveJob, _ next: NextState, at moment: Timestamp, unheard: StopRequest?) {
+        defer { schedule() }
+        // Whoever asked may have ended the job in the moment since.
+        guard jobs[job.id] === job else { return }
+        if let request = unheard, next.yielding(to: request.stopping.0) != next {
+            return persistently("carrying out what was asked of \(job.id)") { [self] in try await obey(request, job.id) }
+        }
         switch next {
         case .ended(let state): finished(job.id, as: state)
         case .again(let delay): enqueue(job, notBefore: delay == .zero ? nil : moment + delay)
         case .givenWay: enqueue(job, notBefore: nil)
         case .paused: job.server?.phase = .paused
         case .resting: job.server?.phase = .resting
-        }
-        schedule()
-    }
-}
-
-/// Where a job goes after an attempt.
-private enum NextState {
-    case ended(JobState)
-    case again(Duration)
-    case paused
-    /// Paused, and in the queue again.
-    case givenWay
-    /// A server that waits until a job needs it again.
-    case resting
-
-    /// - Parameter isNeeded: whether jobs that use the server are still to come; of no matter for other jobs.
-    init(_ outcome: AttemptOutcome, isNeeded: Bool) {
-        self =
-            switch outcome.disposition {
-            case .succeed: .ended(.succeeded)
-            case .fail: .ended(.failed)
-            case .cancel: .ended(.cancelled)
-            case .lose: .ended(.lost)
-            case .pause: .paused
-            case .giveWay: .givenWay
-            case .rest: isNeeded ? .resting : .ended(.succeeded)
-            case .retry(let delay, _): .again(delay)
-            }
-    }
-
-    var state: JobState {
-        switch self {
-        case .ended(let state): state
-        case .again: .queued
-        case .paused, .givenWay: .paused
-        case .resting: .waiting
         }
     }
 }

@@ -69,8 +69,9 @@ extension CheckpointSelection {
 
     /// As the trainer ranks them: a missing metric is worst, and among equals the later step is better.
     private func best(of steps: [CheckpointRecord], _ training: JSONValue) throws -> [CheckpointRecord] {
-        let metric = training["checkpoint"]?["metric"]?.string ?? "val_loss"
-        let sign: Double = training["checkpoint"]?["mode"]?.string == "max" ? -1 : 1
+        let ranking = CheckpointRanking(training: training)
+        let metric = ranking.metric
+        let sign: Double = ranking.lowIsGood ? 1 : -1
         guard steps.contains(where: { $0.metrics[metric]?.double != nil }) else {
             throw ServiceError(
                 .notFound,

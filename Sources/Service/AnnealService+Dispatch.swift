@@ -119,7 +119,10 @@ extension AnnealService {
         let tokenHash = TokenHash.of(token)
         let number = try await store.write { writer -> Int? in
             let number = try writer.attemptCount(job: record.id) + 1
-            try writer.transition(job: record.id, from: [.paused], to: .queued, at: moment)
+            // One that a user has paused since the decision stays paused.
+            if try writer.standing(job: record.id)?.reason == .preempted {
+                try writer.transition(job: record.id, from: [.paused], to: .queued, at: moment)
+            }
             guard try writer.transition(job: record.id, from: [.queued], to: .starting, at: moment) != nil
             else { return nil }
             // Before the row is on disk: of a row without a folder nobody could tell whether its worker has run.
@@ -188,6 +191,9 @@ extension AnnealService {
     private static let inherited = [
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_HOME", "HF_HOME",
         "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "OMP_NUM_THREADS",
+        // How this machine's GPUs may talk to each other.
+        "NCCL_P2P_DISABLE", "NCCL_IB_DISABLE", "NCCL_NVLS_ENABLE", "NCCL_SOCKET_IFNAME", "NCCL_IB_HCA", "NCCL_TOPO_FILE", "NCCL_DEBUG",
+        "NVSHMEM_DISABLE_NVLS", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
     ]
 
     private func jobDocument(

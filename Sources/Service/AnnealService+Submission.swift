@@ -27,11 +27,12 @@ extension AnnealService {
     public func plan(_ request: SubmissionRequest) async throws -> PlanView {
         let rendering = PlanRendering(configuration: configuration, capacity: capacity)
         do {
-            return rendering.view(of: try await makePlan(request).1)
+            let (_, plan) = try await makePlan(request)
+            return try await planner.run { rendering.view(of: plan) }
         } catch let error as ServiceError where error.code == .unresolvedSpec {
             // The spec may be meant for a machine that has the files; what is missing here is then a warning.
             guard let (_, plan) = try? await makePlan(request, assumesFiles: true) else { throw error }
-            var view = rendering.view(of: plan)
+            var view = try await planner.run { rendering.view(of: plan) }
             view.warnings += error.errors.map { "\($0.pointer): \($0.detail)" }
             return view
         }

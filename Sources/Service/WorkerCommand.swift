@@ -12,12 +12,12 @@ struct WorkerCommand: Sendable {
     ///
     /// - Parameter spec: the job's body, references resolved; `command` and the engine of `train` are read.
     static func make(kind: JobKind, spec: JSONValue, configuration: ServiceConfiguration) throws(ServiceError) -> WorkerCommand {
+        // Where a worker finds the programs that it runs Python for, such as the grader of mathematics.
+        let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
         switch kind {
         case .command:
-            return WorkerCommand(argv: try userCommand(spec["command"]), environment: [])
+            return WorkerCommand(argv: try userCommand(spec["command"]), environment: trainer)
         case .prepare, .generate, .evaluate, .serve:
-            // Where the worker finds the programs that it runs Python for, such as the grader of mathematics.
-            let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
             return WorkerCommand(argv: [configuration.workerPath], environment: trainer)
         case .train where spec["engine"]?.string == NemoRLEngine.name:
             return WorkerCommand(argv: [configuration.workerPath], environment: [])

@@ -13,7 +13,9 @@ enum JobOutputs {
         case .train where body["engine"]?.string == NemoRLEngine.name:
             return nemoRL(body)
         case .train:
-            return ["checkpoint.best", "checkpoint.last", "model"].map { ($0, .checkpoint) }
+            let models = ["checkpoint.best", "checkpoint.last", "model"].map { (name: $0, type: ArtifactType?.some(.checkpoint)) }
+            let samples: [(name: String, type: ArtifactType?)] = body["method"]?.string == "grpo" ? [("rollouts", .file)] : []
+            return models + TrainingMethod.rewardOutputs(body) + samples
         case .convert:
             return [("model", .checkpoint)]
         case .evaluate:

@@ -65,9 +65,11 @@ extension KindRules {
         let changes = isExport ? Self.changeKeys.filter { !["files_from", "export"].contains($0) } : Self.changeKeys
         refuse(Self.convertSources.filter { $0 != "model" } + Self.creationKeys, "stands only with the engine transformers")
         refuse(changes, "stands only with the engine transformers\(isExport ? "" : "; 'export' and 'files_from' stand also with 'to: hf'")")
+        let namesNothing = Self.convertSources.allSatisfy { body[$0] == nil }
         for key in ["model", "command"] where body[key] == nil {
             check.fail(
-                .conflict, JSONPointer(), "'\(key)' is missing: the engine \(engine.rawValue) runs a program on a model", atKey: true)
+                namesNothing ? .required : .conflict, JSONPointer(),
+                "'\(key)' is missing: the engine \(engine.rawValue) runs a program on a model", atKey: true)
         }
         if let layout = body["to"]?.string, layout != "hf", layout != engine.rawValue, ConvertEngine(rawValue: layout) != nil {
             check.fail(.conflict, JSONPointer(["to"]), "the engine \(engine.rawValue) writes its own layout, or hf")
@@ -107,7 +109,7 @@ extension KindRules {
         if let text = average["checkpoints"]?.string {
             if CheckpointSelection.token(text) == nil {
                 check.fail(
-                    .conflict, path / "checkpoints",
+                    .badValue, path / "checkpoints",
                     "must be '${job.checkpoints}' with the name of a training, or a list of models, not '\(text)'")
             }
             if orders.count != 1 {

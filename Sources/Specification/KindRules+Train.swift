@@ -3,8 +3,11 @@ import JSON
 extension KindRules {
     func checkTrain() {
         checkModelFile()
+        checkTrainArguments()
+        checkBatching()
+        if body["method"] == "distill" { checkDistillation() }
         let path = JSONPointer(["params"])
-        if let batch = setting("global_batch_size")?.int, let micro = setting("micro_batch_size")?.int { checkBatch(batch, micro, path) }
+        if let batch = setting("global_batch_size")?.int, let micro = microBatch { checkBatch(batch, micro, path) }
         if let lowest = setting("min_learning_rate")?.double, let highest = setting("learning_rate"), lowest > highest.double ?? .infinity {
             check.fail(.conflict, path / "min_learning_rate", "is greater than the learning rate \(highest)")
         }
@@ -12,6 +15,14 @@ extension KindRules {
             check.fail(.conflict, path / "warmup_steps", "is greater than max_steps, \(steps)")
         }
         if body["validation"] == nil { checkWithoutValidation(path) }
+        checkParallel(path)
+        checkPreference()
+        if body["method"]?.string == TrainingMethod.grpo.name { checkReinforcement() }
+    }
+
+    /// Samples of a micro-batch; with dynamic batching any number.
+    private var microBatch: Int? {
+        body["params"]?["dynamic_batching"]?.object == nil ? setting("micro_batch_size")?.int : 1
     }
 
     /// The value of a key of `params`: what the job gives, else the method's default.
@@ -26,6 +37,16 @@ extension KindRules {
         let devices = gpus > 1 ? " × \(gpus) GPUs = \(micro * gpus)" : ""
         let place = body["params"]?["global_batch_size"] == nil ? path : path / "global_batch_size"
         check.fail(.conflict, place, "the global batch size \(batch) is not a multiple of the micro batch size \(micro)\(devices)")
+    }
+
+    private func checkParallel(_ path: JSONPointer) {
+        let parallel = setting("parallel")?.string
+        if parallel == "none", resources.gpus > 1 {
+            check.fail(.conflict, path / "parallel", "'none' trains on one GPU, and the job asks for \(resources.gpus)")
+        }
+        if parallel == "none" || parallel == "ddp", let fsdp = body["params"]?["fsdp"]?.object, !fsdp.isEmpty {
+            check.fail(.conflict, path / "fsdp", "needs 'parallel: fsdp' or 'auto'")
+        }
     }
 
     private func checkWithoutValidation(_ path: JSONPointer) {

@@ -13,6 +13,9 @@ extension NemoRLKeys {
         : model_name train_global_batch_size train_micro_batch_size max_total_sequence_length precision max_grad_norm
         : make_sequence_length_divisible_by offload_optimizer_for_logprob generation_batch_size logprob_batch_size logprob_chunk_size
         : refit_buffer_size_gb hf_config_overrides
+        : activation_checkpointing_enabled dequantize_base_checkpoint disable_modelopt_layer_spec quant_cfg quant_calib_data
+        : quant_calib_size quant_batch_size quant_sequence_length
+        .router_replay: *
         .hf_config_overrides: *
         .hf_overrides: *
         .tokenizer: name chat_template use_fastokens use_processor video audio
@@ -25,7 +28,7 @@ extension NemoRLKeys {
         .dtensor_cfg.lora_cfg: enabled target_modules exclude_modules match_all_linear dim alpha dropout dropout_position lora_A_init
         .dtensor_cfg.lora_cfg: use_triton
         .dynamic_batching: enabled train_mb_tokens logprob_mb_tokens sequence_length_round
-        .sequence_packing: enabled train_mb_tokens logprob_mb_tokens algorithm microbatch_order sequence_length_round
+        .sequence_packing: enabled train_mb_tokens logprob_mb_tokens algorithm microbatch_order sequence_length_round fuse_loss
         .optimizer: name
         .optimizer.kwargs: *
         .scheduler: *
@@ -41,6 +44,8 @@ extension NemoRLKeys {
         .megatron_cfg: mtp_use_repeated_layer mtp_detach_heads radio_force_cpe_eval_mode freeze_vision_model freeze_vision_projection
         .megatron_cfg: freeze_sound_encoder freeze_sound_projection attention_backend transformer_impl moe_router_num_groups
         .megatron_cfg: moe_router_group_topk inference_moe_token_dispatcher_type inference_grouped_gemm_backend
+        .megatron_cfg: moe_router_enable_expert_bias moe_flex_dispatcher_backend moe_hybridep_num_sms
+        .megatron_cfg.freeze_config: *
         .megatron_cfg.checkpoint: *
         .megatron_cfg.model_overrides: *
         .megatron_cfg.env_vars: *
@@ -49,13 +54,17 @@ extension NemoRLKeys {
         .megatron_cfg.peft: lora_B_init_method a2a_experimental lora_dtype
         .megatron_cfg.optimizer: *
         .megatron_cfg.scheduler: start_weight_decay end_weight_decay weight_decay_incr_style lr_decay_style lr_decay_iters
-        .megatron_cfg.scheduler: lr_warmup_iters lr_warmup_init
+        .megatron_cfg.scheduler: lr_warmup_iters lr_warmup_init override_opt_param_scheduler
         .megatron_cfg.distributed_data_parallel_config: *
         """
 
     private static let generationLines = """
         : backend max_new_tokens temperature top_p top_k val_temperature val_top_p val_top_k stop_token_ids stop_strings
         : port_range_low port_range_high refit_transport real_quant_export_cpu_offload num_prompts_per_step model_name
+        : quant_cfg real_quant real_quant_ignore use_async_rollouts
+        .trtllm_cfg: *
+        .trtllm_kwargs: *
+        .dynamo_cfg: *
         .refit_cfg: *
         .mcore_generation_config: *
         .vllm_cfg: *

@@ -94,6 +94,8 @@ enum NemoRLKeys {
         grpo: use_leave_one_out_baseline val_period val_start_at val_at_start val_at_end overlong_filtering advantage_clip_low
         grpo: advantage_clip_high max_val_samples val_num_generations_per_prompt stop_at_validation_metric
         grpo: stop_at_validation_threshold val_batch_size seed use_dynamic_sampling dynamic_sampling_max_gen_batches batch_multiplier
+        grpo: skip_reference_policy_logprobs_calculation
+        async_rl: *
         grpo: seq_logprob_error_threshold invalid_tool_call_advantage malformed_thinking_advantage
         grpo.reward_shaping: enabled overlong_buffer_length overlong_buffer_penalty max_response_length stop_properly_penalty_coef
         grpo.adv_estimator: *

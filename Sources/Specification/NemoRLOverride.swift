@@ -80,7 +80,7 @@ struct NemoRLOverride {
         default: break
         }
         var root = JSONValue.object(config.value)
-        try Self.set(&root, path[...], to: action == .delete ? nil : value, name)
+        try Self.set(&root, path[...], to: action == .delete ? Optional<JSONValue>.none : value, name)
         config.value = root.object ?? [:]
         config.origins = config.origins.filter { !$0.key.starts(with: path) }
     }

@@ -149,7 +149,9 @@ extension NemoRLRun {
             let key = packs ? "policy.sequence_packing.enabled" : "policy.dynamic_batching.enabled"
             refuse(key, "NeMo RL's DPO runs neither with sequence packing nor with dynamic batching")
         }
-        let hasValidation = layout == .old || value("data.validation").map { !$0.isNull } ?? false
+        // A part of the training data, or of one of several, may be split off instead.
+        let splitsOff = value("data.train")?.array != nil || value("data.train.split_validation_size")?.double ?? 0 > 0
+        let hasValidation = layout == .old || splitsOff || value("data.validation").map { !$0.isNull } ?? false
         if algorithm == .sft, !hasValidation, let period = value("sft.val_period")?.int, period > 0 {
             refuse("sft.val_period", "'sft.val_period' must be 0 or less where there is no data.validation")
         }

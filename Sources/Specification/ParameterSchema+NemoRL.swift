@@ -7,7 +7,7 @@ public enum NemoRLEngine {
     public static let name = "nemo-rl"
 
     /// The keys of a train job that asks for this engine; `nil` for any other job.
-    static func table(kind: JobKind?, spec: JSONValue) -> [ParameterSchema]? {
+    public static func table(kind: JobKind?, spec: JSONValue) -> [ParameterSchema]? {
         guard kind == .train, spec["engine"]?.string == name else { return nil }
         let method = spec["method"]?.string.flatMap(NemoRLAlgorithm.init(method:))
         return keys + [
@@ -46,7 +46,7 @@ public enum NemoRLEngine {
     ]
 
     /// The keys of `params` of a method.
-    static func parameters(_ algorithm: NemoRLAlgorithm) -> [ParameterSchema] {
+    public static func parameters(_ algorithm: NemoRLAlgorithm) -> [ParameterSchema] {
         switch algorithm {
         case .sft: shared + epochs + batches + [only("only_final_turn")].compactMap { $0 }
         case .dpo: shared + epochs + batches + dpo

@@ -10,13 +10,21 @@ public struct ParameterSchema: Sendable {
     public var defaultValue: JSONValue?
     /// What it means, in one sentence.
     public var doc: String
+    /// What a number counts or measures, such as `tokens`; `nil` where its meaning says it, or there is nothing.
+    public var unit: String?
+    /// Where the default comes from: a paper, or the configuration of another program; `nil` for one of our own.
+    public var source: String?
 
-    init(_ name: String, _ type: ValueType, default defaultValue: JSONValue? = nil, _ doc: String) {
+    init(
+        _ name: String, _ type: ValueType, default defaultValue: JSONValue? = nil, _ doc: String, unit: String? = nil, source: String? = nil
+    ) {
         (self.name, self.type, self.isRequired, self.defaultValue, self.doc) = (name, type, false, defaultValue, doc)
+        (self.unit, self.source) = (unit, source)
     }
 
-    init(required name: String, _ type: ValueType, _ doc: String) {
+    init(required name: String, _ type: ValueType, _ doc: String, unit: String? = nil) {
         (self.name, self.type, self.isRequired, self.defaultValue, self.doc) = (name, type, true, nil, doc)
+        (self.unit, self.source) = (unit, nil)
     }
 
     /// The keys of a job of `kind` beside those that every job has (`common`); empty for kinds that this build does not run.
@@ -34,6 +42,9 @@ public struct ParameterSchema: Sendable {
         case .search: []
         }
     }
+
+    /// The training methods that this build runs.
+    public static var methods: [String] { TrainingMethod.all.map(\.name) }
 }
 
 /// The type and range of a value of a spec.

@@ -52,6 +52,8 @@ public enum SpecLimits {
     public static let graceMax: Duration = .seconds(86_400)
     /// Bytes that a source may allow a file to have that is fetched; the disk is the true limit.
     public static let downloadBytesMax = 1 << 44
+    /// Tokens that a training can be limited to; more than any corpus has.
+    public static let tokensMax = 1_000_000_000_000_000
     /// Names among which the one that was meant is looked for.
     public static let suggestionCandidatesMax = 200
 }

@@ -14,14 +14,13 @@ struct TrainingMethod: Sendable {
     var allParameters: [ParameterSchema] { ParameterSchema.merged(ParameterSchema.commonParameters, under: parameters) }
 
     /// The methods that this build runs.
-    static let all: [TrainingMethod] = [sft]
-
-    /// Methods that a later build will run.
-    static let later = ["dpo", "ipo", "rpo_sq", "rpo_bwd_kl", "rpo_fwd_kl", "reward", "grpo", "distill", "pretrain"]
+    static let all: [TrainingMethod] = [sft] + preference + [reward, grpo, distill, pretrain]
 
     static let sft = TrainingMethod(
         name: "sft", doc: "Supervised fine-tuning: the cross entropy of what the assistant writes.",
         parameters: [
-            ParameterSchema("only_final_turn", .boolean, default: false, "Learns the last assistant message alone instead of all.")
-        ])
+            ParameterSchema(
+                "only_final_turn", .boolean, default: false, "Learns the last assistant message alone instead of all.",
+                source: ParameterSchema.nemo("sft.only_unmask_final"))
+        ] + ParameterSchema.batching)
 }

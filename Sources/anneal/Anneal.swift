@@ -23,13 +23,14 @@ struct Anneal: ParsableCommand {
                 name: "Experiments and jobs",
                 subcommands: [
                     Submit.self, Validate.self, List.self, Show.self, Watch.self, Logs.self, Metrics.self, Plot.self, Explain.self,
+                    ExplainParams.self,
                 ]),
             CommandGroup(
                 name: "Control", subcommands: [Cancel.self, Retry.self, Pause.self, Resume.self, Hold.self, Release.self, Priority.self]),
             CommandGroup(
                 name: "Results",
                 subcommands: [
-                    Datasets.self, Generations.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
+                    Datasets.self, Generations.self, Rollouts.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
                 ]),
             CommandGroup(
                 name: "Machine",

@@ -56,13 +56,13 @@ import Testing
                 "3 numbers for 2 models"
             ),
             ("average: {checkpoints: [models/base, models/other], weights: [1, 0]}", "/jobs/a/average/weights/1", "out_of_range"),
-            ("average: {checkpoints: models/base, last: 2}", "/jobs/a/average/checkpoints conflict", "must be '${job.checkpoints}'"),
+            ("average: {checkpoints: models/base, last: 2}", "/jobs/a/average/checkpoints bad_value", "must be '${job.checkpoints}'"),
             (
                 "average: {checkpoints: [models/base, models/other]}\nmerge_lora: {adapter: models/adapter}",
                 "/jobs/a/merge_lora conflict", "only with 'model'"
             ),
             ("engine: nemo\nmodel: models/base", "/jobs/a conflict", "'command' is missing"),
-            ("engine: nemo\ncommand: [x, '{model}', '{output}']", "/jobs/a conflict", "'model' is missing"),
+            ("engine: nemo\ncommand: [x, '{model}', '{output}']", "/jobs/a required", "'model' is missing"),
             ("engine: nemo\nmodel: models/base\ncommand: [x, '{model}']", "/jobs/a/command conflict", "no argument with {output}"),
             ("engine: nemo\nmodel: models/base\ncommand: [x, '{output}']", "/jobs/a/command conflict", "no argument with {model}"),
             (

@@ -96,7 +96,7 @@ import Testing
             ("checkpoint: {metric: bleu}", "/checkpoint/metric bad_value"),
             ("checkpoint: {every: 0}", "/checkpoint/every"), ("checkpoint: {keep_top_k: 0}", "/checkpoint/keep_top_k"),
             ("checkpoint: {mode: best}", "/checkpoint/mode"),
-            ("engine: nemo-rl", "/engine unsupported"), ("engine: trll", "did you mean 'trl'?"),
+            ("engine: nemo", "/engine bad_value"), ("engine: trll", "did you mean 'trl'?"),
             ("validation: ./gone.jsonl", "/validation missing_file"),
         ] as [(String, String)])
     func wrongTrainingSettingsAreRefused(_ lines: String, _ words: String) {
@@ -116,7 +116,7 @@ import Testing
         #expect(problems(PlanFixture.train + "\n" + lines) == [])
     }
 
-    @Test(arguments: [("dpo", "unsupported"), ("grpo", "unsupported"), ("sfd", "did you mean 'sft'?")] as [(String, String)])
+    @Test(arguments: [("sfd", "did you mean 'sft'?"), ("distil", "did you mean 'distill'?")] as [(String, String)])
     func otherMethodsAreRefused(_ method: String, _ words: String) {
         expectProblem(problems("kind: train\nmethod: \(method)\nmodel: models/base\ndataset: data.jsonl"), "/method", words)
     }
@@ -301,5 +301,18 @@ import Testing
         visit(ParameterSchema.document, "document")
         #expect(ParameterSchema.parameters(method: "sft").contains { $0.name == "learning_rate" && $0.defaultValue == 5e-6 })
         #expect(ParameterSchema.parameters(method: "dop").isEmpty && ParameterSchema.table(kind: .search).isEmpty)
+    }
+
+    @Test(
+        arguments: [
+            ("{method: sft}", "val_loss", true), ("{method: grpo}", "val_accuracy", false),
+            ("{method: distill, checkpoint: {metric: val_kl_reverse}}", "val_kl_reverse", true),
+            ("{method: grpo, checkpoint: {metric: train_loss}}", "train_loss", true),
+            ("{method: dpo, checkpoint: {metric: val_acc, mode: min}}", "val_acc", true),
+        ] as [(String, String, Bool)])
+    func checkpointsAreRankedByTheMethodsOwnMetric(_ spec: String, _ metric: String, _ lowIsGood: Bool) throws {
+        let training = try SpecDocument.parse(Array(spec.utf8)).get().value
+        let ranking = CheckpointRanking(training: training)
+        #expect(ranking.metric == metric && ranking.lowIsGood == lowIsGood)
     }
 }

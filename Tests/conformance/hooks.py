@@ -19,6 +19,8 @@ CLOSED_URL = "http://127.0.0.1:9/"
 NO_EXPERIMENT = "exp_00000000000000000000000000"
 #: The webhook that must stay, so that its messages can be sent again.
 KEPT_WEBHOOK = os.environ.get("ANNEAL_KEPT_WEBHOOK")
+#: The job that asked a model for answers and got none.
+GENERATING_JOB = os.environ.get("ANNEAL_GENERATING_JOB")
 NO_WEBHOOK = "hook_00000000000000000000000000"
 #: Keys that the planted jobs do not have.
 UNUSED_KEYS = ["unused/*"]
@@ -47,6 +49,9 @@ def before_call(context, case, kwargs):
             case.body.pop("vars", None)
             for job in case.body.get("jobs", {}).values():
                 tame(job)
+            if len(str(case.body.get("name"))) % 2 == 0:
+                # Most kinds need files, which nobody can invent: every other spec has a job that can run anywhere.
+                case.body["jobs"] = {"anywhere": {"kind": "command", "command": "true"}}
         if operation == "createWebhook" and isinstance(case.body, dict):
             case.body["url"] = CLOSED_URL
         if operation == "deleteWebhook" and case.path_parameters.get("webhook_id") == KEPT_WEBHOOK:
@@ -73,8 +78,9 @@ def complete(operation: str, case) -> None:
     if operation in ("getMetrics", "getJobMetrics") and {"from", "to"} <= query.keys():
         query["from"], query["to"] = sorted((query["from"], query["to"]), key=float)
     if operation == "listGenerationFailures":
-        # A place in a list is made by the list.
+        # A place in a list is made by the list, and few jobs have one.
         query.pop("after", None)
+        case.path_parameters["job_id"] = GENERATING_JOB
     if operation == "diffDatasets":
         # The one name that is sure to be there; see seeds.py.
         query["from"] = query["to"] = "planted"

@@ -85,7 +85,7 @@ def test_the_example_specs_follow_the_contract(path):
 
 
 def spec(path: pathlib.Path) -> dict:
-    """A spec as YAML 1.2 reads it, with the values of its `vars`: there `3e-6` is a number and `on` is a text, unlike in YAML 1.1."""
+    """A spec as YAML 1.2 reads it, with the values of its `vars` and of one cell of each matrix: there `3e-6` is a number and `on` is a text, unlike in YAML 1.1."""
 
     class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers = {
@@ -97,14 +97,20 @@ def spec(path: pathlib.Path) -> dict:
     number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789."))
     document = yaml.load(path.read_text(), Loader)
-    return {key: filled(value, document.get("vars", {})) for key, value in document.items()}
+    named = {f"vars.{name}": value for name, value in document.get("vars", {}).items()}
+    for job in document["jobs"].values():
+        choices = job.get("matrix", {})
+        # One cell of the matrix stands for all.
+        cell = {f"matrix.{name}": values[0] for name, values in choices.items() if isinstance(values, list)}
+        job.update(filled({key: value for key, value in job.items() if key != "matrix"}, cell))
+    return {key: filled(value, named) for key, value in document.items()}
 
 
 def filled(value, variables: dict):
-    """A value of a spec with those of `vars` in the place of `${vars.name}`."""
+    """A value of a spec with those of variables in the place of `${name}`; names that are none of theirs stay."""
     if isinstance(value, dict):
         return {key: filled(member, variables) for key, member in value.items()}
     if isinstance(value, list):
         return [filled(member, variables) for member in value]
-    whole = re.fullmatch(r"\$\{vars\.(\w+)\}", value) if isinstance(value, str) else None
-    return variables[whole[1]] if whole else value
+    whole = re.fullmatch(r"\$\{((?:vars|matrix)\.\w+)\}", value) if isinstance(value, str) else None
+    return variables.get(whole[1], value) if whole else value

@@ -58,6 +58,13 @@ def test_what_can_never_fit_is_refused_at_submission_and_shown_by_a_dry_run(daem
     assert plan.status == 200 and plan.json["fits"] is False and plan.json["jobs"][0]["fits"] is False
 
 
+#: Examples that make all they need; the others name files that their users bring.
+SELF_CONTAINED = {
+    *("convert.yaml", "demo.yaml", "distillation.yaml", "dpo-refusals.yaml", "grpo-arithmetic.yaml", "preference-sweep.yaml"),
+    *("queue.yaml", "reward-model.yaml", "serve.yaml", "staged-pretraining.yaml", "toy-teacher.yaml"),
+}
+
+
 def test_a_dry_run_warns_of_files_that_this_machine_lacks_and_the_examples_pass_it(daemon):
     from conftest import ROOT
 
@@ -65,8 +72,7 @@ def test_a_dry_run_warns_of_files_that_this_machine_lacks_and_the_examples_pass_
         plan = daemon.submit(example.read_text(), f"?dry_run=true&base_directory={example.parent}")
         assert plan.status == 200, plan.body
         missing = [warning for warning in plan.json["warnings"] if "there is no" in warning]
-        # The others name files that their users bring.
-        assert bool(missing) == (example.name not in ("convert.yaml", "demo.yaml", "queue.yaml", "serve.yaml", "toy-teacher.yaml")), plan.json["warnings"]
+        assert bool(missing) == (example.name not in SELF_CONTAINED), plan.json["warnings"]
 
 
 def test_a_name_is_unique_while_its_experiment_is_active(daemon):

@@ -56,6 +56,8 @@ class Attempt:
         self.checkpoints = folder / "checkpoints"
         self.outputs = folder / "outputs"
         self.number = 0
+        #: How many GPUs it is given; the launcher starts a process for each.
+        self.gpus = 0
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -73,7 +75,7 @@ class Attempt:
     def start(self, launcher: list[str] | None = None, **environment: str) -> subprocess.Popen:
         """Start a process of its own, as anneald would, or through a module that launches several."""
         self.number += 1
-        document = {"version": 1, "kind": self.kind, "spec": self.spec, "inputs": {}, "gpus": []}
+        document = {"version": 1, "kind": self.kind, "spec": self.spec, "inputs": {}, "gpus": ["GPU"] * self.gpus}
         (self.folder / "job.json").write_text(json.dumps(document), encoding="utf-8")
         variables = {
             "ANNEAL_SPEC": str(self.folder / "job.json"),

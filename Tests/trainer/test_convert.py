@@ -52,11 +52,11 @@ def variants(tiny_model, tmp_path):
 
 
 def refused(attempt: Attempt) -> list[tuple[str, str]]:
-    """The pointers and details of a job that is refused, of which nothing is left."""
+    """The pointers and details of a job that is refused, of which nothing is left; the message where it has none."""
     with pytest.raises((BadRequest, BadData)) as caught:
         attempt.here()
     assert not attempt.outputs.exists() or list(attempt.outputs.iterdir()) == []
-    return [(problem.pointer, problem.detail) for problem in caught.value.problems]
+    return [(problem.pointer, problem.detail) for problem in caught.value.problems] or [("", caught.value.message)]
 
 
 @pytest.mark.parametrize("shares", [None, [3, 1, 4]])
@@ -294,13 +294,11 @@ def test_missing_files_are_named_and_taken_from_another_model(tiny_model, tmp_pa
     shutil.copytree(tiny_model, bare)
     for name in ("chat_template.jinja", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         (bare / name).unlink()
-    expected = [
-        "tokenizer.json is missing",
-        "tokenizer_config.json is missing",
-        "a chat template (chat_template.jinja or chat_template.json) is missing",
-        "generation_config.json is missing",
-    ]
-    assert [detail for _, detail in refused(converting(tmp_path, model=bare, export="check"))] == expected
+    expected = (
+        "the export is not whole: it lacks tokenizer.json, tokenizer_config.json, a chat template (chat_template.jinja or "
+        "chat_template.json), generation_config.json; 'files_from' takes such files from another model"
+    )
+    assert refused(converting(tmp_path, model=bare, export="check")) == [("", expected)]
     # Without the check it is only told of.
     converting(tmp_path, "told", model=bare, dtype="bfloat16").here()
     assert "the export lacks generation_config.json" in capsys.readouterr().out
@@ -323,7 +321,8 @@ def test_an_exported_vision_model_lacks_its_template_and_its_picture_settings(ti
     assert check_files(export, config).missing == ["chat_template.json", "preprocessor_config.json"]
     for name in ("chat_template.json", "preprocessor_config.json"):
         (export / name).write_text("{}")
-    assert check_files(export, config).as_problems() == []
+    findings = check_files(export, config)
+    assert findings.faults == [] and findings.missing == []
     (export / "preprocessor_config.json").unlink()
     (export / "processor_config.json").write_text('{"image_processor": {}}')
     assert check_files(export, config).missing == []
@@ -411,7 +410,8 @@ def test_a_program_makes_the_layout_of_its_engine(tiny_model, tmp_path):
             tmp_path, "no", engine="nemo", model=tiny_model, command=program("context/io.json", "weights/.metadata")
         )
     )
-    assert ("/to", "lacks context/model.yaml") in found and ("/to", "lacks weights/__0_0.distcp") in found
+    assert "layout of nemo: it lacks context/model.yaml, context/nemo_tokenizer with one of" in found[0][1]
+    assert "weights/common.pt, weights/__0_0.distcp; it holds context/, weights/" in found[0][1]
 
 
 def test_a_program_that_fails_leaves_nothing(tiny_model, tmp_path, capfd):
@@ -430,10 +430,7 @@ def test_a_program_that_fails_leaves_nothing(tiny_model, tmp_path, capfd):
 def test_a_program_may_export_to_hugging_face_and_what_it_forgets_is_taken(tiny_model, tmp_path):
     command = [sys.executable, "-c", COPY, "{model}", "{output}"]
     spec = {"engine": "nemo", "to": "hf", "model": tiny_model, "command": command, "export": "check"}
-    details = [detail for _, detail in refused(converting(tmp_path, "no", **spec))]
-    assert details == [
-        "a chat template (chat_template.jinja or chat_template.json) is missing",
-        "generation_config.json is missing",
-    ]
+    detail = refused(converting(tmp_path, "no", **spec))[0][1]
+    assert "it lacks a chat template (chat_template.jinja or chat_template.json), generation_config.json" in detail
     _, outputs, _ = converting(tmp_path, **spec, files_from=tiny_model).here()
     assert load(outputs["model"]["path"]).config.num_hidden_layers == 2

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import weakref
 
 import pytest
 import torch
@@ -156,6 +157,20 @@ def test_broken_files_are_named(tmp_path):
     (folder / "pytorch_model.bin").touch()
     with pytest.raises(BadData, match=r"pytorch_model.bin is of an older format"):
         WeightFiles(folder)
+
+
+def test_one_tensor_is_in_memory_at_a_time(tmp_path):
+    alive = weakref.WeakSet()
+    most = []
+
+    def read(name: str) -> torch.Tensor:
+        most.append(len(alive))
+        tensor = torch.zeros(4)
+        alive.add(tensor)
+        return tensor
+
+    write_weights(tmp_path, Tensors({f"w{i}": TensorSpec("F32", (4,)) for i in range(9)}, read), 40, lambda text: None)
+    assert len(most) == 9 and max(most) <= 1
 
 
 def test_a_tensor_that_is_not_what_was_announced_is_never_written(tmp_path):

@@ -22,6 +22,9 @@ PARAMS = {
 }
 
 
+STATE_FILES = ("model.safetensors", "trainer_state/optimizer/__0_0.distcp", "trainer_state/rng_state.pth")
+
+
 @pytest.fixture
 def no_torch(tmp_path):
     """A PYTHONPATH on which importing torch or transformers ends the process with code 99."""
@@ -164,6 +167,32 @@ def test_a_run_stopped_by_sigterm_resumes_bitwise_equal_to_an_uninterrupted_one(
     assert outputs["summary"]["tokens"] == sum(value for _, value in losses(whole, "train/global_valid_toks"))
 
 
+def test_a_preference_run_stopped_by_sigterm_resumes_bitwise_equal(training):
+    """Weights, optimizer, order of the data, dropout and the reference: one difference in any of them would be seen."""
+    records = [
+        {
+            "prompt": record["messages"][:1],
+            "chosen": record["messages"][1:],
+            "rejected": [{"role": "assistant", "content": "No."}],
+        }
+        for record in times_ten(range(40))
+    ]
+    params = PARAMS | {"max_steps": 20, "precompute_reference": True}
+    whole, part = (training(name, params, records=records) for name in ("whole", "part"))
+    for attempt in (whole, part):
+        attempt.spec["method"] = "dpo"
+    whole.here()
+    assert stop_at(part, 4, signal.SIGTERM) == 75
+    first = losses(part)
+    stopped = first[-1][0]
+    assert part.run()[0] == 0, part.stderr
+    assert first + losses(part) == losses(whole)
+    assert losses(part, "train/rewards_all_std") == losses(whole, "train/rewards_all_std")[stopped:]
+    files = [path / "step_20" / name for path in (whole.checkpoints, part.checkpoints) for name in STATE_FILES]
+    for one, other in zip(files[: len(STATE_FILES)], files[len(STATE_FILES) :], strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
 def test_sigusr1_saves_and_goes_on(training):
     attempt = training("job", PARAMS, checkpoint={"keep_top_k": None}, validation=times_ten([1]))
     assert stop_at(attempt, 3, signal.SIGUSR1) == 0
@@ -205,7 +234,8 @@ def test_two_processes_train_as_one(training, plain_model):
     options = {"checkpoint": {"every": 2}, "validation": validation, "model": plain_model}
     alone, pair = training("alone", params, **options), training("pair", params, **options)
     assert alone.run()[0] == 0
-    code, outputs, stdout = pair.run(["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"])
+    pair.gpus = 2
+    code, outputs, stdout = pair.run()
     assert code == 0, pair.stderr
     for key in ("train/loss", "train/grad_norm", "validation/val_loss", "train/num_valid_samples"):
         assert [value for _, value in losses(pair, key)] == pytest.approx(

@@ -8,6 +8,7 @@ import traceback
 
 from .errors import BadRequest, WorkerError, classify
 from .job import Job, outputs_path, write_failure, write_outputs
+from .launch import RENDEZVOUS, end_by, launch, processes_wanted
 from .signals import StopSignals
 
 
@@ -21,6 +22,12 @@ def main() -> int:
     signals.install()
     try:
         job = Job.read(os.environ)
+        count = processes_wanted(job, os.environ)
+        if count > 1:
+            code = launch(count)
+            if code < 0:
+                end_by(-code)
+            return code
         code, outputs, summary = dispatch(job, signals)
         if outputs and is_first_rank():
             write_outputs(outputs_path(), outputs, summary)
@@ -51,7 +58,8 @@ def fail(error: Exception) -> int:
     for problem in failure.problems:
         print(f"  {problem}", file=sys.stderr)
     path = outputs_path()
-    if path is not None and is_first_rank():
+    # Under Anneal's own launcher each rank has a file of its own to tell of its failure.
+    if path is not None and (is_first_rank() or RENDEZVOUS in os.environ):
         try:
             write_failure(path, failure)
         except OSError as secondary:

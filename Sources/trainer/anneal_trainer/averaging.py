@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 POINTER = "/average/checkpoints"
 #: What two models must have in common; the rest of a configuration may differ, such as the version that wrote it.
 SAME_KEYS = ("model_type", "architectures", "num_hidden_layers", "hidden_size", "vocab_size", "tie_word_embeddings")
-INPUT_EMBEDDINGS = ("model.embed_tokens.weight", "transformer.wte.weight", "model.language_model.embed_tokens.weight")
+#: How the names of embeddings end, whatever part of a model they stand in.
+INPUT_EMBEDDINGS = ("embed_tokens.weight", "wte.weight")
 OUTPUT_EMBEDDINGS = "lm_head.weight"
 
 
@@ -75,14 +76,17 @@ def widened(spec: TensorSpec) -> TensorSpec:
 def tied_away(source: WeightFiles, config: dict) -> Tensors:
     """The tensors without output embeddings that only repeat the input embeddings: some programs save them twice."""
     tensors = source.tensors()
-    inputs = next((name for name in INPUT_EMBEDDINGS if name in tensors.specs), None)
-    if not config.get("tie_word_embeddings") or OUTPUT_EMBEDDINGS not in tensors.specs or inputs is None:
+    text = config.get("text_config")
+    is_tied = config.get("tie_word_embeddings") or (isinstance(text, dict) and text.get("tie_word_embeddings"))
+    outputs = next((name for name in tensors.specs if name.endswith(OUTPUT_EMBEDDINGS)), None)
+    inputs = next((name for name in tensors.specs if name.endswith(INPUT_EMBEDDINGS)), None)
+    if not is_tied or outputs is None or inputs is None:
         return tensors
     import torch
 
-    if not torch.equal(tensors.read(OUTPUT_EMBEDDINGS), tensors.read(inputs)):
+    if not torch.equal(tensors.read(outputs), tensors.read(inputs)):
         return tensors
-    specs = {name: spec for name, spec in tensors.specs.items() if name != OUTPUT_EMBEDDINGS}
+    specs = {name: spec for name, spec in tensors.specs.items() if name != outputs}
     return Tensors(specs, tensors.read)
 
 

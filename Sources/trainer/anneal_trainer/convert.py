@@ -44,7 +44,8 @@ def make_model(request: ConvertRequest, target: Path) -> dict:
         [f"{averaging.POINTER}/{index}" for index in range(len(request.models))] if request.is_average else ["/model"]
     )
     configs = [config_of(model, pointer) for model, pointer in zip(request.models, pointers, strict=True)]
-    refuse_quantized(request, configs[0], pointers[0])
+    for config, pointer in zip(configs, pointers, strict=True):
+        refuse_quantized(request, config, pointer)
     merged = target.with_name("tmp_merged")
     try:
         sources = open_sources(request, configs, pointers, merged)
@@ -110,7 +111,9 @@ def transformed(
     tensors = stored
     if request.is_average:
         averaging.check_configs(configs)
-        say(f"averaging {len(sources)} models")
+        shares = request.weights or [1] * len(sources)
+        listed = "".join(f"\n  {share:g} × {model}" for share, model in zip(shares, request.models, strict=True))
+        say(f"averaging {len(sources)} models:{listed}")
         tensors = averaging.average(sources, request.weights, config, stays_wide=request.dtype is not None)
     if request.dropped_layers:
         tensors, config = pruning.without_layers(tensors, config, request.dropped_layers)
@@ -181,15 +184,12 @@ def finish_export(request: ConvertRequest, target: Path) -> None:
             findings.faults += export_check.check_vocabulary(target, config)
     for name in findings.missing:
         say(f"the export lacks {name}")
-    if findings.faults or (request.is_checked and findings.missing):
-        problems = findings.as_problems()
-        what = ", ".join(findings.missing) if not findings.faults else findings.faults[0].detail
-        hint = (
-            "; 'files_from' takes such files from another model"
-            if findings.missing and request.files_from is None
-            else ""
-        )
-        raise BadData(f"the export is not whole: {what}{' is missing' if not findings.faults else ''}{hint}", problems)
+    if findings.faults:
+        problems = findings.faults + [Problem(f"{name} is missing") for name in findings.missing]
+        raise BadData(f"the export is not whole: {findings.faults[0].detail}", problems)
+    if request.is_checked and findings.missing:
+        hint = "" if request.files_from is not None else "; 'files_from' takes such files from another model"
+        raise BadData(f"the export is not whole: it lacks {', '.join(findings.missing)}{hint}")
 
 
 def bytes_below(folder: Path) -> int:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from . import layouts
-from .errors import EXIT_BAD_DATA, EXIT_BAD_REQUEST, EXIT_FAILED, EXIT_RESUME, BadData, BadRequest, Problem
+from .errors import EXIT_BAD_DATA, EXIT_BAD_REQUEST, EXIT_FAILED, EXIT_RESUME, BadData, BadRequest
 
 #: How many names of a folder an error lists.
 NAMES_MAX = 20
@@ -48,7 +48,4 @@ def check_layout(layout: str, folder: Path) -> None:
     names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir()) if folder.is_dir() else []
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     there = f"it holds {', '.join(names[:NAMES_MAX])}{more}" if names else "it holds nothing"
-    problems = [Problem(f"lacks {what}", "/to") for what in lacking]
-    raise BadData(
-        f"the program's result has not the layout of {layout}: it lacks {', '.join(lacking)}; {there}", problems
-    )
+    raise BadData(f"the program's result has not the layout of {layout}: it lacks {', '.join(lacking)}; {there}")

@@ -30,9 +30,6 @@ class Findings:
     faults: list[Problem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
-    def as_problems(self) -> list[Problem]:
-        return self.faults + [Problem(f"{name} is missing") for name in self.missing]
-
 
 def check_files(folder: Path, config: dict) -> Findings:
     """Look at names, headers and small files alone: takes no time, whatever the size of the model."""

@@ -30,6 +30,8 @@ class Job:
     checkpoints_awaited: bool = False
     #: How many of the `last` and of the `best` checkpoints other jobs need; retention keeps them.
     checkpoints_kept: Mapping[str, int] = field(default_factory=dict)
+    #: How many GPUs the attempt holds.
+    gpus: int = 0
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Job:
@@ -57,6 +59,7 @@ class Job:
             micro_batch_divisor=int(document.get("micro_batch_divisor") or 1),
             checkpoints_awaited=document.get("checkpoints_awaited") is True,
             checkpoints_kept=document.get("checkpoints_kept") or {},
+            gpus=len(document.get("gpus") or ()),
         )
 
     def input_path(self, pointer: str, value: str) -> Path:

@@ -8,25 +8,20 @@ from typing import Any
 
 import torch
 import transformers
-from accelerate import PartialState
 from peft import LoraConfig, PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
 
-from . import model_folder
+from . import model_folder, sharding
 from .checkpoints import Checkpoint, CheckpointFolder
 from .errors import BadRequest
 from .method import Method, Samples
+from .ranks import processes
 from .request import TrainRequest
 from .steps import StepRules
 from .trainer import AnnealTrainer
 
 #: Where the LoRA adapter lies inside a checkpoint; the merged model lies at its top.
 ADAPTER_NAME = "adapter"
-
-
-def processes() -> PartialState:
-    """The processes of this run, which accelerate finds out from torchrun's environment; without it there is one."""
-    return PartialState(cpu=not torch.accelerator.is_available())
 
 
 def load_tokenizer(request: TrainRequest) -> PreTrainedTokenizerBase:
@@ -72,16 +67,20 @@ def build_trainer(
         )
     request = method.request
     bf16 = uses_bf16(request.precision)
+    strategy = sharding.strategy(request, bf16)
+    if strategy == "fsdp":
+        sharding.load_on_first_rank()
     trainer = method.build(
         {
-            "model": load_model(request, bf16, resume),
-            "arguments": arguments(request, steps, bf16, folder.path),
+            "model": load_model(method, tokenizer, bf16, resume),
+            "arguments": arguments(request, steps, bf16, folder.path)
+            | (sharding.arguments(request) if strategy == "fsdp" else {}),
             "train_dataset": samples.dataset,
             "eval_dataset": validation.dataset if validation is not None else None,
             "processing_class": tokenizer,
-            "peft_config": lora_config(request) if request.lora and resume is None else None,
+            "peft_config": lora_config(method) if request.lora and resume is None else None,
             "request": request,
-            "rules": StepRules(steps, len(samples) // request.global_batch_size, request),
+            "rules": StepRules(steps, method.steps_per_epoch(len(samples)), request),
         }
     )
     trainer.remove_callback(PrinterCallback)
@@ -97,13 +96,14 @@ def uses_bf16(precision: str) -> bool:
     return precision == "bf16" or (precision == "auto" and has_it)
 
 
-def load_model(request: TrainRequest, bf16: bool, resume: Checkpoint | None):
+def load_model(method: Method, tokenizer: PreTrainedTokenizerBase, bf16: bool, resume: Checkpoint | None):
     """The weights to train. Fully trained weights are held in float32 (bf16 is then autocast over them); the frozen
     weights under LoRA adapters are held in bfloat16 when that is the precision."""
+    request = method.request
     folder = resume.path if resume and not request.lora else request.model
     dtype = torch.bfloat16 if bf16 and request.lora else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        model = method.load_model(folder, dtype, tokenizer)
     except (OSError, ValueError, RuntimeError) as error:
         raise BadRequest.at("/model", f"cannot load the model {folder}: {error}") from error
     if resume and request.lora:
@@ -111,9 +111,25 @@ def load_model(request: TrainRequest, bf16: bool, resume: Checkpoint | None):
     return model
 
 
-def lora_config(request: TrainRequest) -> LoraConfig:
+def load_reference(request: TrainRequest):
+    """The model that training starts from, to be compared with; its weights never change, so bfloat16 is enough for
+    them
+    where that is computed in."""
+    return load_weights(request.model, torch.bfloat16 if uses_bf16(request.precision) else torch.float32)
+
+
+def load_weights(folder: Path, dtype: torch.dtype):
+    """A causal language model from its folder."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadRequest.at("/model", f"cannot load the model {folder}: {error}") from error
+
+
+def lora_config(method: Method) -> LoraConfig:
+    request = method.request
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type=method.task_type,
         r=request.lora.rank,
         lora_alpha=request.lora.alpha,
         lora_dropout=request.lora.dropout,
@@ -136,7 +152,7 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         adam_beta2=request.beta2,
         adam_epsilon=request.epsilon,
         max_grad_norm=request.max_grad_norm,
-        optim="adamw_torch",
+        optim=optimizer(request.optimizer),
         seed=request.seed,
         bf16=bf16,
         # Only said where it is so: transformers refuses bf16 on a CPU that it came to by itself.
@@ -149,4 +165,17 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        **{checkpointing_field(): request.gradient_checkpointing},
     )
+
+
+def optimizer(name: str) -> str:
+    """transformers' name of the optimizer. Both are AdamW; the fused one takes one kernel for all parameters of a GPU."""
+    fused = name == "adamw_fused" or (name == "auto" and torch.cuda.is_available())
+    return "adamw_torch_fused" if fused else "adamw_torch"
+
+
+def checkpointing_field() -> str:
+    """The argument by which activations are computed twice; transformers 5.2x has renamed it."""
+    fields = TrainingArguments.__dataclass_fields__
+    return "activation_checkpointing" if "activation_checkpointing" in fields else "gradient_checkpointing"

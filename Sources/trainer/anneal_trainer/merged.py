@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
+from transformers import AutoModelForCausalLM
 
 
 def save_merged(model: PeftModel, folder: Path) -> None:
@@ -20,11 +21,23 @@ def save_merged(model: PeftModel, folder: Path) -> None:
     base.save_pretrained(str(folder), state_dict=merged_weights(base))
 
 
+def save_merged_anew(model: PeftModel, adapter: dict[str, torch.Tensor], base: Path, folder: Path) -> None:
+    """The same where the model at hand holds shards only: `adapter` has the adapters' whole weights, and the model's own are read from
+    its folder once more, into main memory."""
+    model.save_pretrained(str(folder / "adapter"), state_dict=adapter)
+    whole = AutoModelForCausalLM.from_pretrained(base, dtype=model.get_base_model().dtype, local_files_only=True)
+    save_merged(PeftModel.from_pretrained(whole, folder / "adapter"), folder)
+
+
 def merged_weights(base: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The state of the model as if it had never had adapters: W + scaling · B A where a layer has one."""
     layers = {name: module for name, module in base.named_modules() if isinstance(module, LoraLayer)}
     weights = {}
     for key, tensor in base.state_dict().items():
+        if ".original_module." in key:
+            # What was there before a module that is trained whole beside the adapters, such as a reward model's head.
+            continue
+        key = key.replace(".modules_to_save.default.", ".")
         owner = next((name for name in layers if key.startswith(f"{name}.")), None)
         if owner is None:
             weights[key] = tensor

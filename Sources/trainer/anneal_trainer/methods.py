@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from .method import Method
 
 #: Method → the module and the class that bring it.
-MODULES = {"sft": ("sft", "SupervisedFineTuning")}
+MODULES = {
+    "sft": ("sft", "SupervisedFineTuning"),
+    **dict.fromkeys(("dpo", "ipo", "rpo_sq", "rpo_bwd_kl", "rpo_fwd_kl"), ("preference", "PreferenceTraining")),
+    "reward": ("reward", "RewardModelling"),
+    "grpo": ("grpo", "GroupRelativePolicyOptimization"),
+    "distill": ("distill", "Distillation"),
+    "pretrain": ("pretrain", "Pretraining"),
+}
 NAMES = tuple(MODULES)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import methods
+from . import batching, methods
 from .errors import BadRequest, Problem
 from .fields import Fields, describe
 from .job import Job
+from .parallel import STRATEGIES, ShardingParams, parse_sharding
 
 #: Keys of any job's body, which the daemon acts on and a worker passes over.
 COMMON_KEYS = frozenset(
@@ -47,11 +48,14 @@ class TrainRequest:
     #: The method's name, and what its own parameters say (a type of the method's module).
     method: str
     settings: Any
+    batching: batching.Batching
     model: Path
     dataset: Path
     validation: Path | None
     checkpoint: CheckpointRules
     lora: LoraParams | None
+    #: Further arguments for TRL, as they were given; `arguments.py` checks them.
+    args: dict
     epochs: int
     max_steps: int | None
     global_batch_size: int
@@ -76,6 +80,11 @@ class TrainRequest:
     seed: int
     precision: str
     gradient_checkpointing: bool
+    #: `auto`, `none`, `ddp` or `fsdp`; and how it shards where it does.
+    parallel: str
+    fsdp: ShardingParams
+    #: `auto`, `adamw` or `adamw_fused`.
+    optimizer: str
     log_every: int
     chat_template: str | None
 
@@ -92,23 +101,31 @@ class TrainRequest:
         dataset = body.text("dataset", "", required=True)
         validation = body.text("validation", None)
         body.known |= {"params", "checkpoint"}
+        args = body.take("args", {}, lambda value: None if isinstance(value, dict) else "must be a mapping")
         params = Fields(job.spec.get("params"), "/params", problems)
         settings = method.parse(params, body, job)
+        batches = batching.parse(params, job) if method.has_batching else batching.Batching()
         body.finish("key of a train job")
         rules = parse_checkpoint(Fields(job.spec.get("checkpoint"), "/checkpoint", problems), method.metrics)
         values = parse_params(params, validation is not None, method.defaults)
         params.finish(f"parameter of method {name}")
-        halve_micro_batch(values, job.micro_batch_divisor, problems)
+        if batches.dynamic:
+            # The loader hands over a process's whole share of a step, which is then divided by its lengths.
+            values["micro_batch_size"] = max(1, values["global_batch_size"] // world_size(environment, problems))
+        else:
+            halve_micro_batch(values, job.micro_batch_divisor, problems)
         values["accumulation"] = accumulation(values, environment, problems)
         if problems:
             raise BadRequest(f"the train job has {len(problems)} error(s): {problems[0]}", problems)
         return cls(
             method=name,
             settings=settings,
+            batching=batches,
             model=job.input_path("/model", model),
             dataset=job.input_path("/dataset", dataset),
             validation=job.input_path("/validation", validation) if validation else None,
             checkpoint=rules,
+            args=args,
             **values,
         )
 
@@ -116,11 +133,13 @@ class TrainRequest:
 def parse_checkpoint(fields: Fields, metrics: tuple[str, ...]) -> CheckpointRules:
     """The `checkpoint` mapping; ranked by one of `metrics`, by default the first. An explicit `keep_top_k: null` keeps all."""
     keeps_all = "keep_top_k" in fields.values and fields.values["keep_top_k"] is None
+    metric = fields.choice("metric", metrics[0], metrics)
     rules = CheckpointRules(
         every=fields.integer("every", None, minimum=1),
         keep_top_k=fields.integer("keep_top_k", None if keeps_all else 3, minimum=1),
-        metric=fields.choice("metric", metrics[0], metrics),
-        mode=fields.choice("mode", "min", ("min", "max")),
+        metric=metric,
+        # Losses are to fall, everything else is to rise.
+        mode=fields.choice("mode", "min" if metric.endswith("_loss") or metric.startswith("val_kl") else "max", ("min", "max")),
         save_optimizer=fields.flag("save_optimizer", True),
     )
     fields.finish("key of checkpoint")
@@ -171,6 +190,9 @@ def parse_params(fields: Fields, has_validation: bool, defaults: Mapping[str, An
         seed=fields.integer("seed", 42, minimum=0, maximum=2**32 - 1),
         precision=fields.choice("precision", "auto", ("auto", "fp32", "bf16")),
         gradient_checkpointing=fields.flag("gradient_checkpointing", False),
+        parallel=fields.choice("parallel", "auto", STRATEGIES),
+        fsdp=parse_sharding(fields),
+        optimizer=fields.choice("optimizer", "auto", ("auto", "adamw", "adamw_fused")),
         log_every=fields.integer("log_every", 1, minimum=1),
         chat_template=fields.text("chat_template", None),
         lora=parse_lora(fields),
@@ -215,12 +237,20 @@ def halve_micro_batch(values: dict, divisor: int, problems: list[Problem]) -> No
 
 def accumulation(values: dict, environment: Mapping[str, str], problems: list[Problem]) -> int:
     """Micro-batches per process and step; the global batch must be a whole number of them."""
-    world = environment.get("WORLD_SIZE", "1")
-    if not world.isdigit() or int(world) < 1:
-        problems.append(Problem(f"WORLD_SIZE must be a whole number of at least 1, not {describe(world)}"))
-        return 1
+    world = world_size(environment, problems)
     size, micro = values["global_batch_size"], values["micro_batch_size"]
-    if size % (micro * int(world)):
+    if size % (micro * world):
         detail = f"{size} is not a multiple of micro_batch_size × processes = {micro} × {world}"
         problems.append(Problem(detail, "/params/global_batch_size"))
-    return max(1, size // (micro * int(world)))
+    return max(1, size // (micro * world))
+
+
+def world_size(environment: Mapping[str, str], problems: list[Problem]) -> int:
+    """The number of processes, as torchrun tells it."""
+    world = environment.get("WORLD_SIZE", "1")
+    if world.isdigit() and int(world) > 0:
+        return int(world)
+    problem = Problem(f"WORLD_SIZE must be a whole number of at least 1, not {describe(world)}")
+    if problem not in problems:
+        problems.append(problem)
+    return 1

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
-def total_steps(samples: int, global_batch_size: int, epochs: int, max_steps: int | None) -> int:
-    """min(epochs × floor(samples / global_batch_size), max_steps); the last partial batch of an epoch is dropped."""
-    steps = epochs * (samples // global_batch_size)
+def total_steps(per_epoch: int, epochs: int, max_steps: int | None) -> int:
+    """min(epochs × steps per epoch, max_steps)."""
+    steps = epochs * per_epoch
     return steps if max_steps is None else min(steps, max_steps)
+
+
+def steps_for_tokens(order: Iterator[int], tokens: Sequence[int], global_batch_size: int, budget: int) -> int | None:
+    """The first step (from 1) by which so many tokens are seen; None where the order ends before.
+
+    `tokens` are those with loss of each sample, `order` the samples of the run.
+    """
+    seen = 0
+    for place, sample in enumerate(order):
+        seen += tokens[sample]
+        if seen >= budget:
+            return place // global_batch_size + 1
+    return None
 
 
 def learning_rate(step: int, total: int, schedule: str, peak: float, floor: float, warmup: int) -> float:

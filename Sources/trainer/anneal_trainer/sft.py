@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from .method import Method, Samples
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from .chat_tokens import ChatTokenizer
     from .fields import Fields
     from .job import Job
+    from .request import TrainRequest
     from .trainer import AnnealTrainer
 
 
@@ -26,6 +29,8 @@ class SFTSettings:
 
 class SupervisedFineTuning(Method):
     """The cross entropy of what the assistant writes."""
+
+    has_batching = True
 
     @classmethod
     def parse(cls, params: Fields, body: Fields, job: Job) -> SFTSettings:
@@ -45,7 +50,7 @@ class SupervisedFineTuning(Method):
         from .loading import end_token_ids
 
         chat = ChatTokenizer(tokenizer, self.request.settings.only_final_turn, end_token_ids(self.request.model))
-        samples = tokenized(chat, self.records, limit)
+        samples = batched(self.request, chat, self.records, limit)
         return samples, tokenized(chat, self.validation, limit) if self.validation else None
 
     def build(self, options: dict[str, Any]) -> AnnealTrainer:
@@ -54,9 +59,35 @@ class SupervisedFineTuning(Method):
         return build(self.request, options)
 
 
-def tokenized(chat: Any, records: list[Conversation], limit: int) -> Samples:
-    """Conversations as `input_ids` and `labels`, both lists of one sample's tokens."""
+def batched(request: TrainRequest, chat: ChatTokenizer, records: list[Conversation], limit: int) -> Samples:
+    """Training samples of fewer than `limit` tokens, as the request wants them in batches: one by one, packed, or within
+    a budget of tokens."""
+    from .packed_samples import packed, read_plan
+
+    wanted = request.batching.packing
+    plan = read_plan(request, "sft", limit) if wanted and wanted.plan else None
+    # A plan says itself which records are too long.
+    samples = tokenized(chat, records, limit if plan is None else sys.maxsize)
+    if plan is not None:
+        samples.dropped_lines = [records[place].line for place in plan.dropped]
+    if wanted:
+        return packed(request, samples, limit, plan)
+    if request.batching.dynamic:
+        from .micro_batches import check_budget
+
+        check_budget(request.batching.dynamic, samples)
+    return samples
+
+
+def tokenized(chat: ChatTokenizer, records: list[Conversation], limit: int) -> Samples:
+    """Conversations as `input_ids` and `labels`, both lists of one sample's tokens, and `record`, their place in the data."""
     from datasets import Dataset
 
+    from .chat_tokens import IGNORED
+
     tokens = chat.tokenize(records, limit)
-    return Samples(Dataset.from_dict({"input_ids": tokens.input_ids, "labels": tokens.labels}), tokens.dropped_lines)
+    learned = [sum(label != IGNORED for label in labels[1:]) for labels in tokens.labels]
+    gone = set(tokens.dropped_lines)
+    kept = [place for place, record in enumerate(records) if record.line not in gone]
+    rows = {"input_ids": tokens.input_ids, "labels": tokens.labels, "record": kept}
+    return Samples(Dataset.from_dict(rows), tokens.dropped_lines, tokens=learned)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from trl import SFTConfig, SFTTrainer
 
+from .arguments import configured
 from .chat_tokens import IGNORED
+from .packed_samples import PackCollator, check_apart, sequences_of
 from .request import TrainRequest
 from .trainer import AnnealTrainer
 
@@ -15,9 +18,12 @@ class SFTRun(AnnealTrainer, SFTTrainer):
     """The loss is TRL's: Σ over the global batch's unmasked tokens of −log p, divided by their number over all
     micro-batches and ranks (`num_items_in_batch`)."""
 
-    def count(self, inputs: dict) -> tuple[int, int]:
+    def count(self, inputs: dict) -> tuple[torch.Tensor | int, torch.Tensor]:
         learned = inputs["labels"][:, 1:] != IGNORED
-        return int(learned.any(dim=1).sum()), int(learned.sum())
+        if "position_ids" not in inputs:
+            return learned.any(dim=1).sum(), learned.sum()
+        sequences = sequences_of(inputs["position_ids"])[:, 1:]
+        return sum(len(row[mask].unique()) for row, mask in zip(sequences, learned, strict=True)), learned.sum()
 
     def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:
         inputs = self._prepare_inputs(self.data_collator(rows))
@@ -26,12 +32,30 @@ class SFTRun(AnnealTrainer, SFTTrainer):
 
 def build(request: TrainRequest, options: dict[str, Any]) -> SFTRun:
     """The trainer; what `options` holds is told at `loading.build_trainer`."""
-    arguments = SFTConfig(
-        **options.pop("arguments"),
-        activation_checkpointing=request.gradient_checkpointing,
+    arguments = configuration(request, options.pop("arguments"))
+    return SFTRun(args=arguments, **options, data_collator=collator(request, options))
+
+
+def configuration(request: TrainRequest, arguments: dict[str, Any]) -> SFTConfig:
+    """TRL's configuration: the arguments that all methods share, for samples that are tokenised."""
+    return configured(
+        SFTConfig,
+        request.args,
+        **arguments,
         max_length=None,
         # Tokens and labels are made already (chat_tokens.py); TRL would drop and cut samples in silence.
         dataset_kwargs={"skip_prepare_dataset": True},
         pad_to_multiple_of=None,
     )
-    return SFTRun(args=arguments, **options)
+
+
+def collator(request: TrainRequest, options: dict[str, Any]) -> PackCollator | None:
+    """What makes batches of packs, for a model that keeps them apart; None, without packing, stands for TRL's own."""
+    if request.batching.packing is None:
+        return None
+    model = options["model"]
+    flat = "flash" in str(model.config._attn_implementation)
+    collate = PackCollator(options["processing_class"].pad_token_id, flat)
+    if not flat or model.device.type == "cuda":
+        check_apart(model, collate)
+    return collate

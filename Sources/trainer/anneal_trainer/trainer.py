@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 
-from . import schedule
-from .checkpoints import STATE_NAME, CheckpointFolder
-from .merged import save_merged
+from transformers.trainer import SCHEDULER_NAME
+
+from . import micro_batches, optimizer_state, schedule, sharding, stage
+from .checkpoints import STATE_NAME, Checkpoint, CheckpointFolder
+from .merged import save_merged, save_merged_anew
 from .metrics import MetricsLog
 from .request import TrainRequest
 from .signals import StopSignals
@@ -34,6 +37,8 @@ class AnnealTrainer:
         self.request = request
         self.rules = rules
         self.stopped = False
+        #: The checkpoint that the run goes on from.
+        self.resumed_from: Checkpoint | None = None
         self.last_losses: dict[str, float] = {}
         self.clock = time.monotonic()
         super().__init__(**options)
@@ -52,8 +57,10 @@ class AnnealTrainer:
     def describe(self) -> str:
         """One line about the run, for its log."""
         precision = "bf16" if self.args.bf16 else "fp32"
+        count = self.accelerator.num_processes
+        spread = "" if count == 1 else f", {'fsdp' if self.is_fsdp_enabled else 'ddp'} over {count} processes"
         share = "" if self.parameters == self.trainable_parameters else f", {self.trainable_parameters:,} trained"
-        return f"{self.parameters:,} parameters{share}, {precision} on {self.args.device}"
+        return f"{self.parameters:,} parameters{share}, {precision} on {self.args.device}{spread}"
 
     def say(self, text: str) -> None:
         """Print a line of the log at once, on rank 0 only."""
@@ -61,6 +68,11 @@ class AnnealTrainer:
             print(text, flush=True)
 
     # What transformers asks for
+
+    def create_accelerator_and_postprocess(self) -> None:
+        sharding.complete_plugin(self)
+        super().create_accelerator_and_postprocess()
+        sharding.shard_on_cpu(self)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return RunOrder(len(self.train_dataset), self.rules)
@@ -71,11 +83,12 @@ class AnnealTrainer:
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
         if self.lr_scheduler is None:
-            request, total = self.request, self.rules.total
+            request, before = self.request, stage.steps_before(self.request)
+            total = before + self.rules.total
 
             def factor(step: int) -> float:
-                peak, floor = request.learning_rate, request.min_learning_rate
-                return schedule.learning_rate(step, total, request.schedule, peak, floor, request.warmup_steps) / peak
+                peak, floor, warmup = request.learning_rate, request.min_learning_rate, request.warmup_steps
+                return schedule.learning_rate(before + step, total, request.schedule, peak, floor, warmup) / peak
 
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
             self._created_lr_scheduler = True
@@ -84,6 +97,23 @@ class AnnealTrainer:
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Nothing: the weights were loaded from the checkpoint when the model was made."""
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Both, as `save_state` wrote them; the optimizer's part may come from another number of processes."""
+        if checkpoint is None or not optimizer_state.is_there(Path(checkpoint)):
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        optimizer_state.load(self.model, self.optimizer, Path(checkpoint))
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """The random states of this process, where the checkpoint has them: another number of processes draws anew."""
+        alone = self.accelerator.num_processes == 1
+        name = "rng_state.pth" if alone else f"rng_state_{self.accelerator.process_index}.pth"
+        if checkpoint is not None and not (Path(checkpoint) / name).exists():
+            self.say("the checkpoint is of another number of processes: dropout is drawn anew, data and weights go on")
+            return
+        super()._load_rng_state(checkpoint)
+
     # Steps
 
     def reset_step(self) -> None:
@@ -91,9 +121,11 @@ class AnnealTrainer:
         self.step_loss: torch.Tensor | float = 0.0
         self.step_tokens = 0
         self.step_samples = 0
+        self.step_parts = 0
 
-    def count(self, inputs: dict) -> tuple[int, int]:
-        """How many samples of a micro-batch take part in the loss, and how many of its tokens do."""
+    def count(self, inputs: dict) -> tuple[torch.Tensor | int, torch.Tensor | int]:
+        """How many samples of a micro-batch take part in the loss, and how many of its tokens do. Numbers that are on the
+        device stay there until the step's end: to read one is to wait for it."""
         raise NotImplementedError
 
     def step_values(self) -> dict[str, float]:
@@ -105,13 +137,33 @@ class AnnealTrainer:
         return f"{values['train/global_valid_toks']} tokens"
 
     def training_step(self, model: Any, inputs: dict, num_items_in_batch: Any = None) -> torch.Tensor:
-        """One micro-batch. Its share of the step's loss, its samples and its tokens are summed up."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        samples, tokens = self.count(inputs)
-        self.step_samples += samples
-        self.step_tokens += tokens
-        self.step_loss = self.step_loss + loss
-        return loss
+        """One micro-batch, or several of unlike size under dynamic batching. Their shares of the step's loss, their samples
+        and their tokens are summed up."""
+        parts = self.micro_batches(inputs)
+        total: torch.Tensor | float = 0.0
+        for number, part in enumerate(parts, start=1):
+            # Gradients are exchanged between processes once, after the last.
+            waits = self.accelerator.no_sync(model) if number < len(parts) else contextlib.nullcontext()
+            with waits:
+                total = total + super().training_step(model, part, num_items_in_batch)
+            samples, tokens = self.count(part)
+            self.step_samples += samples
+            self.step_tokens += tokens
+            self.step_parts += 1
+        self.step_loss = self.step_loss + total
+        return total
+
+    def micro_batches(self, inputs: dict) -> list[dict]:
+        """What the loader gave, divided by the budget of tokens where there is one; equally often on every process."""
+        rule = self.request.batching.dynamic
+        if rule is None:
+            return [inputs]
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        parts = micro_batches.divide(lengths, rule)
+        if self.accelerator.num_processes > 1:
+            count = torch.tensor([len(parts)], device=self.args.device)
+            parts = micro_batches.divide(lengths, rule, least=int(self.accelerator.gather(count).max()))
+        return micro_batches.cut(inputs, parts, rule)
 
     def end_step(self) -> None:
         """Take the finished step's numbers. The time is that of data, forward, backward and optimizer."""
@@ -125,6 +177,7 @@ class AnnealTrainer:
             "train/num_unmasked_tokens": tokens,
             "train/num_valid_samples": int(self.over_ranks(self.step_samples, "sum")),
             "train/global_valid_toks": tokens,
+            "train/micro_batches": self.step_parts,
             "train/epoch": self.rules.epoch(self.state.global_step),
             **self.step_values(),
         }
@@ -139,10 +192,12 @@ class AnnealTrainer:
         return seconds
 
     def over_ranks(self, value: torch.Tensor | float, how: str) -> float:
-        """A number summed or averaged over all processes."""
+        """The sum, mean or max of a number over all processes."""
         if self.accelerator.num_processes == 1:
             return float(value)
         tensor = torch.as_tensor(value, dtype=torch.float64, device=self.args.device)
+        if how == "max":
+            return float(self.accelerator.gather(tensor.reshape(1)).max())
         return float(self.accelerator.reduce(tensor, how))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -157,6 +212,8 @@ class AnnealTrainer:
             "timing/train/total_step_time": self.step_seconds,
             "timing/train/valid_tokens_per_sec_per_gpu": rate,
         }
+        if torch.cuda.is_available():
+            values["gpu/peak_memory_gb"] = self.over_ranks(torch.cuda.max_memory_allocated() / 1e9, "max")
         step = self.state.global_step
         self.metrics.write(step, values)
         self.say(
@@ -187,21 +244,49 @@ class AnnealTrainer:
         """The metrics of one batch of the validation set, and the weight with which they enter the mean."""
         raise NotImplementedError
 
+    def validation_result(self, means: dict[str, float], weight: float) -> dict[str, float]:
+        """The metrics of the whole validation set from the batches' weighted means and the sum of the weights. Names
+        that begin with `val_` can rank checkpoints."""
+        return means
+
+    def validation_metrics(self, found: dict[str, float]) -> dict[str, float]:
+        """What a validation found, by the names of its curves."""
+        return {f"validation/{name}": value for name, value in found.items()}
+
     def validate(self, step: int) -> dict[str, float] | None:
-        """Measure the validation set and log it at `step`; None when a stop signal interrupted it."""
+        """Measure the validation set and log it at `step`; returns what ranks checkpoints, or None when a stop signal
+        interrupted it."""
         begun = time.monotonic()
         found = validation_values(self)
         self._metrics["eval"].clear()
         if found is None:
             return None
         seconds = time.monotonic() - begun
-        self.last_losses |= found
-        values = {f"validation/{name}": value for name, value in found.items()}
-        self.metrics.write(step, values | {"timing/validation/total_validation_time": seconds})
-        words = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.metrics.write(step, self.validation_metrics(found) | {"timing/validation/total_validation_time": seconds})
+        ranking = {name: value for name, value in found.items() if name.startswith("val_")}
+        self.last_losses |= ranking
+        words = "  ".join(f"{name} {value:.4f}" for name, value in ranking.items())
         self.say(f"step {step}/{self.rules.total}  {words}  {seconds:.3f} s")
         self.lap()
-        return found
+        return ranking
+
+    def take_over_optimizer(self) -> None:
+        """A run that starts takes the moments of the stage before, where they are to be kept."""
+        if self.resumed_from is None and self.request.batching.keeps_optimizer:
+            stage.restore_optimizer(self.request, self.model, self.optimizer)
+
+    def validate_before_training(self) -> None:
+        """The validation that is due before the first step of this attempt, now that the model is where it trains."""
+        resume = self.resumed_from
+        if self.eval_dataset is None:
+            return
+        if resume is None and self.request.validate_at_start:
+            self.validate(0)
+        elif resume is not None and not any(name.startswith("val_") for name in resume.metrics):
+            # A stop came before this step's validation: it is made up for now, so nothing is missing in the curve.
+            found = self.validate(resume.step)
+            if found is not None and self.is_world_process_zero():
+                self.folder.add_metrics(resume, found)
 
     def any_rank(self, flag: bool) -> bool:
         """Whether any process has the flag: signals reach processes at different moments, steps are common."""
@@ -233,7 +318,9 @@ class AnnealTrainer:
 
     def save_weights(self, folder: Path) -> None:
         """A model that a server can load; under LoRA the merged one, with the adapter beside it."""
-        if self.request.lora is None:
+        if self.is_fsdp_enabled:
+            self.save_sharded_weights(folder)
+        elif self.request.lora is None:
             self.save_model(str(folder), _internal_call=True)
             # transformers pickles its arguments beside the model: of no use to a reader, and unsafe to load.
             (folder / "training_args.bin").unlink(missing_ok=True)
@@ -241,9 +328,22 @@ class AnnealTrainer:
             save_merged(self.accelerator.unwrap_model(self.model), folder)
             self.processing_class.save_pretrained(folder)
 
+    def save_sharded_weights(self, folder: Path) -> None:
+        """The same from shards: rank 0 puts them together in main memory."""
+        weights = sharding.whole_weights(self.model, trained_only=self.request.lora is not None)
+        if not self.is_world_process_zero():
+            return
+        if self.request.lora is None:
+            self.accelerator.unwrap_model(self.model).save_pretrained(folder, state_dict=weights)
+        else:
+            save_merged_anew(self.accelerator.unwrap_model(self.model), weights, self.request.model, folder)
+        self.processing_class.save_pretrained(folder)
+
     def save_state(self, folder: Path) -> None:
         """Everything else that the next step depends on: optimizer, schedule, random states, step count."""
-        self._save_optimizer_and_scheduler(str(folder))
+        optimizer_state.save(self.model, self.optimizer, folder)
+        if self.is_world_process_zero():
+            torch.save(self.lr_scheduler.state_dict(), folder / SCHEDULER_NAME)
         self._save_scaler(str(folder))
         self._save_rng_state(str(folder))
         if self.is_world_process_zero():

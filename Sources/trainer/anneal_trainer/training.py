@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import methods, model_folder, schedule
+from . import methods, model_folder, schedule, stage
 from .checkpoints import Checkpoint, CheckpointFolder
 from .errors import EXIT_RESUME, BadData, BadRequest, Problem
 from .job import Job
@@ -43,30 +43,35 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     """Run a train job. Returns the exit code (0, or 75 when stopped and resumable), the outputs and the summary."""
     request = TrainRequest.parse(job, os.environ)
     method = methods.load(request.method)(request)
-    check_model(request)
+    check_model(request, method)
+    stage.check(request)
     method.read()
-    check_enough(method.counts[0], request, f"{request.dataset.name} has {method.counts[0]} record(s)")
+    if method.record_is_sample:
+        check_enough(method.counts[0], method, f"{request.dataset.name} has {method.counts[0]} record(s)")
     say = print if os.environ.get("RANK", "0") == "0" else lambda text: None
 
     # From here on torch and transformers are loaded, which takes seconds.
-    from . import loading
+    from . import loading, ranks
 
     limit = length_limit(request, say)
     tokenizer = loading.load_tokenizer(request)
     samples, validation = method.tokenize(tokenizer, limit)
     say_dropped(say, "training", samples, limit)
-    check_enough(len(samples), request, f"{len(samples)} samples are left of {method.counts[0]}")
+    check_enough(len(samples), method, f"{len(samples)} {samples.unit} are left of {method.counts[0]} record(s)")
+    for note in samples.notes:
+        say(note)
     if validation is not None:
         say_dropped(say, "validation", validation, limit)
         if not len(validation):
             detail = f"no validation sample is shorter than {limit} tokens"
             raise BadData(detail, [Problem(detail, "/validation")])
-    steps = schedule.total_steps(len(samples), request.global_batch_size, request.epochs, request.max_steps)
+    steps = count_steps(method, samples, say)
 
     rules = request.checkpoint
     retention = (rules.metric, rules.mode, rules.keep_top_k)
     folder = CheckpointFolder(job.checkpoint_dir, *retention, job.checkpoints_awaited, job.checkpoints_kept)
-    processes = loading.processes()
+    processes = ranks.processes(sharded=request.parallel == "fsdp")
+    ranks.limit_memory()
     if processes.is_main_process:
         folder.prepare()
     processes.wait_for_everyone()
@@ -78,9 +83,11 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     metrics.close()
     if stopped:
         say(f"stopped after step {trainer.state.global_step} of {steps}; a new attempt resumes there")
+        ranks.leave()
         return EXIT_RESUME, {}, {}
     outputs, summary = report(trainer, folder, steps, samples, validation)
     further, words = method.outputs(trainer)
+    ranks.leave()
     return 0, outputs | further, summary | words
 
 
@@ -94,22 +101,15 @@ def run(
 ) -> bool:
     """Train from where the checkpoint left off. Returns whether a stop signal ended it early."""
     start = resume.step if resume else 0
-    dropped = {"data/dropped_long": len(samples.dropped_lines)}
+    dropped = {"data/dropped_long": len(samples.dropped_lines), **samples.metrics}
     if validation is not None:
-        dropped["data/validation_dropped_long"] = len(validation.dropped_lines)
+        dropped |= {"data/validation_dropped_long": len(validation.dropped_lines), **validation.metrics}
     trainer.metrics.write(start, {"progress/total": steps, **dropped})
     trainer.say(f"{'resuming after' if resume else 'starting at'} step {start} of {steps}: {trainer.describe()}")
-    if validation is not None:
-        if resume is None and request.validate_at_start:
-            trainer.validate(0)
-        elif resume is not None and not any(name.startswith("val_") for name in resume.metrics):
-            # A stop came before this step's validation: it is made up for now, so nothing is missing in the curve.
-            found = trainer.validate(start)
-            if found is not None and trainer.is_world_process_zero():
-                trainer.folder.add_metrics(resume, found)
     if resume is not None:
-        trainer.last_losses = resume.metrics | trainer.last_losses
+        trainer.last_losses = dict(resume.metrics)
     if start < steps:
+        trainer.resumed_from = resume
         trainer.train(resume_from_checkpoint=str(resume.state) if resume else None)
     return trainer.stopped
 
@@ -148,18 +148,43 @@ def describe_checkpoint(checkpoint: Checkpoint) -> dict:
     }
 
 
-def check_model(request: TrainRequest) -> None:
+def count_steps(method: Method, samples: Samples, say) -> int:
+    """The steps of the whole run: those of its epochs, fewer by max_steps or max_tokens.
+
+    The order of the samples is known, so the step that reaches the token budget is, too: a resumed run ends at the same.
+    """
+    request = method.request
+    size, budget = request.global_batch_size, request.batching.max_tokens
+    steps = schedule.total_steps(method.steps_per_epoch(len(samples)), request.epochs, request.max_steps)
+    if budget is None:
+        return steps
+    if samples.tokens is None:
+        detail = "the samples of this run are made as it goes, so their tokens are not known; give max_steps"
+        raise BadRequest.at("/params/max_tokens", detail)
+    order = schedule.sample_order(len(samples), size, steps, request.shuffle, request.seed)
+    found = schedule.steps_for_tokens(order, samples.tokens, size, budget)
+    if found is None:
+        say(f"warning: the run ends after its {steps} steps, before max_tokens {budget} is reached")
+        return steps
+    say(f"max_tokens {budget} is reached with step {found} of {steps}, which is the last")
+    return found
+
+
+def check_model(request: TrainRequest, method: Method) -> None:
     """Refuse a folder that is no model, before anything slow is loaded."""
     model_folder.read_config(request.model, "/model")
+    if not method.needs_chat_template:
+        return
     if request.chat_template is None and not model_folder.has_chat_template(request.model):
         detail = "the model has no chat template; give params.chat_template (chatml, or a Jinja text)"
         raise BadRequest.at("/params/chat_template", detail)
 
 
-def check_enough(count: int, request: TrainRequest, what: str) -> None:
-    """A run needs at least one whole global batch."""
-    if count < request.global_batch_size:
-        detail = f"{what}, and one step needs {request.global_batch_size} (params.global_batch_size)"
+def check_enough(count: int, method: Method, what: str) -> None:
+    """A run needs at least the samples of one step."""
+    needed, key = method.needed()
+    if count < needed:
+        detail = f"{what}, and one step needs {needed} ({key})"
         raise BadData(detail, [Problem(detail, "/dataset")])
 
 

@@ -282,7 +282,7 @@ def train(name, config, layout):
     own, saving = config[name], config["checkpointing"]
     logs = pathlib.Path(config["logger"]["log_dir"])
     number = max([int(path.name[4:]) for path in logs.glob("exp_*")], default=0) + 1
-    writer = SummaryWriter(str(logs / f"exp_{number:03d}" / "tensorboard"))
+    writer = SummaryWriter(str(logs / f"exp_{number:03d}" / "tensorboard"), flush_secs=1)
     checkpoints = Checkpoints(saving)
     batch = own["num_prompts_per_step"] if "num_prompts_per_step" in own else config["policy"]["train_global_batch_size"]
     per_epoch = records(config["data"], layout) // batch
