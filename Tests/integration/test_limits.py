@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import shell, wait_until
+from conftest import shell
 
 #: specBytesMax
 SPEC = 4 * 1024 * 1024

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 
-from conftest import PROGRAMS, command, shell, wait_until
+from conftest import PROGRAMS, shell, wait_until
 
 
 def test_a_kill_of_the_daemon_leaves_the_worker_running_and_the_next_daemon_takes_it_over(daemon):

@@ -5,7 +5,7 @@ import socket
 import threading
 import urllib.request
 
-from conftest import shell, wait_until
+from conftest import shell
 
 
 def lines_of(daemon, path, **headers):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -44,6 +48,31 @@ def read_metrics(path: Path) -> list[dict]:
 def curve(path: Path, key: str) -> list[tuple[int, float]]:
     """The (step, value) points of a metric."""
     return [(line["step"], line[key]) for line in read_metrics(path) if key in line]
+
+
+class JSONHandler(BaseHTTPRequestHandler):
+    """Answers with JSON and keeps quiet."""
+
+    def answer(self, document: dict) -> None:
+        """Send a document with status 200."""
+        data = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on a free port of the loopback address; gives the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 class Attempt:

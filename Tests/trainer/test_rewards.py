@@ -1,8 +1,6 @@
 """Rewards: what each kind gives, what it refuses, and a judge and a reward model at their boundaries."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from anneal_trainer.job import Job
 from anneal_trainer.math_answers import plainly_equal
 from anneal_trainer.prompts import Prompt, read_prompts
 from anneal_trainer.rewards import Response, check_prompts, parse_rewards, total
-from conftest import write_lines
+from conftest import JSONHandler, serving, write_lines
 
 
 def job(folder: Path = Path("."), inputs: dict | None = None) -> Job:
@@ -134,7 +132,7 @@ def test_rewards_are_weighted_and_named_and_mistakes_are_told():
 def judge():
     """A stand-in for a judge: answers by what the student's answer says, and fails as often as it is told to."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JSONHandler):
         failures, model, asked = 0, "wise-1", []
 
         def do_POST(self):
@@ -145,21 +143,11 @@ def judge():
                 return self.send_error(503)
             student = body["messages"][0]["content"].split("Answer to grade:\n")[1]
             words = "Judgement: Yes" if student.startswith("twelve") else "Judgement: no" if student[0] == "t" else "hm"
-            data = json.dumps({"model": Handler.model, "choices": [{"message": {"content": words}}]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.answer({"model": Handler.model, "choices": [{"message": {"content": words}}]})
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Handler.url = f"http://127.0.0.1:{server.server_port}/v1"
-    yield Handler
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as url:
+        Handler.url = url + "/v1"
+        yield Handler
 
 
 def test_a_judge_is_asked_again_and_must_be_the_one_that_was_named(judge, monkeypatch):

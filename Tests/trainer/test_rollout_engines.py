@@ -2,9 +2,7 @@
 
 import json
 import sys
-import threading
 import types
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -13,6 +11,7 @@ from anneal_trainer.generation import Request, Sampling
 from anneal_trainer.rl_settings import parse_rollout
 from anneal_trainer.fields import Fields
 from anneal_trainer.server_generation import ServerGenerator
+from conftest import JSONHandler, serving
 
 SAMPLING = Sampling(0.7, 0.9, 5, 4)
 
@@ -41,7 +40,7 @@ class Trainer:
 def server():
     """A stand-in for vLLM's server: repeats the last prompt token, ends with token 2 where the prompt is even."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JSONHandler):
         asked, failures, ids = [], 0, True
 
         def do_GET(self):
@@ -62,22 +61,8 @@ def server():
                 choice.pop("token_ids")
             self.answer({"choices": [choice]})
 
-        def answer(self, document):
-            data = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_):
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    Handler.url = f"http://127.0.0.1:{running.server_port}"
-    yield Handler
-    running.shutdown()
-    running.server_close()
+    with serving(Handler) as Handler.url:
+        yield Handler
 
 
 def rollout(**settings):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
-from .errors import BadRequest, WorkerError, classify
+from .errors import BadRequest, tell
 from .job import Job, outputs_path, write_failure, write_outputs
 from .launch import RENDEZVOUS, end_by, launch, processes_wanted
 from .signals import StopSignals
@@ -51,12 +50,7 @@ def dispatch(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
 
 def fail(error: Exception) -> int:
     """Tell of a failure on stderr and in outputs.json; returns its exit code."""
-    failure = classify(error)
-    if not isinstance(error, WorkerError):
-        traceback.print_exception(error)
-    print(f"error: {failure.message}", file=sys.stderr)
-    for problem in failure.problems:
-        print(f"  {problem}", file=sys.stderr)
+    failure = tell(error)
     path = outputs_path()
     # Under Anneal's own launcher each rank has a file of its own to tell of its failure.
     if path is not None and (is_first_rank() or RENDEZVOUS in os.environ):

@@ -28,6 +28,8 @@ AWAITED_NAME = "awaited"
 SURPLUS_NAME = "surplus"
 RECORD_NAME = "checkpoint.json"
 STATE_NAME = "trainer_state"
+#: The folder of the optimizer inside it.
+OPTIMIZER_NAME = "optimizer"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import traceback
 from dataclasses import dataclass
 
 EXIT_FAILED = 1
@@ -76,6 +78,17 @@ def classify(error: Exception) -> WorkerError:
     if type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error):
         return WorkerError(EXIT_FAILED, "cuda_oom", f"the GPU is out of memory: {first_line(error)}")
     return WorkerError(EXIT_FAILED, "internal_error", f"{type(error).__name__}: {first_line(error)}")
+
+
+def tell(error: Exception) -> WorkerError:
+    """Say on stderr what went wrong, with the stack where nobody expected it; returns what it is classified as."""
+    failure = classify(error)
+    if not isinstance(error, WorkerError):
+        traceback.print_exception(error)
+    print(f"error: {failure.message}", file=sys.stderr)
+    for problem in failure.problems:
+        print(f"  {problem}", file=sys.stderr)
+    return failure
 
 
 def disk_is_full(error: BaseException | None) -> bool:

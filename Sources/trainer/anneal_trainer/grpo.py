@@ -9,7 +9,6 @@ from .method import Method, Samples
 from .prompts import Prompt, read_prompts
 from .rewards import PythonReward, check_prompts
 from .rl_settings import SHARED, GRPOSettings, parse_settings
-from .rollout_log import NAME as ROLLOUTS_NAME
 from .rollout_log import RolloutLog
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from trl.trainer.utils import selective_log_softmax
 from . import rollouts
 from .answers import END_THINK, THINK
 from .arguments import configured
+from .causal_lm import load_causal_lm
 from .generation import Generated, Request, Sampling, left_padded, right_padded, seed_of
 from .loss_values import LossValues
 from .prompt_order import PromptOrder
@@ -370,14 +371,16 @@ def without_dropout(model: Any) -> None:
 
 def build(method: GroupRelativePolicyOptimization, options: dict[str, Any]) -> GRPORun:
     """The trainer; what `options` holds is told at `loading.build_trainer`."""
-    from .loading import load_reference
+    from .loading import uses_bf16
 
     request = method.request
     adapters = options.pop("peft_config")
     model = options.pop("model")
     reference = None
     if method.settings.loss.kl_penalty > 0 and request.lora is None:
-        reference = load_reference(request)
+        # Its weights never change, so bfloat16 is enough for them where that is computed in.
+        dtype = torch.bfloat16 if uses_bf16(request.precision) else torch.float32
+        reference = load_causal_lm(request.model, dtype, "/model")
     if adapters is not None:
         model = get_peft_model(model, adapters)
     if isinstance(model, PeftModel) and request.gradient_checkpointing:

@@ -18,7 +18,6 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import durable, model_folder
 from .data import Conversation, check_messages, check_text, read_conversations, read_records
-from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, WorkerError, classify
+from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, tell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,13 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         measure(parse_arguments(arguments))
     except Exception as error:
-        failure = classify(error)
-        if not isinstance(error, WorkerError):
-            traceback.print_exception(error)
-        print(f"error: {failure.message}", file=sys.stderr)
-        for problem in failure.problems:
-            print(f"  {problem}", file=sys.stderr)
-        return failure.exit_code
+        return tell(error).exit_code
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers
 from peft import LoraConfig, PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
 
 from . import model_folder, sharding
 from .checkpoints import Checkpoint, CheckpointFolder
@@ -109,21 +109,6 @@ def load_model(method: Method, tokenizer: PreTrainedTokenizerBase, bf16: bool, r
     if resume and request.lora:
         return PeftModel.from_pretrained(model, resume.path / ADAPTER_NAME, is_trainable=True)
     return model
-
-
-def load_reference(request: TrainRequest):
-    """The model that training starts from, to be compared with; its weights never change, so bfloat16 is enough for
-    them
-    where that is computed in."""
-    return load_weights(request.model, torch.bfloat16 if uses_bf16(request.precision) else torch.float32)
-
-
-def load_weights(folder: Path, dtype: torch.dtype):
-    """A causal language model from its folder."""
-    try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BadRequest.at("/model", f"cannot load the model {folder}: {error}") from error
 
 
 def lora_config(method: Method) -> LoraConfig:

@@ -16,28 +16,27 @@ import torch
 import torch.distributed.checkpoint as distributed_checkpoint
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
-#: The folder inside a checkpoint's trainer_state.
-FOLDER_NAME = "optimizer"
+from .checkpoints import OPTIMIZER_NAME
 
 
 def save(model: torch.nn.Module, optimizer: Any, state: Path) -> None:
     """Write the state of the optimizer below a checkpoint's trainer_state. Every process must call it."""
     with quiet():
         found = get_optimizer_state_dict(model, bare(optimizer))
-        distributed_checkpoint.save({"optimizer": found}, checkpoint_id=state / FOLDER_NAME)
+        distributed_checkpoint.save({"optimizer": found}, checkpoint_id=state / OPTIMIZER_NAME)
 
 
 def load(model: torch.nn.Module, optimizer: Any, state: Path) -> None:
     """Read it back, in the pieces that this process holds. Every process must call it."""
     with quiet():
         found = {"optimizer": get_optimizer_state_dict(model, bare(optimizer))}
-        distributed_checkpoint.load(found, checkpoint_id=state / FOLDER_NAME)
+        distributed_checkpoint.load(found, checkpoint_id=state / OPTIMIZER_NAME)
         set_optimizer_state_dict(model, bare(optimizer), found["optimizer"])
 
 
 def is_there(state: Path) -> bool:
     """False for checkpoints of earlier versions, which hold the optimizer as one pickle."""
-    return (state / FOLDER_NAME).is_dir()
+    return (state / OPTIMIZER_NAME).is_dir()
 
 
 def bare(optimizer: Any) -> torch.optim.Optimizer:

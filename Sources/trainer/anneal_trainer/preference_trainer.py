@@ -11,6 +11,7 @@ from trl import DPOConfig, DPOTrainer
 from .arguments import configured
 from .chat_tokens import IGNORED
 from .errors import BadRequest
+from .pair_run import PairRun, summed
 from .preference import PreferenceSettings
 from .preference_losses import LOSSES
 from .preference_tokens import PairCollator
@@ -18,10 +19,6 @@ from .reference import ReferenceCache, load_reference, reference_pass
 from .request import TrainRequest
 from .response_log_probs import response_log_probs
 from .reward_statistics import reward_statistics
-from .trainer import AnnealTrainer
-
-#: What is summed up over pairs; each is a sum over the pairs of a batch, `squares` over both sides.
-SUMS = ("pairs", "preference_loss", "sft_loss", "acc", "chosen", "rejected", "squares")
 
 
 class PairTrainer(DPOTrainer):
@@ -43,13 +40,14 @@ class PairTrainer(DPOTrainer):
         return dataset.add_column("reference_log_probs", self.reference_cache.of(self, dataset, name))
 
 
-class PreferenceRun(AnnealTrainer, PairTrainer):
-    """The loss is the mean over the global batch's pairs. Micro-batches all have the same number of pairs (over-long
-    ones were left out before), so the mean of their means, which the trainer takes, is that."""
+class PreferenceRun(PairRun, PairTrainer):
+    """Preference training against a reference."""
+
+    #: `squares` over both sides.
+    SUMS = ("pairs", "preference_loss", "sft_loss", "acc", "chosen", "rejected", "squares")
 
     def __init__(self, *, reference_cache: ReferenceCache | None, **options: Any):
         self.reference_cache = reference_cache
-        self.sums = torch.zeros(len(SUMS), dtype=torch.float64)
         super().__init__(**options)
         if reference_cache is not None:
             # It has said all that is needed.
@@ -58,13 +56,6 @@ class PreferenceRun(AnnealTrainer, PairTrainer):
     @property
     def settings(self) -> PreferenceSettings:
         return self.request.settings
-
-    def compute_loss(
-        self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        loss, sums = self.pair_loss(model, inputs)
-        self.sums += sums
-        return loss
 
     def pair_loss(self, model: Any, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of a micro-batch, and the sums of `SUMS` over its pairs."""
@@ -87,47 +78,27 @@ class PreferenceRun(AnnealTrainer, PairTrainer):
 
         with torch.no_grad():
             right = chosen > rejected
-            columns = (torch.ones_like(chosen), preference, sft, right, chosen, rejected, chosen**2 + rejected**2)
-            sums = torch.stack([column.double().sum() for column in columns]).cpu()
+            squares = chosen**2 + rejected**2
+            sums = summed(torch.ones_like(chosen), preference, sft, right, chosen, rejected, squares)
         return loss, sums
 
     def count(self, inputs: dict) -> tuple[int, torch.Tensor]:
         learned = inputs["response_labels"][:, 1:] != IGNORED
         return learned.shape[0] // 2, learned.sum()
 
-    def step_values(self) -> dict[str, float]:
-        totals = {name: self.over_ranks(value, "sum") for name, value in zip(SUMS, self.sums, strict=True)}
-        self.sums.zero_()
-        means = {name: total / totals["pairs"] for name, total in totals.items()}
-        values = pair_metrics(means, totals["pairs"], self.settings)
-        return {f"train/{name}": value for name, value in values.items()}
-
-    def log_words(self, values: dict[str, float]) -> str:
-        gap = values["train/rewards_chosen_mean"] - values["train/rewards_rejected_mean"]
-        return f"acc {values['train/acc']:.3f}  margin {gap:.4f}"
-
-    def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:
-        _, sums = self.pair_loss(self.model, self._prepare_inputs(self.data_collator(rows)))
-        return dict(zip(SUMS, (sums / len(rows)).tolist(), strict=True)), float(len(rows))
-
-    def validation_result(self, means: dict[str, float], weight: float) -> dict[str, float]:
-        values = pair_metrics(means, weight, self.settings)
-        return {"val_loss": values["loss"], "val_acc": values["acc"], **values}
-
-
-def pair_metrics(means: dict[str, float], pairs: float, settings: PreferenceSettings) -> dict[str, float]:
-    """NeMo-Aligner's metrics from means over pairs. Rewards are β r, as its documentation says; its code logs r, which
-    stands here under `…_unscaled`."""
-    rewards = reward_statistics(means, pairs)
-    loss = settings.preference_loss_weight * means["preference_loss"] + settings.sft_loss_weight * means["sft_loss"]
-    return {
-        "loss": loss,
-        "preference_loss": means["preference_loss"],
-        "sft_loss": means["sft_loss"],
-        "acc": means["acc"],
-        **{name: settings.beta * value for name, value in rewards.items()},
-        **{f"{name}_unscaled": value for name, value in rewards.items()},
-    }
+    def pair_metrics(self, means: dict[str, float], pairs: float) -> dict[str, float]:
+        """NeMo-Aligner's metrics. Rewards are β r, as its documentation says; its code logs r, which stands here under
+        `…_unscaled`."""
+        settings, rewards = self.settings, reward_statistics(means, pairs)
+        loss = settings.preference_loss_weight * means["preference_loss"] + settings.sft_loss_weight * means["sft_loss"]
+        return {
+            "loss": loss,
+            "preference_loss": means["preference_loss"],
+            "sft_loss": means["sft_loss"],
+            "acc": means["acc"],
+            **{name: settings.beta * value for name, value in rewards.items()},
+            **{f"{name}_unscaled": value for name, value in rewards.items()},
+        }
 
 
 def build(request: TrainRequest, options: dict[str, Any]) -> PreferenceRun:

@@ -11,11 +11,10 @@ import argparse
 import os
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from .data import read_conversations
-from .errors import WorkerError, classify
+from .errors import tell
 from .job import outputs_path, write_outputs
 from .lengths import PROGRESS_SECONDS, Parser, hash_of_file, hash_of_tokenizer, load_chat_tokenizer
 from .teacher_logits import Provenance, write
@@ -32,13 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             output = {"type": "file", "path": str(options.output.absolute()), "sha256": hash_of_file(options.output)}
             write_outputs(outputs_path(), {options.name: output}, summary)
     except Exception as error:
-        failure = classify(error)
-        if not isinstance(error, WorkerError):
-            traceback.print_exception(error)
-        print(f"error: {failure.message}", file=sys.stderr)
-        for problem in failure.problems:
-            print(f"  {problem}", file=sys.stderr)
-        return failure.exit_code
+        return tell(error).exit_code
     return 0
 
 

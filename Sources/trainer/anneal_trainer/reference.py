@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from . import durable
-from .errors import BadRequest
+from .causal_lm import load_causal_lm
 from .request import TrainRequest
 from .response_log_probs import response_log_probs
 
@@ -39,11 +39,7 @@ def load_reference(request: TrainRequest, bf16: bool, cache: ReferenceCache | No
         return None
     folder = named or request.model
     dtype = torch.bfloat16 if bf16 and request.lora else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BadRequest.at("/reference" if named else "/model", f"cannot load the model {folder}: {error}") from error
-    return model.requires_grad_(False)
+    return load_causal_lm(folder, dtype, "/reference" if named else "/model").requires_grad_(False)
 
 
 def reference_pass(trainer: PairTrainer, model: Any, inputs: dict) -> torch.Tensor:

@@ -9,15 +9,13 @@ from peft import get_peft_model
 from transformers import Trainer, TrainingArguments
 
 from .arguments import configured
+from .pair_run import PairRun, summed
 from .preference_tokens import PairCollator
 from .request import TrainRequest
 from .reward_losses import PAIR_LOSSES, squared_errors
 from .reward_statistics import reward_statistics
 from .reward_tokens import LabelledCollator
 from .trainer import AnnealTrainer
-
-#: What is summed up over pairs; `squares` over both sides.
-SUMS = ("pairs", "loss", "acc", "chosen", "rejected", "squares")
 
 
 class RewardRun(AnnealTrainer, Trainer):
@@ -30,7 +28,6 @@ class RewardRun(AnnealTrainer, Trainer):
             options["model"].enable_input_require_grads()
         # Where TRL's trainers collect metrics; AnnealTrainer empties it.
         self._metrics: dict[str, dict] = {"train": {}, "eval": {}}
-        self.sums = torch.zeros(len(SUMS), dtype=torch.float64)
         super().__init__(**options)
 
     def scores(self, model: Any, inputs: dict) -> torch.Tensor:
@@ -38,15 +35,11 @@ class RewardRun(AnnealTrainer, Trainer):
         return model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits.float()
 
 
-class PairRewardRun(RewardRun):
-    """The loss is the mean over the global batch's pairs; micro-batches all have equally many."""
+class PairRewardRun(PairRun, RewardRun):
+    """Reward models that learn which of two responses is the better."""
 
-    def compute_loss(
-        self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        loss, sums = self.pair_loss(model, inputs)
-        self.sums += sums
-        return loss
+    #: `squares` over both sides.
+    SUMS = ("pairs", "loss", "acc", "chosen", "rejected", "squares")
 
     def pair_loss(self, model: Any, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of a micro-batch, and the sums of `SUMS` over its pairs."""
@@ -56,30 +49,15 @@ class PairRewardRun(RewardRun):
         losses = PAIR_LOSSES[settings.loss](chosen - rejected, margin)
         with torch.no_grad():
             squares = chosen**2 + rejected**2
-            columns = (torch.ones_like(chosen), losses, chosen > rejected, chosen, rejected, squares)
-            sums = torch.stack([column.double().sum() for column in columns]).cpu()
+            sums = summed(torch.ones_like(chosen), losses, chosen > rejected, chosen, rejected, squares)
         return losses.mean(), sums
 
-    def count(self, inputs: dict) -> tuple[int, int]:
-        return inputs["input_ids"].shape[0] // 2, int(inputs["attention_mask"].sum())
+    def count(self, inputs: dict) -> tuple[int, torch.Tensor]:
+        return inputs["input_ids"].shape[0] // 2, inputs["attention_mask"].sum()
 
-    def step_values(self) -> dict[str, float]:
-        totals = {name: self.over_ranks(value, "sum") for name, value in zip(SUMS, self.sums, strict=True)}
-        self.sums.zero_()
-        means = {name: total / totals["pairs"] for name, total in totals.items()}
-        return {f"train/{name}": value for name, value in pair_metrics(means, totals["pairs"]).items()}
-
-    def log_words(self, values: dict[str, float]) -> str:
-        gap = values["train/rewards_chosen_mean"] - values["train/rewards_rejected_mean"]
-        return f"acc {values['train/acc']:.3f}  margin {gap:.4f}"
-
-    def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:
-        _, sums = self.pair_loss(self.model, self._prepare_inputs(self.data_collator(rows)))
-        return dict(zip(SUMS, (sums / len(rows)).tolist(), strict=True)), float(len(rows))
-
-    def validation_result(self, means: dict[str, float], weight: float) -> dict[str, float]:
-        values = pair_metrics(means, weight)
-        return {"val_loss": values["loss"], "val_acc": values["acc"], **values}
+    def pair_metrics(self, means: dict[str, float], pairs: float) -> dict[str, float]:
+        """NeMo-Aligner's metrics of scores."""
+        return {"loss": means["loss"], "acc": means["acc"], **reward_statistics(means, pairs)}
 
 
 class RegressionRun(RewardRun):
@@ -111,11 +89,6 @@ class RegressionRun(RewardRun):
 
     def validation_result(self, means: dict[str, float], weight: float) -> dict[str, float]:
         return {"val_loss": means["loss"], **means}
-
-
-def pair_metrics(means: dict[str, float], pairs: float) -> dict[str, float]:
-    """NeMo-Aligner's metrics of scores, from means over pairs."""
-    return {"loss": means["loss"], "acc": means["acc"], **reward_statistics(means, pairs)}
 
 
 def build(request: TrainRequest, options: dict[str, Any]) -> RewardRun:

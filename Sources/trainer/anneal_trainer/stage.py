@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .checkpoints import STATE_NAME, Checkpoint
+from .checkpoints import OPTIMIZER_NAME, STATE_NAME, Checkpoint
 from .errors import BadRequest
 from .request import TrainRequest
 
 if TYPE_CHECKING:
     import torch
-
-#: The folder of the optimizer inside a checkpoint's trainer_state; this module is read before torch is loaded.
-OPTIMIZER_NAME = "optimizer"
 
 
 def check(request: TrainRequest) -> None:

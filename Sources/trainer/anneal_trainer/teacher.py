@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from .causal_lm import load_causal_lm
 from .errors import BadRequest
 
 
@@ -15,10 +16,7 @@ def load_teacher(folder: Path, dtype: str, pointer: str) -> PreTrainedModel:
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     if dtype == "auto":
         dtype = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BadRequest.at(pointer, f"cannot load the teacher {folder}: {error}") from error
+    model = load_causal_lm(folder, getattr(torch, dtype), pointer, "teacher")
     return model.to(device).eval().requires_grad_(False)
 
 

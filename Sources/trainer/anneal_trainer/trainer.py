@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .training import Progress
 
 
-class AnnealTrainer:
+class AnnealTrainer(ABC):
     """What Anneal changes in a trainer of transformers or TRL, whose loop it leaves alone; to be inherited before it.
 
     A method's trainer says what a micro-batch holds (`count`), what a step has to tell (`step_values`) and what a
@@ -123,10 +124,10 @@ class AnnealTrainer:
         self.step_samples = 0
         self.step_parts = 0
 
+    @abstractmethod
     def count(self, inputs: dict) -> tuple[torch.Tensor | int, torch.Tensor | int]:
         """How many samples of a micro-batch take part in the loss, and how many of its tokens do. Numbers that are on the
         device stay there until the step's end: to read one is to wait for it."""
-        raise NotImplementedError
 
     def step_values(self) -> dict[str, float]:
         """The method's own metrics of the finished step, by full name; starts the next step's count."""
@@ -240,9 +241,9 @@ class AnnealTrainer:
         self.stopped = True
         self.control.should_training_stop = True
 
+    @abstractmethod
     def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:
         """The metrics of one batch of the validation set, and the weight with which they enter the mean."""
-        raise NotImplementedError
 
     def validation_result(self, means: dict[str, float], weight: float) -> dict[str, float]:
         """The metrics of the whole validation set from the batches' weighted means and the sum of the weights. Names
