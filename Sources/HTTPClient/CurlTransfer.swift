@@ -61,7 +61,6 @@ final class CurlTransfer {
     private func configure(_ request: HTTPClientRequest) throws(HTTPClientError) {
         let own = Unmanaged.passUnretained(self).toOpaque()
         ccurl_set_pointer(easy, CURLOPT_ERRORBUFFER, detail)
-        ccurl_set_pointer(easy, CURLOPT_PRIVATE, own)
         ccurl_set_string(easy, CURLOPT_URL, request.url)
         ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         ccurl_set_string(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https")

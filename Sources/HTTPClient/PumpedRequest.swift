@@ -49,7 +49,6 @@ public final class PumpedRequest {
     private func configure(url: String, timeoutMilliseconds: Int) {
         let own = Unmanaged.passUnretained(self).toOpaque()
         ccurl_set_pointer(easy, CURLOPT_ERRORBUFFER, detail)
-        ccurl_set_pointer(easy, CURLOPT_PRIVATE, own)
         ccurl_set_string(easy, CURLOPT_URL, url)
         ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1)

@@ -85,7 +85,7 @@ final class ActiveJob {
 }
 
 /// Why an attempt is asked to end. The raw value travels to the shim and comes back in the exit record.
-enum StopRequest: String, Sendable {
+enum StopRequest: String, Sendable, CaseIterable {
     case cancelled
     /// A newer job of its concurrency group replaces it.
     case superseded

@@ -74,15 +74,7 @@ extension AnnealService {
         guard let rule = EveryCheckpoint(spec: template.spec), try writer.job(template.id)?.state == .waiting else { return [] }
         let needs = try writer.needs(job: template.id).compactMap { try writer.job($0) }
         guard let training = needs.first(where: { $0.name == rule.training }), training.state == .succeeded else { return [] }
-        let filter = CheckpointFilter(jobID: training.cachedFrom ?? training.id)
-        var found: [CheckpointRecord] = []
-        var hasMore = true
-        while hasMore {
-            let page = try writer.checkpoints(filter, limit: 1000, after: found.last?.id)
-            found += page.items
-            hasMore = page.hasMore
-        }
-        return try found.sorted { ($0.step ?? 0) < ($1.step ?? 0) }.flatMap {
+        return try writer.allCheckpoints(of: training).sorted { ($0.step ?? 0) < ($1.step ?? 0) }.flatMap {
             try CheckpointEvaluations.add(for: $0, templates: [template], makeID: makeID, in: writer, at: moment)
         }
     }

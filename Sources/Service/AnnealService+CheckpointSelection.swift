@@ -11,18 +11,7 @@ extension AnnealService {
             throw ServiceError(
                 .notFound, "\(CheckpointSelection.pointer): '\(selection.training)' names a job that this job does not need")
         }
-        // A training that was answered from the cache has the checkpoints of the first.
-        let filter = CheckpointFilter(jobID: training.cachedFrom ?? training.id)
-        let found = try await store.read { reader in
-            var found: [CheckpointRecord] = []
-            var hasMore = true
-            while hasMore {
-                let page = try reader.checkpoints(filter, limit: 1000, after: found.last?.id)
-                found += page.items
-                hasMore = page.hasMore
-            }
-            return found
-        }
+        let found = try await store.read { try $0.allCheckpoints(of: training) }
         return try selection.choose(among: found, training: training.spec, isCached: training.cachedFrom != nil)
             .enumerated().map { index, checkpoint in
                 ResolvedInput(

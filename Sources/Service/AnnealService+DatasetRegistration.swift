@@ -28,7 +28,7 @@ extension AnnealService {
 
     /// Registers a file of this machine: a copy of it, or the file itself, which must then stay as it is.
     public func registerFile(_ path: String, copies: Bool, _ request: DatasetRegistration) async throws -> (DatasetView, isNew: Bool) {
-        guard PathProbe.kind(of: path) == .file else {
+        guard try await files.run({ PathProbe.kind(of: path) }) == .file else {
             throw ServiceError(
                 .conflict, "there is no file at '\(path)'", errors: [.init(pointer: "/file", detail: "there is no such file")])
         }
@@ -122,10 +122,10 @@ extension AnnealService {
     }
 
     /// The path of a dataset's content, which is what was registered: a user's file is looked at first.
-    func intactPath(of record: DatasetRecord) async throws -> String {
+    public func intactPath(of record: DatasetRecord) async throws -> String {
         guard record.isReference else { return record.path }
         let name = "\(record.name)@\(record.version)"
-        guard PathProbe.kind(of: record.path) == .file else {
+        guard try await files.run({ PathProbe.kind(of: record.path) }) == .file else {
             throw ServiceError(.conflict, "the file of the dataset '\(name)' is gone: \(record.path); put it back or register it again")
         }
         let found = try await hasher.hash(path: record.path)
@@ -145,9 +145,6 @@ extension AnnealService {
             _ = try await intactPath(of: record)
         }
     }
-
-    /// The path of a dataset's content for a reader.
-    public func contentPath(of record: DatasetRecord) async throws -> String { try await intactPath(of: record) }
 }
 
 /// What is true of content before it is taken.

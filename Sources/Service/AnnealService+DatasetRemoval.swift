@@ -1,6 +1,7 @@
 import Domain
 import Glibc
 import JSON
+import Specification
 import Store
 
 // Deletion: what refers to a dataset keeps it.
@@ -34,8 +35,6 @@ extension AnnealService {
 private struct DatasetReferents {
     /// Named in an answer, of as many as there are.
     private static let listedMax = 100
-    /// Members of specs that name datasets.
-    private static let members: Set<String> = ["dataset", "validation", "train_on", "contamination_file", "against"]
 
     /// Those that nothing overrides: pins and jobs that have not ended.
     var firm: [ServiceError.Detail] = []
@@ -49,7 +48,8 @@ private struct DatasetReferents {
         var known: Set<String> = []
         let names = try Self.names(of: record, in: reader)
         for job in try reader.nonTerminalJobs() {
-            guard let pointer = Self.place(of: names, in: job.spec, at: JSONPointer(), key: nil) else { continue }
+            let places = InputPlaces.of(kind: job.kind, in: job.spec)
+            guard let pointer = places.first(where: { job.spec[$0]?.string.map(names.contains) == true }) else { continue }
             known.insert(job.id)
             firm.append(.init(pointer: pointer.description, detail: "is named by job \(job.id) ('\(job.name)'), which has not ended"))
         }
@@ -73,22 +73,5 @@ private struct DatasetReferents {
         var names: Set<String> = [record.id, "\(record.name)@\(record.version)"]
         if try reader.dataset(named: record.name)?.id == record.id { names.insert(record.name) }
         return names
-    }
-
-    /// Where a spec names the dataset.
-    private static func place(of names: Set<String>, in value: JSONValue, at pointer: JSONPointer, key: String?) -> JSONPointer? {
-        switch value {
-        case .string(let text): return key.map(members.contains) == true && names.contains(text) ? pointer : nil
-        case .array(let items):
-            for (index, item) in items.enumerated() {
-                if let found = place(of: names, in: item, at: pointer / index, key: key) { return found }
-            }
-        case .object(let object):
-            for (name, member) in object {
-                if let found = place(of: names, in: member, at: pointer / name, key: key == "merge" ? "dataset" : name) { return found }
-            }
-        default: break
-        }
-        return nil
     }
 }

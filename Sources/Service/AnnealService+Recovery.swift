@@ -173,10 +173,5 @@ private final class FoundAttempt {
 
 extension StopRequest {
     /// The request behind a job that was found stopping.
-    init(stopping reason: Reason?) {
-        self =
-            [.cancelled, .superseded, .preempted, .stalled, .nanLoss, .diskFull, .alert, .idle, .serverLost].first {
-                $0.stopping.0 == reason
-            } ?? .paused
-    }
+    init(stopping reason: Reason?) { self = Self.allCases.first { $0.stopping.0 == reason } ?? .paused }
 }

@@ -183,7 +183,7 @@ extension AnnealService {
     private func wake(_ job: ActiveJob, _ server: ServerState) {
         move(job, server, "starting the server") { writer, moment in
             try writer.transition(job: job.id, from: [.waiting], to: .queued, at: moment)?.state
-        } then: { [self] _ in
+        } then: { [self] in
             enterQueue(job, notBefore: nil)
         }
     }
@@ -195,7 +195,7 @@ extension AnnealService {
         move(job, server, "putting the server to rest") { writer, moment in
             try writer.transition(
                 job: job.id, from: [.queued], to: .waiting, reason: .serverIdle, message: Self.restingMessage, at: moment)?.state
-        } then: { _ in
+        } then: {
             server.phase = .resting
         }
     }
@@ -207,7 +207,7 @@ extension AnnealService {
             try writer.transition(job: job.id, from: [.waiting, .paused], to: .queued, at: moment)
             return try writer.transition(
                 job: job.id, from: [.queued], to: .succeeded, reason: .succeeded, message: Self.endMessage, at: moment)?.state
-        } then: { [self] _ in
+        } then: { [self] in
             finished(job.id, as: .succeeded)
         }
     }
@@ -221,15 +221,21 @@ extension AnnealService {
     private func move(
         _ job: ActiveJob, _ server: ServerState, _ what: String,
         _ write: @escaping @Sendable (WriteTransaction, Timestamp) throws -> JobState?,
-        then: @escaping @LoopActor @Sendable (JobState) -> Void
+        then: @escaping @LoopActor @Sendable () -> Void
     ) {
         server.isMoving = true
         persistently("\(what) \(job.id)") { [self] in
-            defer { server.isMoving = false }
             let moment = now
-            let state = try await store.write { try write($0, moment) }
+            let state: JobState?
+            do {
+                state = try await store.write { try write($0, moment) }
+            } catch {
+                // What is tried again stays in motion.
+                if (error as? StoreError)?.isPassing != true { server.isMoving = false }
+                throw error
+            }
             server.isMoving = false
-            if let state, jobs[job.id] === job { then(state) }
+            if state != nil, jobs[job.id] === job { then() }
             schedule()
         }
     }
@@ -261,6 +267,7 @@ extension AnnealService {
             guard job.attempt === attempt, job.stopRequest == nil, !attempt.hasEnded, found != server.endpoint else { return }
             if server.endpoint != nil { serverWentAway(job) }
             server.endpoint = found
+            hub.touch(job.id)
             guard let found else { return }
             log.info("a server answers", metadata: ["job": "\(job.id)", "attempt": "\(id)", "url": "\(found.url)"])
             for user in server.users.compactMap({ jobs[$0] }) where user.awaitsServer && missingServer(of: user) == nil {
@@ -274,6 +281,7 @@ extension AnnealService {
     func serverWentAway(_ job: ActiveJob) {
         guard let server = job.server else { return }
         server.endpoint = nil
+        hub.touch(job.id)
         server.starvedSince = nil
         for id in server.users where jobs[id]?.isDispatched == true {
             background("stopping \(id), whose server went away") { [self] in try await stop(id, .serverLost) }

@@ -39,8 +39,8 @@ enum CheckpointEvaluations {
 
     /// The checkpoint that a job made from a template evaluates.
     static func checkpointID(of job: JobRecord) -> String? {
-        guard let model = job.spec["model"]?.string, model.hasPrefix("checkpoint:") else { return nil }
-        return String(model.dropFirst(11))
+        guard case .checkpoint(let id)? = job.spec["model"]?.string.flatMap({ ModelSource($0) }) else { return nil }
+        return id
     }
 
     /// Adds the evaluation of a checkpoint by each of `templates` that wants it and has none of its step yet.
@@ -217,5 +217,20 @@ enum CheckpointEvaluations {
             }
             return .object(summary)
         }
+    }
+}
+
+extension ReadTransaction {
+    /// Every checkpoint of a training, in the order of their ids. One that was answered from the cache has those of the first.
+    func allCheckpoints(of training: JobRecord) throws -> [CheckpointRecord] {
+        let filter = CheckpointFilter(jobID: training.cachedFrom ?? training.id)
+        var found: [CheckpointRecord] = []
+        var hasMore = true
+        while hasMore {
+            let page = try checkpoints(filter, limit: 1000, after: found.last?.id)
+            found += page.items
+            hasMore = page.hasMore
+        }
+        return found
     }
 }

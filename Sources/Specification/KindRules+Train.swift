@@ -3,7 +3,6 @@ import JSON
 extension KindRules {
     func checkTrain() {
         checkModelFile()
-        checkTrainArguments()
         checkBatching()
         if body["method"] == "distill" { checkDistillation() }
         let path = JSONPointer(["params"])

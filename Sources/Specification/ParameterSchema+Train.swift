@@ -2,9 +2,13 @@ import JSON
 
 extension ParameterSchema {
     /// The keys of a train job; where the method is not known, those of all methods.
-    static func trainTable(method name: String?) -> [ParameterSchema] {
-        let known = TrainingMethod.all.first { $0.name == name }
-        let methods = known.map { [$0] } ?? TrainingMethod.all
+    static func trainTable(method name: String?) -> [ParameterSchema] { name.flatMap { trainTables[$0] } ?? trainTableOfAll }
+
+    private static let trainTables = Dictionary(uniqueKeysWithValues: TrainingMethod.all.map { ($0.name, makeTrainTable([$0])) })
+    private static let trainTableOfAll = makeTrainTable(TrainingMethod.all)
+    private static let parameterTables = Dictionary(uniqueKeysWithValues: TrainingMethod.all.map { ($0.name, $0.allParameters) })
+
+    private static func makeTrainTable(_ methods: [TrainingMethod]) -> [ParameterSchema] {
         var metrics: [String] = []
         for metric in methods.flatMap(\.metrics) where !metrics.contains(metric) { metrics.append(metric) }
         return trainKeys + methods.reduce([]) { merged($0, under: $1.keys) } + [
@@ -16,9 +20,7 @@ extension ParameterSchema {
     }
 
     /// The keys of `params` of a training method; empty for a method that this build does not run.
-    public static func parameters(method name: String) -> [ParameterSchema] {
-        TrainingMethod.all.first { $0.name == name }?.allParameters ?? []
-    }
+    public static func parameters(method name: String) -> [ParameterSchema] { parameterTables[name] ?? [] }
 
     /// A table with further keys; a further key of the same name takes the place of the table's own.
     static func merged(_ table: [ParameterSchema], under further: [ParameterSchema]) -> [ParameterSchema] {

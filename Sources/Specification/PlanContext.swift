@@ -8,8 +8,6 @@ public struct PlanContext: Sendable {
     public var artifactExists: @Sendable (String) -> Bool
     /// The bytes of a file at an absolute path, one more than `SpecLimits.documentBytesMax` at most; `nil` where it cannot be read.
     public var readFile: @Sendable (String) -> [UInt8]?
-    /// The further arguments that the installed trainer takes for a method; `nil` where that is not known, and they are not checked.
-    public var trainArguments: @Sendable (String) -> TrainArguments? = { _ in nil }
 
     /// Creates a context.
     public init(

@@ -179,4 +179,10 @@ extension WorkerContext {
         let credentials: Set<String> = ["ANNEAL_TOKEN", "MLFLOW_TRACKING_TOKEN"]
         return environment.filter { !credentials.contains($0.name) }
     }
+
+    /// The same for the trainer's Python; where its package is not installed, the daemon says where its source is.
+    var trainerEnvironment: [(name: String, value: String)] {
+        guard let trainer = variable("ANNEAL_TRAINER") else { return environmentWithoutCredentials }
+        return environmentWithoutCredentials.filter { $0.name != "PYTHONPATH" } + [(name: "PYTHONPATH", value: trainer)]
+    }
 }

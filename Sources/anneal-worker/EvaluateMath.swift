@@ -66,15 +66,10 @@ struct EvaluateMath {
             try writer.append(line: JSONWriter().bytes(of: line))
         }
         _ = try writer.finish()
-        var environment = context.environmentWithoutCredentials
-        // Where the package is not installed, the daemon says where its source is.
-        if let trainer = context.variable("ANNEAL_TRAINER") {
-            environment.removeAll { $0.name == "PYTHONPATH" }
-            environment.append((name: "PYTHONPATH", value: trainer))
-        }
         let workers = max(1, Int(cposix_cpu_count()))
         let ending = try await EvaluateChild.run(
-            [python, "-m", "anneal_trainer.grade", "--workers", String(workers)], environment: environment, files: files, timeout: nil)
+            [python, "-m", "anneal_trainer.grade", "--workers", String(workers)], environment: context.trainerEnvironment, files: files,
+            timeout: nil)
         return (ending, try Self.replies(files.output))
     }
 

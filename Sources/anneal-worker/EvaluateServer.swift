@@ -43,7 +43,8 @@ struct EvaluateServer {
             } onCancel: {
                 asking.cancel()
             }
-            guard server.ending != nil else {
+            // What is answered needs the server no more, whether it has ended or not.
+            if server.ending == nil || (try? result.get()) != nil {
                 await server.stop()
                 return try result.get()
             }

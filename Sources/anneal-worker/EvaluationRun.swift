@@ -47,7 +47,8 @@ final class EvaluationRun {
     private var report: ProgressReport
     private var lastLog = SystemTime.monotonicNanoseconds()
     private var done = 0
-    private let total: Int
+    /// Answers in all.
+    let totalCount: Int
 
     /// Takes over the answers that `ledger` holds already.
     init(
@@ -64,7 +65,7 @@ final class EvaluationRun {
         grades = zip(request.benchmarks, items).map { benchmark, items in
             Array(repeating: Array(repeating: nil, count: benchmark.samples), count: items.count)
         }
-        total = zip(request.benchmarks, items).reduce(0) { $0 + $1.0.samples * $1.1.count }
+        totalCount = zip(request.benchmarks, items).reduce(0) { $0 + $1.0.samples * $1.1.count }
         for benchmark in items.indices {
             for item in items[benchmark].indices {
                 for sample in 0..<request.benchmarks[benchmark].samples {
@@ -73,18 +74,15 @@ final class EvaluationRun {
                 }
             }
         }
-        try report.update(done: done, total: total)
+        try report.update(done: done, total: totalCount)
     }
 
     /// Answers that are still to be asked for.
     var pendingCount: Int { pending.count }
-    /// Answers in all.
-    var totalCount: Int { total }
-
     /// Asks for what is missing; each answer is on file before it counts.
     func ask(_ server: ModelServer) async throws {
         // Nothing is asked twice where another server took the place of one that died.
-        try pending.removeAll { try ledger.answer(for: key($0)) != nil }
+        pending.removeAll { ledger.contains(key($0)) }
         let asking = EvaluationAsking(
             count: pending.count,
             body: { [self] in JSONWriter().bytes(of: completionRequest(pending[$0]).json) },
@@ -202,15 +200,15 @@ final class EvaluationRun {
     }
 
     private func tell() throws {
-        try report.update(done: done, total: total) {
+        try report.update(done: done, total: totalCount) {
             request.benchmarks.indices.compactMap { index in
                 accuracySoFar(index).map { (key: "evaluation/\(request.benchmarks[index].name)/accuracy", value: $0) }
             }
         }
         let now = SystemTime.monotonicNanoseconds()
-        guard now - lastLog >= Self.logIntervalNanoseconds || done == total else { return }
+        guard now - lastLog >= Self.logIntervalNanoseconds || done == totalCount else { return }
         lastLog = now
-        WorkerLog.line("answered \(done) of \(total)")
+        WorkerLog.line("answered \(done) of \(totalCount)")
     }
 
     private func accuracySoFar(_ benchmark: Int) -> Double? {

@@ -24,7 +24,7 @@ struct GenerateServers {
                 return try await ask(starters)
             } catch let failure as ServerFailure {
                 // Of several servers, others go on with the work of one that died.
-                guard starters.count == 1, try starters[0].lowers(after: failure) else { throw starters[0].explained(failure) }
+                guard starters.count == 1, try starters[0].lowers(after: failure) else { throw failure }
             }
         }
     }
@@ -50,10 +50,11 @@ struct GenerateServers {
             for server in servers { await server.stop() }
             return run
         } catch {
-            let ended = servers.first { $0.ending != nil }
+            let ended = servers.indices.first { servers[$0].ending != nil }
             for server in servers { await server.stop() }
-            guard let ended else { throw error }
-            throw ended.failure("in the middle of the generation")
+            // Of several servers the work does not end with one; what ended it is told.
+            guard let ended, servers.count == 1 || error is GenerationStopped else { throw error }
+            throw starters[ended].explained(servers[ended].failure("in the middle of the generation"))
         }
     }
 

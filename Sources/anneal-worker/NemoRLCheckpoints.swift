@@ -16,19 +16,14 @@ struct NemoRLCheckpoints {
 
     init(folder: String) {
         var found: [Checkpoint] = []
-        if let handle = opendir(folder) {
-            defer { closedir(handle) }
-            while let entry = readdir(handle) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                guard name.hasPrefix("step_"), let step = Int(name.dropFirst(5)), step >= 0 else { continue }
-                let path = "\(folder)/\(name)"
-                guard access(path + "/training_info.json", F_OK) == 0 else { continue }
-                // A checkpoint whose information cannot be read is complete all the same, and has no metrics.
-                let information = try? WorkerContext.readDocument(path + "/training_info.json")
-                found.append(Checkpoint(path: path, step: step, information: information?.object ?? [:]))
-            }
+        // A folder that cannot be listed holds no checkpoint.
+        for name in (try? Folder.names(in: folder)) ?? [] {
+            guard name.hasPrefix("step_"), let step = Int(name.dropFirst(5)), step >= 0 else { continue }
+            let path = "\(folder)/\(name)"
+            guard access(path + "/training_info.json", F_OK) == 0 else { continue }
+            // A checkpoint whose information cannot be read is complete all the same, and has no metrics.
+            let information = try? WorkerContext.readDocument(path + "/training_info.json")
+            found.append(Checkpoint(path: path, step: step, information: information?.object ?? [:]))
         }
         all = found.sorted { $0.step < $1.step }
     }

@@ -124,12 +124,10 @@ struct NemoRLJob: Sendable {
 
     /// True where the program says that it ended at the time limit and not at its last step.
     private func endedEarly() throws -> Bool {
-        try Self.contains(Self.earlyEnd, in: context.attemptFolder + "/stdout.log")
+        try Self.tail(of: context.attemptFolder + "/stdout.log").contains(Self.earlyEnd)
     }
 
-    /// Looks for a text in the last part of a log.
-    private static func contains(_ text: String, in path: String) throws -> Bool { try tail(of: path).contains(text) }
-
+    /// The last part of a log.
     private static func tail(of path: String) throws -> String {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw FileError(call: "open", path: path, code: errno) }

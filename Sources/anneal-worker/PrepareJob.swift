@@ -62,7 +62,7 @@ struct PrepareJob {
                 last = progress
             },
             runProgram: { run in
-                let runner = StepProgram(environment: context.environment, interruption: interruption, log: WorkerLog.line)
+                let runner = StepProgram(environment: context.environment, interruption: interruption)
                 try runner.run(run)
             })
         try interruption.check()

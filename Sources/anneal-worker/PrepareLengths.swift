@@ -41,7 +41,7 @@ struct PrepareLengths {
         let timer = LoopTimer(after: Self.echoInterval, every: Self.echoInterval) { echo.pass() }
         defer { timer.cancel() }
         let ending = try await EvaluateChild.run(
-            arguments(data: path, output: lengthsPath), environment: environment, files: files, timeout: nil)
+            arguments(data: path, output: lengthsPath), environment: context.trainerEnvironment, files: files, timeout: nil)
         timer.cancel()
         echo.pass()
         guard ending == .exit(0) else { throw failure(ending, dataset: path, log: files.log) }
@@ -55,16 +55,6 @@ struct PrepareLengths {
         if let template = packing.chatTemplate { arguments += ["--chat-template", template] }
         if packing.onlyFinalTurn { arguments.append("--only-final-turn") }
         return arguments
-    }
-
-    private var environment: [(name: String, value: String)] {
-        var environment = context.environmentWithoutCredentials
-        // Where the package is not installed, the daemon says where its source is.
-        if let trainer = context.variable("ANNEAL_TRAINER") {
-            environment.removeAll { $0.name == "PYTHONPATH" }
-            environment.append((name: "PYTHONPATH", value: trainer))
-        }
-        return environment
     }
 
     private static func read(_ path: String) throws -> Measured {
@@ -117,12 +107,16 @@ extension DatasetIssue {
 private final class LogEcho {
     private let path: String
     private var linesSeen = 0
+    private var sizeSeen = -1
 
     init(path: String) { self.path = path }
 
     func pass() {
-        var number = 0
         // The log comes with the process's first words.
+        guard let size = try? FileReader(path: path).size, size != sizeSeen else { return }
+        sizeSeen = size
+        var number = 0
+        // What cannot be read now is read at the next pass that finds more.
         try? JSONLineReader(path: path).read { line in
             number += 1
             guard number > linesSeen, line.isTerminated else { return }

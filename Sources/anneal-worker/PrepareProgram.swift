@@ -12,7 +12,6 @@ struct StepProgram {
 
     let environment: [(name: String, value: String)]
     let interruption: Interruption
-    let log: (String) -> Void
 
     /// Throws where the program cannot be started, does not end with 0, or the worker is asked to stop.
     func run(_ run: ProgramRun) throws {

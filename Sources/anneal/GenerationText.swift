@@ -76,7 +76,7 @@ enum GenerationText {
         return lines
     }
 
-    private static func paragraphs(_ text: String, _ style: TextStyle?, columns: Int) -> [StyledText] {
+    static func paragraphs(_ text: String, _ style: TextStyle?, columns: Int) -> [StyledText] {
         text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).flatMap { paragraph in
             StyledText(String(paragraph), style).wrapped(to: columns - 2).map { "  " + $0 }
         }

@@ -29,9 +29,9 @@ enum RolloutText {
         heading += " · advantage \(NumberText.significant(rollout.advantage)) · \(rollout.tokens) tokens"
         if rollout.truncated { heading += " · cut at the longest length" }
         var lines = [StyledText(""), StyledText(heading, .bold)]
-        lines += paragraphs(rollout.prompt, .dim, columns: columns)
-        if let expected = rollout.expected { lines += paragraphs("expected: \(expected)", .dim, columns: columns) }
-        return lines + paragraphs(rollout.completion + (rollout.isCut ? " …" : ""), nil, columns: columns)
+        lines += GenerationText.paragraphs(rollout.prompt, .dim, columns: columns)
+        if let expected = rollout.expected { lines += GenerationText.paragraphs("expected: \(expected)", .dim, columns: columns) }
+        return lines + GenerationText.paragraphs(rollout.completion + (rollout.isCut ? " …" : ""), nil, columns: columns)
     }
 
     private static func number(_ value: Double) -> StyledText {
@@ -40,11 +40,5 @@ enum RolloutText {
 
     private static func oneLine(_ text: String) -> String {
         text.split(whereSeparator: \.isNewline).joined(separator: "⏎")
-    }
-
-    private static func paragraphs(_ text: String, _ style: TextStyle?, columns: Int) -> [StyledText] {
-        text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).flatMap { paragraph in
-            StyledText(String(paragraph), style).wrapped(to: columns - 2).map { "  " + $0 }
-        }
     }
 }

@@ -2,6 +2,7 @@ import EventLoop
 import HTTPServer
 import JSON
 import Service
+import Specification
 
 /// Datasets that are not sent but named: by a URL, which a job fetches, or by a file of the daemon's machine.
 @LoopActor
@@ -32,10 +33,10 @@ enum DatasetRegistrationRoute {
                     detail: "is not known; known are \(members.sorted().joined(separator: ", "))"))
         }
         let name = object["name"]?.string
-        if !(name.map(DatasetName.isSound) ?? false) { fault("name", "must be \(DatasetName.rule)") }
+        if !(name.map(NameRule.dataset.matches) ?? false) { fault("name", "must be \(DatasetName.rule)") }
         let place = place(object, fault)
         let sha256 = object["sha256"]?.string
-        if object["sha256"] != nil, !(sha256.map(isHash) ?? false) { fault("sha256", "must be 64 hexadecimal digits") }
+        if object["sha256"] != nil, !(sha256.map(NameRule.sha256.matches) ?? false) { fault("sha256", "must be 64 hexadecimal digits") }
         let format = object["format"]?.string
         if object["format"] != nil, format.flatMap(UploadFormat.init(rawValue:)) == nil {
             fault("format", "must be one of \(UploadFormat.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -70,10 +71,6 @@ enum DatasetRegistrationRoute {
             return nil
         }
         return .file(path, copies: copies ?? true)
-    }
-
-    private static func isHash(_ text: String) -> Bool {
-        text.utf8.count == 64 && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0 | 0x20) }
     }
 }
 

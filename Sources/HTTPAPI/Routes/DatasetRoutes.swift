@@ -1,6 +1,7 @@
 import EventLoop
 import HTTPServer
 import Service
+import Specification
 
 /// Datasets: streamed in, streamed out.
 @LoopActor
@@ -107,7 +108,7 @@ enum DatasetRoutes {
                 var headers = HTTPHeaders()
                 headers.set("Content-Type", "application/x-ndjson")
                 headers.set("ETag", "\"\(record.sha256)\"")
-                let path = try await call.service.contentPath(of: record)
+                let path = try await call.service.intactPath(of: record)
                 try await FileStreaming.send(path: path, from: 0, to: record.bytes, call, headers: headers)
             } catch {
                 call.fail(error)
@@ -121,17 +122,11 @@ enum DatasetName {
     /// The name, where it is one: letters, digits, `.`, `_` and `-`, up to 200 of them, the first a letter or digit.
     static func checked(_ name: String?) throws(ServiceError) -> String {
         guard let name else { throw ServiceError(.badRequest, "the query parameter 'name' is required") }
-        guard isSound(name) else {
+        guard NameRule.dataset.matches(name) else {
             throw ServiceError(.badRequest, "query parameter 'name': must be \(rule)")
         }
         return name
     }
 
     static let rule = "letters, digits, '.', '_' and '-', up to 200, the first a letter or digit"
-
-    static func isSound(_ name: String) -> Bool {
-        let isWord: (UInt8) -> Bool = { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) }
-        guard let first = name.utf8.first, isWord(first), name.utf8.count <= 200 else { return false }
-        return name.utf8.allSatisfy { isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
-    }
 }

@@ -71,8 +71,7 @@ enum JobRoutes {
         let generation = call.views.generation
         let view = try await call.service.job(call.parameter())
         let body = JSONWriter().bytes(of: try JSONValue(encoding: view))
-        // Where a server answers is known before any event tells of it.
-        if view.kind != JobKind.serve.rawValue { call.views.keep(body, ofJob: call.parameter(), readAt: generation) }
+        call.views.keep(body, ofJob: call.parameter(), readAt: generation)
         return .json(bytes: body)
     }
 

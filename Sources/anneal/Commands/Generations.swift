@@ -60,8 +60,6 @@ struct GenerationsShow: ParsableCommand {
             examples: "anneal generations show solve/gen", "anneal generations show solve/gen --follow",
             "anneal generations show solve/gen --samples 3 --seed 1", "anneal generations show solve/gen --failed"))
 
-    private static let columnsUsual = 100
-
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
     var job: String
 
@@ -109,7 +107,7 @@ struct GenerationsShow: ParsableCommand {
         }
         if let samples {
             for sample in try self.samples(client, id, count: samples).view.data {
-                Output.lines(GenerationText.lines(sample, columns: Output.columns ?? Self.columnsUsual))
+                Output.lines(GenerationText.lines(sample, columns: Output.columns ?? ParameterText.columnsWithoutTerminal))
             }
         }
         if follow, last.state != "succeeded" {

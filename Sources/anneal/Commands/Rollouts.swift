@@ -11,8 +11,6 @@ struct Rollouts: ParsableCommand {
             examples: "anneal rollouts math/rl", "anneal rollouts math/rl --step 40 --worst",
             "anneal rollouts math/rl --best --limit 3 --full"))
 
-    private static let columnsUsual = 100
-
     @Argument(help: ArgumentHelp("A job as EXPERIMENT/JOB or its id.", valueName: "job"))
     var job: String
 
@@ -50,7 +48,9 @@ struct Rollouts: ParsableCommand {
         guard let shown = view.step, !view.data.isEmpty else { return Output.line(Self.nothing(view)) }
         Output.line(StyledText("step \(shown)", .bold) + StyledText("  \(view.data.count) of \(view.kept) kept responses", .dim))
         if full {
-            for rollout in view.data { Output.lines(RolloutText.lines(rollout, columns: Output.columns ?? Self.columnsUsual)) }
+            for rollout in view.data {
+                Output.lines(RolloutText.lines(rollout, columns: Output.columns ?? ParameterText.columnsWithoutTerminal))
+            }
         } else {
             Output.table(RolloutText.table(view.data), ifEmpty: "none")
         }

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import model_folder
-from .chat_tokens import IGNORED
 from .errors import BadRequest, Problem
 from .lengths import hash_of_file, hash_of_tokenizer
 from .method import Samples
@@ -121,9 +120,7 @@ class Distillation(SupervisedFineTuning):
                 topk=settings.topk or found.provenance.topk,
             )
         )
-        rows = samples.dataset.to_dict()
-        for records, labels in zip(rows["record"], rows["labels"], strict=True):
-            wanted = sum(label != IGNORED for label in labels[1:])
+        for records, wanted in zip(samples.dataset["record"], samples.tokens, strict=True):
             members = records if isinstance(records, list) else [records]
             if wanted != sum(map(found.positions, members)):
                 detail = "lack samples of this length; record them with the job's max_length or more"

@@ -75,8 +75,9 @@ class DistillRun(SFTRun):
         """The batch with the student's answers in place of the last ones of the data."""
         settings, tokenizer = self.settings, self.processing_class
         model = self.accelerator.unwrap_model(self.model)
+        sharded = self.is_fsdp_enabled and self.accelerator.num_processes > 1
         prompts, written = answers(
-            model, batch, tokenizer, self.end_ids, settings.max_new_tokens, settings.rollout_temperature
+            model, batch, tokenizer, self.end_ids, settings.max_new_tokens, settings.rollout_temperature, sharded
         )
         return with_answers(prompts, written, tokenizer.pad_token_id, batch["input_ids"].device)
 
@@ -98,16 +99,17 @@ class DistillRun(SFTRun):
         options = {name: value for name, value in inputs.items() if name not in ("labels", "records")}
         options |= {"use_cache": False, "output_hidden_states": bool(self.layers)}
         targets = inputs["labels"][:, 1:]
-        mask = targets != IGNORED
+        # As indices, which a GPU is waited for once to know; with a mask it would be at each use.
+        places = (targets != IGNORED).nonzero(as_tuple=True)
         outputs = model(**options)
-        student = outputs.logits[:, :-1][mask].float()
+        student = outputs.logits[:, :-1][places].float()
         if recorded is None:
             with torch.no_grad():
                 taught = self.teacher(**options)
             size = min(student.shape[-1], taught.logits.shape[-1])
             # Rows beyond the common vocabulary are padding of the larger matrix.
             student = student[:, :size]
-            logits, tokens = distillation_loss.top_logits(taught.logits[:, :-1][mask][:, :size].float(), settings.topk)
+            logits, tokens = distillation_loss.top_logits(taught.logits[:, :-1][places][:, :size].float(), settings.topk)
         else:
             count = settings.topk or recorded.provenance.topk
             logits, tokens = (part.to(student.device) for part in recorded.of(inputs["records"].tolist(), count))
@@ -119,12 +121,12 @@ class DistillRun(SFTRun):
         found = {"kl_forward": forward, "kl_reverse": reverse}
         if self.layers:
             found["cosine"] = distillation_loss.hidden_distance(
-                [outputs.hidden_states[ours][:, :-1][mask] for ours, _ in self.layers],
-                [taught.hidden_states[theirs][:, :-1][mask] for _, theirs in self.layers],
+                [outputs.hidden_states[ours][:, :-1][places] for ours, _ in self.layers],
+                [taught.hidden_states[theirs][:, :-1][places] for _, theirs in self.layers],
             )
             loss = loss + settings.cosine_weight * found["cosine"]
         if settings.sft_weight:
-            found["sft_loss"] = cross_entropy(student, targets[mask], reduction="none")
+            found["sft_loss"] = cross_entropy(student, targets[places], reduction="none")
             loss = loss + settings.sft_weight * found["sft_loss"]
         with torch.no_grad():
             found["entropy"] = distillation_loss.entropy(student)

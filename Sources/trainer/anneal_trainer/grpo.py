@@ -80,7 +80,7 @@ class GroupRelativePolicyOptimization(Method):
 
     def outputs(self, trainer: AnnealTrainer) -> tuple[dict, dict]:
         log = self.request.settings[1]
-        summary = {"prompts_discarded": self.too_easy, "rollouts": trainer.rollout_number + 1}
+        summary = {"prompts_discarded": self.too_easy, "rollouts": -(-trainer.rules.total // trainer.updates)}
         return {"rollouts": {"type": "file", "path": str(log.path)}}, summary
 
 

@@ -51,7 +51,6 @@ class GRPORun(AnnealTrainer, Trainer):
         self.reference = reference
         self.loss_values = LossValues(self.settings.loss)
         self.updates = self.settings.responses // self.request.global_batch_size
-        self.rollout_number = -1
         self.rollout: Rollout | None = None
         self.unwritten: dict[str, float] = {}
         curriculum = self.settings.curriculum
@@ -93,15 +92,10 @@ class GRPORun(AnnealTrainer, Trainer):
     def train(self, resume_from_checkpoint: str | None = None, **options: Any) -> Any:
         if resume_from_checkpoint is not None:
             self.rollout, draws = Rollout.read(Path(resume_from_checkpoint))
-            self.rollout_number = self.rollout.number
             self.order.replay(draws)
         if self.is_world_process_zero():
-            self.rollout_log.begin(self.rules_step(resume_from_checkpoint))
+            self.rollout_log.begin(self.resumed_from.step if self.resumed_from else 0)
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
-
-    def rules_step(self, resume: str | None) -> int:
-        """The step that a run starts after."""
-        return int(Path(resume).parent.name.removeprefix("step_")) if resume is not None else 0
 
     def save_state(self, folder: Path) -> None:
         super().save_state(folder)
@@ -126,7 +120,7 @@ class GRPORun(AnnealTrainer, Trainer):
         tokens = rollout.values["train/mean_gen_tokens_per_sample"] * len(rollout.samples)
         rollout.values["performance/generation_tokens_per_sec"] = tokens / max(self.seconds["generation"], 1e-9)
         rollout.values["timing/train/rollout"] = time.monotonic() - begun
-        self.rollout, self.rollout_number = rollout, number
+        self.rollout = rollout
         self.unwritten = rollout.values
         if self.is_world_process_zero():
             self.rollout_log.write(number * self.updates + 1, rollout, self.method.records)

@@ -58,8 +58,6 @@ class JudgeReward(Reward):
         self.timeout: float = settings["timeout"]
         self.max_tokens: int = settings["max_tokens"]
         self.place: str = settings["place"]
-        #: Replies without a judgement, so far.
-        self.unread = 0
 
     @classmethod
     def parse(cls, fields: Fields, name: str, weight: float, job: Job) -> Reward:
@@ -90,10 +88,8 @@ class JudgeReward(Reward):
             return 0.0
         if answer == expected:
             return 1.0
-        said = judgement(self.ask(self.filled(response, expected, answer[:ANSWER_CHARACTERS_MAX])))
-        if said is None:
-            self.unread += 1
-        return float(said is True)
+        # A reply without a judgement earns nothing.
+        return float(judgement(self.ask(self.filled(response, expected, answer[:ANSWER_CHARACTERS_MAX]))) is True)
 
     def filled(self, response: Response, expected: str, answer: str) -> str:
         """The prompt with its places filled in; texts that look like places stay as they are."""

@@ -55,19 +55,21 @@ class LossValues:
         for name, values in per_token.items():
             self.plus(name, torch.where(kept, values, torch.zeros_like(values)).sum())
         for name in ("probs_ratio", "probs_ratio_clamped"):
-            self.extreme(f"train/{name}", per_token[f"train/{name}"][kept])
+            self.extreme(f"train/{name}", per_token[f"train/{name}"], kept)
         sequences = kept.any(-1)
-        mean = (error * mask).sum(-1)[sequences] / mask.sum(-1)[sequences]
+        mean = (error * mask).sum(-1) / mask.sum(-1).clamp(min=1)
         self.plus("sequences", sequences.sum())
-        self.plus("train/mean_seq_mult_prob_error", mean.sum())
-        self.extreme("train/seq_mult_prob_error", mean)
+        self.plus("train/mean_seq_mult_prob_error", torch.where(sequences, mean, 0.0).sum())
+        self.extreme("train/seq_mult_prob_error", mean, sequences)
 
     def plus(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach().double()
 
-    def extreme(self, name: str, values: Tensor) -> None:
+    def extreme(self, name: str, values: Tensor, kept: Tensor) -> None:
+        """Note the least and the greatest of those that are kept. Without picking them out, for which a GPU would be waited for."""
         if values.numel():
-            low, high = values.min().double(), values.max().double()
+            low = torch.where(kept, values, torch.inf).min().double()
+            high = torch.where(kept, values, -torch.inf).max().double()
             self.lows[name] = torch.minimum(self.lows.get(name, low), low)
             self.highs[name] = torch.maximum(self.highs.get(name, high), high)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
-from transformers import AutoModelForCausalLM
 
 
 def save_merged(model: PeftModel, folder: Path) -> None:
@@ -25,7 +24,8 @@ def save_merged_anew(model: PeftModel, adapter: dict[str, torch.Tensor], base: P
     """The same where the model at hand holds shards only: `adapter` has the adapters' whole weights, and the model's own are read from
     its folder once more, into main memory."""
     model.save_pretrained(str(folder / "adapter"), state_dict=adapter)
-    whole = AutoModelForCausalLM.from_pretrained(base, dtype=model.get_base_model().dtype, local_files_only=True)
+    own = model.get_base_model()
+    whole = type(own).from_pretrained(base, config=own.config, dtype=own.dtype, local_files_only=True)
     save_merged(PeftModel.from_pretrained(whole, folder / "adapter"), folder)
 
 

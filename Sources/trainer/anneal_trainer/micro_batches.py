@@ -44,9 +44,10 @@ def divide(lengths: list[int], rule: DynamicBatching, least: int = 1) -> list[li
     return parts
 
 
-def cut(inputs: dict[str, torch.Tensor], parts: list[list[int]], rule: DynamicBatching) -> list[dict[str, torch.Tensor]]:
+def cut(
+    inputs: dict[str, torch.Tensor], parts: list[list[int]], lengths: list[int], rule: DynamicBatching
+) -> list[dict[str, torch.Tensor]]:
     """The micro-batches of a padded batch (rows × tokens, padded on the right), each without the padding it does not need."""
-    lengths = inputs["attention_mask"].sum(1).tolist()
     width = inputs["attention_mask"].shape[1]
     micro = []
     for part in parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,8 +130,8 @@ def tokenize_pairs(
     rewards = DefaultRewards(request.settings.default_chosen_reward, request.settings.default_rejected_reward)
     tokens = PairTokenizer(tokenizer, end_token_ids(request.model), rewards)
     samples = tokens.samples(pairs, limit)
-    if tokens.endless and request.method != "reward" and os.environ.get("RANK", "0") == "0":
-        print(
+    if tokens.endless and request.method != "reward":
+        samples.notes.append(
             f"warning: {tokens.endless} response(s) that are text end without an end mark ({' or '.join(tokens.ends)}): "
             "text must carry the chat template already, or the model does not learn to stop"
         )

@@ -81,7 +81,6 @@ class RolloutSettings:
 class GRPOSettings:
     """What only method `grpo` has."""
 
-    variant: str
     rewards: list[Reward]
     prompts_per_step: int
     generations_per_prompt: int
@@ -119,7 +118,6 @@ def parse_settings(params: Fields, job: Job) -> GRPOSettings:
     if stop_properly is not None and stop_properly > 1:
         params.problem("stop_properly_penalty", "must be from 0 to 1")
     settings = GRPOSettings(
-        variant=variant,
         rewards=parse_rewards(params, job),
         prompts_per_step=params.integer("prompts_per_step", 32, minimum=1),
         generations_per_prompt=params.integer("generations_per_prompt", 16, minimum=2),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from .advantages import clipped, deviation, group_advantages, shaped
 from .errors import EXIT_FAILED, WorkerError
-from .rewards import total
 
 if TYPE_CHECKING:
     from .prompt_order import PromptOrder
@@ -78,12 +77,11 @@ def collect(
     """One rollout. `respond(prompts, draw)` gives scored samples to prompts, each prompt's in a row.
 
     With dynamic sampling (DAPO) only prompts whose rewards differ are kept, over as many batches as it takes; a
-    surplus is
-    dropped. Raises `WorkerError` where too many batches were needed.
+    surplus is dropped. Raises `WorkerError` where too many batches were needed.
     """
     size, wanted = settings.generations_per_prompt, settings.responses
     kept: list[Sample] = []
-    batches, thrown = 0, 0
+    batches = 0
     everything: list[Sample] = []
     while len(kept) < wanted:
         if batches == settings.dynamic_sampling_max_batches and settings.dynamic_sampling:
@@ -104,9 +102,8 @@ def collect(
     kept = kept[:wanted]
     rollout = Rollout(number, kept)
     if settings.dynamic_sampling:
-        thrown = surplus
         rollout.values["train/dynamic_sampling_num_gen_batches"] = batches
-        rollout.values["train/dynamic_sampling_num_discarded_valid_samples"] = thrown
+        rollout.values["train/dynamic_sampling_num_discarded_valid_samples"] = surplus
         rollout.values["train/filtered_reward"] = mean([sample.reward for sample in kept])
     rollout.values |= reward_values(everything, size)
     return rollout
@@ -116,7 +113,6 @@ def give_credit(rollout: Rollout, settings: GRPOSettings) -> None:
     """Set the shaped rewards and the advantages, and measure them."""
     began = time.monotonic()
     for sample in rollout.samples:
-        sample.reward = total(settings.rewards, sample.rewards)
         sample.shaped = shaped(
             sample.reward,
             len(sample.ids),

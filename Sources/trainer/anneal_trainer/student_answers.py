@@ -28,8 +28,12 @@ def answers(
     end_ids: list[int],
     max_new_tokens: int,
     temperature: float,
+    sharded: bool,
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """The prompts of a batch, and a sampled answer to each, up to and with the token that ends it."""
+    """The prompts of a batch, and a sampled answer to each, up to and with the token that ends it.
+
+    Where the model is `sharded` over processes, all go on until the last of them is done, because each step needs all.
+    """
     prompts = prompts_of(batch)
     width = max(map(len, prompts))
     device, pad = batch["input_ids"].device, tokenizer.pad_token_id
@@ -48,7 +52,9 @@ def answers(
     mode = model.training
     model.eval()
     try:
-        written = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, use_cache=True)
+        written = model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=config, use_cache=True, synced_gpus=sharded
+        )
     finally:
         model.train(mode)
     return prompts, [until_end(row, end_ids) for row in written[:, width:].tolist()]

@@ -164,7 +164,7 @@ class AnnealTrainer(ABC):
         if self.accelerator.num_processes > 1:
             count = torch.tensor([len(parts)], device=self.args.device)
             parts = micro_batches.divide(lengths, rule, least=int(self.accelerator.gather(count).max()))
-        return micro_batches.cut(inputs, parts, rule)
+        return micro_batches.cut(inputs, parts, lengths, rule)
 
     def end_step(self) -> None:
         """Take the finished step's numbers. The time is that of data, forward, backward and optimizer."""
