@@ -1,6 +1,6 @@
 """The same fine-tuning by TRL alone, without Anneal: what Anneal's training is measured against.
 
-`python bare_sft.py SETTINGS` reads {model, dataset, params, seed, out, bf16} and writes {losses, seconds_by_step, tokens_by_step} to `out`.
+`python bare_sft.py SETTINGS` reads {model, dataset, params, arguments, out, bf16} and writes {losses, seconds_by_step, tokens_by_step} to `out`.
 Tokens and labels come from Anneal's tokenisation, so that both trainings see the same numbers; model, trainer, optimizer and loop are
 TRL's and transformers' own.
 """
@@ -62,7 +62,7 @@ def main(path: str) -> None:
         adam_beta1=0.9, adam_beta2=0.98, adam_epsilon=1e-5, max_grad_norm=1.0, lr_scheduler_type="constant", warmup_steps=0,
         bf16=settings["bf16"], use_cpu=not torch.cuda.is_available(), logging_steps=1, logging_nan_inf_filter=False, save_strategy="no",
         report_to="none", disable_tqdm=True, seed=42, max_length=None, dataset_kwargs={"skip_prepare_dataset": True},
-        gradient_checkpointing=False, dataloader_pin_memory=torch.cuda.is_available(),
+        gradient_checkpointing=False, dataloader_pin_memory=torch.cuda.is_available(), **settings["arguments"],
     )  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     clock = Clock()

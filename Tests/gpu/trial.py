@@ -28,9 +28,10 @@ from workbench import Failed, Skipped, Workbench, service  # noqa: E402
 #: Part → what does it and the seconds it may take.
 PARTS = {
     "inventory": (parts.inventory, 10),
-    "sft": (parts.sft, 170),
+    "sft": (parts.sft, 260),
+    "same losses": (parts.same_losses, 150),
     "share": (parts.share, 90),
-    "preemption": (parts.preemption, 120),
+    "preemption": (parts.preemption, 200),
     "oom": (parts.oom, 120),
     "dpo": (parts.dpo, 70),
     "grpo": (parts.grpo, 80),

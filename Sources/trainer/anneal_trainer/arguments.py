@@ -43,7 +43,6 @@ RESERVED = {
     "warmup_*": "params.warmup_steps",
     "seed": "params.seed",
     "data_seed": "params.seed",
-    "full_determinism": "",
     "bf16*": "params.precision",
     "fp16*": "params.precision",
     "use_cpu": "resources.gpus",

@@ -61,9 +61,10 @@ def arguments(request: TrainRequest) -> dict[str, Any]:
 
 
 def complete_plugin(trainer: AnnealTrainer) -> None:
-    """What transformers cannot be told: gradients are summed in float32 over the GPUs, though computed in bfloat16."""
+    """What transformers cannot be told: gradients are summed in float32 over the GPUs, though computed in bfloat16, and what
+    the model gives stays as it is: Accelerate would round the loss, which is summed up in float32, to bfloat16."""
     if trainer.args.fsdp_plugin_args is not None and trainer.args.bf16:
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16)
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         trainer.args.fsdp_plugin_args["mixed_precision_policy"] = policy
 
 
