@@ -26,6 +26,10 @@ struct MemoryEstimate: Sendable, Equatable {
         /// `auto`, or what the spec asks for.
         var parallel = "auto"
         var offloads = false
+        /// Whether a frozen float32 copy of the model is the reference of preference training.
+        var hasReference = false
+        /// Bytes of AdamW's two moments for each trained parameter: 8 in float32, 2 in 8 bits.
+        var momentBytes = 8
         /// Memory of the smallest GPU that may be given; 0 where it is not known.
         var deviceBytes: Int64 = 0
     }
@@ -50,9 +54,9 @@ struct MemoryEstimate: Sendable, Equatable {
         strategy = Self.strategy(training, trained: trained, frozen: frozen)
         let shards = strategy == .fsdp ? training.gpus : 1
         let isKept = !(strategy == .fsdp && training.offloads)
-        weights = isKept ? (4 * trained + frozen) / shards : 0
+        weights = isKept ? (4 * trained + frozen + (training.hasReference ? 4 * all : 0)) / shards : 0
         gradients = isKept ? 4 * trained / shards : 0
-        optimizer = isKept ? 8 * trained / shards : 0
+        optimizer = isKept ? training.momentBytes * trained / shards : 0
         // 16-bit copies of the weights live until the backward pass is through with them; sharded, of two blocks and the embeddings.
         let copied = training.adapterRank == nil && training.is16Bit ? 2 * all : 0
         let width = training.is16Bit ? 2 : 4
@@ -72,7 +76,7 @@ struct MemoryEstimate: Sendable, Equatable {
     private static func strategy(_ training: Training, trained: Int, frozen: Int) -> Strategy {
         if let asked = Strategy(rawValue: training.parallel) { return asked }
         if training.gpus <= 1 { return .none }
-        return Int64(20 * trained + frozen) * 2 <= training.deviceBytes || training.deviceBytes == 0 ? .ddp : .fsdp
+        return Int64((12 + training.momentBytes) * trained + frozen) * 2 <= training.deviceBytes || training.deviceBytes == 0 ? .ddp : .fsdp
     }
 
     /// Bytes that a block keeps of each token: inputs of norms and of linear layers, queries, keys and values, gate, its activation and

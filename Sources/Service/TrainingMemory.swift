@@ -24,12 +24,18 @@ struct TrainingMemory {
         training.deviceBytes = deviceBytes(for: job.resources)
         let value = { (name: String) in job.spec["params"]?[name] ?? Self.defaultValue(name, method: job.spec["method"]?.string) }
         let length = min(value("max_length")?.int ?? 1024, 1 << 24)
-        training.tokens = min(value("micro_batch_size")?.int ?? 1, 1 << 16) * sequences * length
+        // A pack, whose capacity a plan says itself, has both sequences of its pairs.
+        let row = min(value("packing")?["capacity"]?.int ?? sequences * length, 1 << 24)
+        training.tokens = min(value("micro_batch_size")?.int ?? 1, 1 << 16) * row
+        if let budget = value("dynamic_batching")?["tokens"]?.int { training.tokens = min(budget, 1 << 30) }
         training.is16Bit = value("precision")?.string != "fp32"
         training.recomputes = value("gradient_checkpointing")?.bool ?? false
         training.adapterRank = value("lora")?.object == nil ? nil : value("lora")?["rank"]?.int ?? 8
+        // The reference of adapters is the model without them, and one that is asked ahead goes before the first step.
+        training.hasReference = value("precompute_reference") == false && training.adapterRank == nil
         training.parallel = value("parallel")?.string ?? "auto"
         training.offloads = value("fsdp")?["cpu_offload"]?.bool ?? false
+        if value("optimizer") == "adamw_8bit" { training.momentBytes = 2 }
         let estimate = MemoryEstimate(shape, training)
         return (estimate.text(gpus: training.gpus, deviceBytes: training.deviceBytes), estimate.isTooMuch(for: training.deviceBytes))
     }

@@ -1,11 +1,11 @@
 import JSON
 
 extension ParameterSchema {
-    /// Settings of methods whose samples are single sequences: packing, batches by tokens, a token budget and what a stage takes over.
+    /// Settings of methods whose samples are known before the run: packing, batches by tokens, a token budget and what a stage takes over.
     static let batching: [ParameterSchema] = [
         ParameterSchema(
             "packing", .nullable(.object(packingTable)), default: .null,
-            "Puts several samples into one training sequence, kept apart by attention; batch sizes then count packs."),
+            "Puts several samples, or pairs, into one training sequence, kept apart by attention; batch sizes then count packs."),
         ParameterSchema(
             "dynamic_batching", .nullable(.object(dynamicTable)), default: .null,
             "Forms the micro-batches of a step by length within a budget of tokens, in place of micro_batch_size."),
@@ -26,7 +26,8 @@ extension ParameterSchema {
             "online",
             .choice(["concatenative", "first_fit", "first_fit_decreasing", "first_fit_shuffle", "modified_first_fit_decreasing"]),
             "How the trainer fills packs itself."),
-        ParameterSchema("capacity", .integer(1...16_777_216), "Tokens of a pack, with 'online'; without it max_length."),
+        ParameterSchema(
+            "capacity", .integer(1...16_777_216), "Tokens of a pack, with 'online'; without it max_length, and of pairs twice that."),
     ]
 
     private static let dynamicTable: [ParameterSchema] = [

@@ -97,15 +97,17 @@ extension ParameterSchema {
         ParameterSchema("shuffle", .boolean, default: true, "Draws a new order of the data in each epoch.", source: nemo("data.shuffle")),
         ParameterSchema("seed", .integer(0...4_294_967_295), default: 42, "The seed of everything random.", source: nemo("sft.seed")),
         ParameterSchema("precision", .choice(["auto", "fp32", "bf16"]), default: "auto", "bf16 where the device has it, else fp32."),
-        ParameterSchema("gradient_checkpointing", .boolean, default: false, "Saves memory by computing activations twice."),
+        ParameterSchema(
+            "gradient_checkpointing", .boolean, default: false,
+            "Activation checkpointing: saves memory by computing activations twice, sharded or not."),
         ParameterSchema(
             "parallel", .choice(["auto", "none", "ddp", "fsdp"]), default: "auto",
             "How GPUs share the work: a whole copy on each (ddp) or a part (fsdp); auto shards what would fill more than half of a GPU."
         ),
         ParameterSchema("fsdp", .object(shardingTable), default: [:], "How fsdp shards."),
         ParameterSchema(
-            "optimizer", .choice(["auto", "adamw", "adamw_fused"]), default: "auto",
-            "AdamW; auto takes the fused kernels where there is a GPU, with the same steps but for rounding."),
+            "optimizer", .choice(["auto", "adamw", "adamw_fused", "adamw_8bit"]), default: "auto",
+            "AdamW; auto takes the fused kernels where there is a GPU, with the same steps but for rounding; adamw_8bit is bitsandbytes'."),
         ParameterSchema("log_every", .integer(1...1_000_000_000), default: 1, "Writes metrics every so many steps.", unit: "steps"),
         ParameterSchema("lora", .nullable(.object(loraTable)), default: .null, "Trains low-rank adapters instead of all weights."),
         ParameterSchema(

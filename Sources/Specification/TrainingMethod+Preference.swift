@@ -29,7 +29,7 @@ extension TrainingMethod {
 
     private static func preference(_ name: String, _ doc: String) -> TrainingMethod {
         TrainingMethod(
-            name: name, doc: doc, parameters: batchParameters + preferenceParameters + rewardParameters,
+            name: name, doc: doc, parameters: batchParameters + preferenceParameters + rewardParameters + ParameterSchema.batching,
             keys: [ParameterSchema("reference", .model, "The model that the penalty is against; without it the one to start from.")],
             metrics: preferenceMetrics)
     }

@@ -76,6 +76,17 @@ import Testing
         #expect(adapters.optimizer == 8 * 5_636_096)
     }
 
+    @Test func momentsOfEightBitsTakeAQuarterAndAReferenceACopyMore() throws {
+        let shape = try #require(shape)
+        let small = MemoryEstimate(shape, .init(momentBytes: 2))
+        #expect(small.optimizer == 2 * shape.parameters)
+        // 14 bytes × 1.24 × 10⁹ parameters are 16.1 GiB.
+        for (gib, strategy) in [(33, MemoryEstimate.Strategy.ddp), (32, .fsdp)] {
+            #expect(MemoryEstimate(shape, .init(gpus: 2, momentBytes: 2, deviceBytes: Int64(gib) << 30)).strategy == strategy)
+        }
+        #expect(MemoryEstimate(shape, .init(hasReference: true)).weights == 8 * shape.parameters)
+    }
+
     @Test func theTextSaysThatItIsAnEstimate() throws {
         let estimate = MemoryEstimate(try #require(shape), .init(gpus: 8, tokens: 1024, parallel: "ddp", deviceBytes: 80 << 30))
         let text = estimate.text(gpus: 8, deviceBytes: 80 << 30)

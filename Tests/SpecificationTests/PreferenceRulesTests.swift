@@ -21,6 +21,16 @@ import Testing
         #expect(problems(method, lines) == [])
     }
 
+    @Test(
+        arguments: [
+            "packing: {online: first_fit, capacity: 4096}, max_tokens: 1000000, optimizer: adamw_8bit", "packing: {plan: data.jsonl}",
+            "dynamic_batching: {tokens: 8192}, optimizer_state: keep, schedule_state: continue",
+        ])
+    func pairsArePackedAndStagedAsConversationsAre(_ params: String) {
+        for method in ["dpo", "rpo_fwd_kl"] { #expect(problems(method, "params: {\(params)}") == []) }
+        expectProblem(problems("reward", "params: {\(params)}"), "unknown_key")
+    }
+
     @Test(arguments: ["bradley_terry", "margin", "scaled", "regression"])
     func theLossesOfRewardModelsAreAccepted(_ loss: String) {
         #expect(problems("reward", "params: {loss: \(loss), reward_scale: 2}\ncheckpoint: {metric: val_loss}") == [])
@@ -36,6 +46,8 @@ import Testing
             ("dpo", "params: {only_final_turn: true}", "unknown_key"), ("sft", "params: {beta: 1}", "unknown_key"),
             ("sft", "reference: models/base", "unknown_key"), ("sft", "checkpoint: {metric: val_acc}", "/checkpoint/metric bad_value"),
             ("dpo", "reference: gone", "/reference missing_file"),
+            ("dpo", "params: {packing: {online: first_fit}, dynamic_batching: {tokens: 512}}", "excludes packing"),
+            ("dpo", "params: {packing: {}}", "needs either 'plan' or 'online'"),
             ("dpo", "params: {micro_batch_size: 5}", "the global batch size 64 is not a multiple"),
             ("dpo", "params: {lora: {target_modules: [q_proj, lm_head]}}", "lm_head cannot have adapters"),
             ("reward", "reference: models/base", "unknown_key"), ("reward", "params: {loss: hinge}", "/params/loss bad_value"),

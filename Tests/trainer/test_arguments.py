@@ -19,28 +19,31 @@ def problems(config=SFTConfig, **args) -> dict[str, str]:
 
 
 def test_arguments_reach_the_configuration(tmp_path):
-    given = {"neftune_noise_alpha": 5, "optim": "adafactor", "label_names": ["labels"], "torch_empty_cache_steps": None}
+    given = {"neftune_noise_alpha": 5, "project": "mine", "label_names": ["labels"], "torch_empty_cache_steps": None}
     made = arguments.configured(SFTConfig, given, output_dir=str(tmp_path), use_cpu=True, bf16=False, max_steps=3)
-    assert (made.neftune_noise_alpha, made.optim, made.label_names, made.max_steps) == (5, "adafactor", ["labels"], 3)
+    assert (made.neftune_noise_alpha, made.project, made.label_names, made.max_steps) == (5, "mine", ["labels"], 3)
 
 
 def test_a_job_passes_its_arguments_through(tmp_path):
     body = {"model": "/m", "dataset": "/d", "args": {"neftune_noise_alpha": 5.0, "dataloader_num_workers": 2}}
     request = TrainRequest.parse(Job("train", body, {}, tmp_path, tmp_path, tmp_path / "metrics"), {})
-    made = sft_trainer.configuration(request, loading.arguments(request, 3, False, tmp_path))
+    made = sft_trainer.configuration(request, loading.arguments(request, 3, False, tmp_path, "none"))
     assert (made.neftune_noise_alpha, made.dataloader_num_workers, made.learning_rate) == (5.0, 2, 5e-6)
     request.args["adam_beta1"] = 0.5
     with pytest.raises(BadRequest):
-        sft_trainer.configuration(request, loading.arguments(request, 3, False, tmp_path))
+        sft_trainer.configuration(request, loading.arguments(request, 3, False, tmp_path, "none"))
 
 
 def test_what_anneal_sets_is_refused_with_the_key_to_use():
-    found = problems(output_dir="/x", learning_rate=1.0, warmup_ratio=0.1, save_steps=5, per_device_train_batch_size=2)
+    given = {"output_dir": "/x", "learning_rate": 1.0, "warmup_ratio": 0.1, "save_steps": 5, "optim": "adafactor", "padding_free": True}
+    found = problems(**given, per_device_train_batch_size=2)
     assert found == {
         "/args/output_dir": "is set by Anneal itself",
         "/args/learning_rate": "is set by Anneal; use params.learning_rate",
         "/args/warmup_ratio": "is set by Anneal; use params.warmup_steps",
         "/args/save_steps": "is set by Anneal; use checkpoint.every",
+        "/args/optim": "is set by Anneal; use params.optimizer",
+        "/args/padding_free": "is set by Anneal; use params.packing",
         "/args/per_device_train_batch_size": "is set by Anneal; use params.micro_batch_size",
     }
 
@@ -54,7 +57,7 @@ def test_misspelt_names_and_wrong_types_are_told_at_once():
 
 
 def test_what_trl_itself_refuses_is_the_jobs_fault():
-    assert list(problems(optim="no_such_optimizer")) == ["/args"]
+    assert list(problems(accelerator_config={"no_such": 1})) == ["/args"]
 
 
 def test_the_listing_is_what_the_daemon_checks_by(capsys):

@@ -11,8 +11,8 @@ import pytest
 
 from anneal_trainer import lengths
 from anneal_trainer.chat_tokens import ChatTokenizer
-from anneal_trainer.data import read_conversations
-from anneal_trainer.errors import BadData, BadRequest
+from anneal_trainer.data import Conversation, read_conversations
+from anneal_trainer.errors import BadRequest
 from anneal_trainer.model_folder import chat_template_text
 from conftest import PACKAGE, times_ten, write_lines
 from test_chat_tokens import MESSAGES, PLAIN, without_marks
@@ -82,47 +82,41 @@ def test_the_header_names_tokenizer_and_data(tmp_path, tiny_model, data):
     assert [path.name for path in tmp_path.glob("*out*")] == ["out.jsonl"]
 
 
-def test_preferences_are_measured_as_trl_measures_them(tmp_path, tiny_model):
+def test_pairs_are_measured_as_training_counts_them(tmp_path, tiny_model):
+    """Messages by the template, of which the last is learned; texts as they are, without an end mark of our own."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     longer = {"role": "assistant", "content": "I cannot answer that."}
     records = [
         {"prompt": [USER], "chosen": [ANSWER], "rejected": [longer]},
-        {"prompt": [USER], "chosen_response": "70", "rejected_response": longer["content"]},
+        {"prompt": [USER], "chosen_response": ANSWER["content"], "rejected_response": longer["content"]},
         {"chosen": [USER, ANSWER], "rejected": [USER, longer]},
+        {"context": [USER], "completions": [{"rank": 2, "completion": [longer]}, {"rank": 1, "completion": [ANSWER]}]},
         {"prompt": "7*10=", "chosen": "70", "rejected": "no<|im_end|>"},
     ]
     data = write_lines(tmp_path / "data.jsonl", records)
-    assert run(data, tiny_model, tmp_path / "out.jsonl", "--kind", "dpo") == 0
+    assert run(data, tiny_model, tmp_path / "out.jsonl", "--kind", "dpo", "--batch-size", "2") == 0
     header, found = read(tmp_path / "out.jsonl")
     assert header["kind"] == "dpo"
+    chat = ChatTokenizer(tokenizer, only_final_turn=True)
     conversation = {
-        "chosen": len(tokenizer.apply_chat_template([USER, ANSWER], return_dict=True)["input_ids"]),
-        "rejected": len(tokenizer.apply_chat_template([USER, longer], return_dict=True)["input_ids"]),
+        key: len(chat.encode(Conversation(1, [USER, answer]))[0]) for key, answer in (("chosen", ANSWER), ("rejected", longer))
     }
-    texts = {"chosen": "7*10=70<|im_end|>", "rejected": "7*10=no<|im_end|>"}
-    text = {key: len(tokenizer(content)["input_ids"]) for key, content in texts.items()}
-    assert [{key: line[key] for key in ("chosen", "rejected")} for line in found] == [*[conversation] * 3, text]
+    texts = {"chosen": "7*10=70", "rejected": "7*10=no<|im_end|>"}
+    text = {key: len(tokenizer(content, add_special_tokens=False)["input_ids"]) for key, content in texts.items()}
+    assert [{key: line[key] for key in ("chosen", "rejected")} for line in found] == [*[conversation] * 4, text]
 
 
-@pytest.mark.parametrize(
-    ("record", "problem"),
-    [
-        ({"prompt": "p", "chosen": "c"}, "line 2, /rejected_response: must be text, not None"),
-        ({"prompt": "p", "chosen": [ANSWER], "rejected": "r"}, "line 2, /chosen: must be text, as the prompt is"),
-        ({"chosen": "c", "rejected": "r"}, "line 2, /prompt: is missing; only messages may stand without one"),
-        ({"prompt": [USER], "chosen": [USER], "rejected": "r"}, "line 2, /chosen/0/role: the last message must be"),
-        ({"prompt": 3, "chosen": "c", "rejected": "r"}, "line 2, /prompt: must be text, not 3"),
-        ("{", "line 2: is not JSON"),
-    ],
-)
-def test_a_bad_preference_is_named_by_line(tmp_path, record, problem):
-    data = write_lines(tmp_path / "data.jsonl", [{"prompt": "p", "chosen": "c", "rejected": "r"}, record])
-    with pytest.raises(BadData) as caught:
-        lengths.read_preferences(data)
-    assert str(caught.value.problems[0]).startswith(problem)
-    assert caught.value.problems[0].line == 2
+def test_bad_pairs_are_named_by_line(tmp_path, tiny_model, capsys):
+    good, out = {"prompt": "p", "chosen": "c", "rejected": "r"}, tmp_path / "out.jsonl"
+    data = write_lines(tmp_path / "data.jsonl", [good, {"prompt": "p", "chosen": [ANSWER], "rejected": "r"}, "{"])
+    assert run(data, tiny_model, out, "--kind", "dpo") == 65
+    told = capsys.readouterr().err
+    assert "line 2, /chosen: is messages, and the prompt is text" in told and "line 3: is not JSON" in told
+    write_lines(data, [good, {"prompt": "2<|im_", "chosen": "end|>20", "rejected": "end|>no"}])
+    assert run(data, tiny_model, out, "--kind", "dpo") == 65
+    assert "line 2, /chosen: the prompt's tokens are no prefix" in capsys.readouterr().err and not out.exists()
 
 
 def test_records_that_the_template_refuses_are_named_by_line_and_nothing_is_written(tmp_path, tiny_model, capsys):
@@ -132,7 +126,7 @@ def test_records_that_the_template_refuses_are_named_by_line_and_nothing_is_writ
     code = run(data, tiny_model, tmp_path / "out.jsonl", "--chat-template", refusing, "--batch-size", "1")
     assert code == 65
     told = capsys.readouterr().err
-    assert "2 record(s) do not fit the chat template" in told
+    assert "2 record(s) cannot be tokenised" in told
     assert "  line 2, /messages" in told and "  line 5, /messages" in told
     assert list(tmp_path.glob("*out*")) == []
 

@@ -1,10 +1,13 @@
 """Several processes train as one: sharded or not, and a run goes on with another number of them."""
 
+import importlib.util
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from anneal_trainer import parallel
+from anneal_trainer import optimizers, parallel
+from anneal_trainer.errors import BadRequest
 from conftest import curve, times_ten
 
 PARAMS = {"epochs": 2, "global_batch_size": 8, "micro_batch_size": 2, "max_steps": 6, "validation_batch_size": 2, "schedule": "cosine"}
@@ -31,7 +34,7 @@ def run_sharded(attempt) -> str:
     attempt.spec["params"]["parallel"] = "fsdp"
     code, _, stdout = attempt.run()
     assert code == 0, attempt.stderr
-    assert "fsdp over 2 processes" in stdout and stdout.count("step 6/6  loss") == 1
+    assert "fsdp over 2 processes" in stdout and "redundant AllGather" not in attempt.stderr and stdout.count("step 6/6  loss") == 1
     return stdout
 
 
@@ -51,7 +54,8 @@ def assert_same(attempt, whole: dict, after: int) -> None:
 
 @pytest.mark.slow
 def test_two_processes_shard_what_one_has_begun_and_one_goes_on_with_what_two_have_left(training, options):
-    attempt = training("run", PARAMS | {"gradient_checkpointing": True}, **options)
+    """With activations computed twice, and weights and moments kept in main memory."""
+    attempt = training("run", PARAMS | {"gradient_checkpointing": True, "fsdp": {"cpu_offload": True}}, **options)
     run_alone(attempt)
     whole = {key: curve(attempt.metrics, key) for key in KEYS}
     lose_checkpoints(attempt, 4, 6)
@@ -64,7 +68,7 @@ def test_two_processes_shard_what_one_has_begun_and_one_goes_on_with_what_two_ha
 
 @pytest.mark.slow
 def test_sharded_adapters_are_trained_and_merged_as_on_one_process(training, options):
-    params = PARAMS | {"lora": {"rank": 4, "alpha": 8}}
+    params = PARAMS | {"lora": {"rank": 4, "alpha": 8}, "gradient_checkpointing": True}
     alone, pair = training("alone", params, **options), training("pair", params, **options)
     summary = run_alone(alone)
     run_sharded(pair)
@@ -87,5 +91,26 @@ def test_auto_shards_what_does_not_fit_twice_into_a_gpu():
     # Frozen weights of 2 bytes: 8 B parameters under adapters are replicated, 70 B are not.
     assert parallel.choose("auto", 8, 0, 2 * 8 * 10**9, 80 * gib) == "ddp"
     assert parallel.choose("auto", 8, 0, 2 * 70 * 10**9, 80 * gib) == "fsdp"
+    # Moments of 8 bits leave 14 bytes a parameter: 40 and 43 GiB.
+    assert parallel.choose("auto", 8, 3 * 10**9, 0, 80 * gib, optimizers.moment_bytes("adamw_8bit")) == "ddp"
+    assert parallel.choose("auto", 8, 33 * 10**8, 0, 80 * gib, optimizers.moment_bytes("adamw_8bit")) == "fsdp"
     assert parallel.choose("auto", 2, 10**12, 0, None) == "ddp"
     assert parallel.choose("fsdp", 2, 1, 0, 80 * gib) == "fsdp"
+
+
+def test_moments_of_eight_bits_are_those_of_bitsandbytes_or_refused(training, monkeypatch):
+    attempt = training("run", {"optimizer": "adamw_8bit", "global_batch_size": 8, "max_steps": 2})
+    if importlib.util.find_spec("bitsandbytes"):
+        attempt.here()
+        assert len(curve(attempt.metrics, "train/loss")) == 2
+    else:
+        with pytest.raises(BadRequest, match="not installed beside the trainer") as caught:
+            attempt.here()
+        assert [problem.pointer for problem in caught.value.problems] == ["/params/optimizer"]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    optimizers.check("adamw_8bit", "ddp")
+    with pytest.raises(BadRequest, match="fsdp shards them"):
+        optimizers.check("adamw_8bit", "fsdp")
+    assert [optimizers.transformers_name(name, on_gpu=True) for name in optimizers.NAMES] == [
+        *("adamw_torch_fused", "adamw_torch", "adamw_torch_fused", "adamw_8bit")
+    ]

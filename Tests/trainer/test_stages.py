@@ -126,6 +126,13 @@ def test_a_stage_with_kept_optimizer_and_schedule_goes_on_as_one_run(training, p
     expected = [learning_rate(step, 4, "cosine", 1e-3, 0, 1) for step in (2, 3)]
     assert [value for _, value in curve(second.metrics, "train/lr")] == pytest.approx(expected)
 
+    # A third stage knows of the first, too.
+    start = second.checkpoints / "step_2"
+    third = training("third", common | stage, records=data[:16], model=start)
+    third.here()
+    expected = [learning_rate(step, 6, "cosine", 1e-3, 0, 1) for step in (4, 5)]
+    assert [value for _, value in curve(third.metrics, "train/lr")] == pytest.approx(expected)
+
     fresh = training("fresh", common, records=data[16:], model=outputs["checkpoint.last"]["path"])
     fresh.here()
     restarted = [learning_rate(step, 2, "cosine", 1e-3, 0, 1) for step in (0, 1)]

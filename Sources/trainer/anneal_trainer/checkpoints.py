@@ -42,6 +42,8 @@ class Checkpoint:
     resumable: bool
     #: Relative file name → [bytes, CRC-32].
     files: dict[str, list[int]]
+    #: Steps of earlier stages whose learning rate schedule the run went on with.
+    steps_before: int = 0
 
     @property
     def state(self) -> Path:
@@ -67,6 +69,7 @@ class Checkpoint:
                 metrics={key: float(value) for key, value in record["metrics"].items()},
                 resumable=bool(record["trainer_state"]),
                 files=dict(record["files"]),
+                steps_before=int(record.get("steps_before", 0)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Not written by this program, or damaged: either way not a checkpoint to resume from.
@@ -138,7 +141,9 @@ class CheckpointFolder:
         (temporary / STATE_NAME).mkdir(parents=True)
         return temporary
 
-    def commit(self, step: int, epoch: float, metrics: dict[str, float], resumable: bool) -> Checkpoint:
+    def commit(
+        self, step: int, epoch: float, metrics: dict[str, float], resumable: bool, steps_before: int = 0
+    ) -> Checkpoint:
         """Make `tmp_step_<N>` the checkpoint of its step, durably. Replaces one that is there (a damaged one)."""
         temporary, final, old = (self.path / f"{prefix}step_{step}" for prefix in ("tmp_", "", "old_"))
         if not resumable:
@@ -146,6 +151,7 @@ class CheckpointFolder:
         record = {
             "version": 1,
             "step": step,
+            "steps_before": steps_before,
             "epoch": epoch,
             "metrics": finite(metrics),
             "created_at": time.time(),
@@ -165,7 +171,7 @@ class CheckpointFolder:
         durable.sync_folder(self.path)
         if old.exists():
             shutil.rmtree(old)
-        return Checkpoint(step, final, record["metrics"], resumable, record["files"])
+        return Checkpoint(step, final, record["metrics"], resumable, record["files"], steps_before)
 
     def add_metrics(self, checkpoint: Checkpoint, metrics: dict[str, float]) -> None:
         """Add metrics that were measured after the checkpoint was saved."""

@@ -19,13 +19,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import durable, model_folder
-from .data import Conversation, check_messages, check_text, read_conversations, read_records
+from .data import Conversation, read_conversations
 from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, tell
+from .preference_data import read_pairs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -42,24 +42,6 @@ TOKENIZER_FILES = (
 
 #: Seconds between two lines of progress.
 PROGRESS_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Text:
-    """A piece of text to tokenise; `special` asks for the special tokens that the tokenizer puts around plain text."""
-
-    content: str
-    special: bool = False
-
-
-@dataclass(frozen=True)
-class Preference:
-    """A preference record: its line, and its two texts or conversations, each with the prompt."""
-
-    line: int
-    chosen: str | list[dict]
-    rejected: str | list[dict]
-    tools: list[dict] | None = None
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,11 +83,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> None:
     """Measure every record and write the lengths. Raises `BadData` with every bad record, and then writes nothing."""
     if options.kind == "sft":
-        records, texts_of = read_conversations(options.data, "--data"), texts_of_conversation
+        records = read_conversations(options.data, "--data")
+        encode, count = measure_of_conversations(options)
     else:
-        records, texts_of = read_preferences(options.data), texts_of_preference
-    chat = load_chat_tokenizer(options)
-    lengths = measure_all(chat, records, texts_of, options.batch_size)
+        records = read_pairs(options.data, "--data")
+        encode, count = measure_of_pairs(options)
+    lengths = measure_all(records, encode, count, options.batch_size)
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -122,52 +105,10 @@ def measure(options: argparse.Namespace) -> None:
     print(f"lengths: {len(records)} records in {options.output}", file=sys.stderr)
 
 
-def read_preferences(path: Path) -> list[Preference]:
-    """All records of a preference dataset, text or messages. Raises `BadData` with every bad line (the first 100)."""
-
-    def parse(record: dict, line: int, problems: list[Problem]) -> Preference:
-        found = {}
-        for name in ("chosen", "rejected"):
-            key = name if record.get(name) is not None else f"{name}_response"
-            found[name] = joined(record.get("prompt"), record.get(key), f"/{key}", line, problems)
-        return Preference(line, found["chosen"], found["rejected"], record.get("tools"))
-
-    return read_records(path, "--data", parse)
-
-
-def joined(prompt: object, response: object, pointer: str, line: int, problems: list[Problem]) -> str | list[dict]:
-    """A prompt with a response: text with text, messages with messages or with one answer as text."""
-    before = len(problems)
-    if isinstance(prompt, list):
-        check_messages(prompt, "/prompt", line, problems)
-    elif prompt is not None:
-        check_text(prompt, "/prompt", line, problems)
-    if isinstance(response, list):
-        check_messages(response, pointer, line, problems, ends_with_assistant=True)
-    else:
-        check_text(response, pointer, line, problems)
-    if len(problems) > before:
-        return ""
-    if isinstance(response, list):
-        if isinstance(prompt, str):
-            problems.append(Problem("must be text, as the prompt is", pointer, line))
-            return ""
-        return [*(prompt or []), *response]
-    if isinstance(prompt, list):
-        return [*prompt, {"role": "assistant", "content": response}]
-    if prompt is None:
-        problems.append(Problem("is missing; only messages may stand without one", "/prompt", line))
-        return ""
-    return prompt + response
-
-
-def load_chat_tokenizer(options: argparse.Namespace) -> ChatTokenizer:
+def load_tokenizer(options: argparse.Namespace) -> PreTrainedTokenizerBase:
     """The tokenizer that training would use."""
     from transformers import AutoTokenizer
     from transformers.utils import logging
-
-    from .chat_tokens import ChatTokenizer
-    from .loading import end_token_ids
 
     # A text over the model's length is what is looked for here, nothing to warn of.
     logging.set_verbosity_error()
@@ -185,18 +126,41 @@ def load_chat_tokenizer(options: argparse.Namespace) -> ChatTokenizer:
             raise BadRequest(f"{options.model} has no chat template; give --chat-template chatml, or one of your own")
         # Texts need none; of messages the template's absence is told with their line.
         tokenizer.chat_template = "{{ raise_exception('the model has no chat template') }}"
-    return ChatTokenizer(tokenizer, options.only_final_turn, end_token_ids(options.model))
+    return tokenizer
 
 
-def texts_of_conversation(chat: ChatTokenizer, record: Conversation) -> list[list[Text]]:
+def load_chat_tokenizer(options: argparse.Namespace) -> ChatTokenizer:
+    """The same with the chat template, for conversations."""
+    from .chat_tokens import ChatTokenizer
+    from .loading import end_token_ids
+
+    return ChatTokenizer(load_tokenizer(options), options.only_final_turn, end_token_ids(options.model))
+
+
+def measure_of_conversations(options: argparse.Namespace) -> tuple[Callable, Callable]:
+    """How conversations are measured: what is done with each, and with a batch of what that gave."""
+    chat = load_chat_tokenizer(options)
+    return lambda record: texts_of_conversation(chat, record), lambda batch: lengths_of(chat.tokenizer, batch)
+
+
+def measure_of_pairs(options: argparse.Namespace) -> tuple[Callable, Callable]:
+    """The same for preference pairs: training's own tokens are counted."""
+    from .loading import end_token_ids
+    from .preference_tokens import DefaultRewards, PairTokenizer
+
+    pairs = PairTokenizer(load_tokenizer(options), end_token_ids(options.model), DefaultRewards(1, 0))
+    return pairs.encode, lambda batch: [[len(ids) for ids, _ in both] for both in batch]
+
+
+def texts_of_conversation(chat: ChatTokenizer, record: Conversation) -> list[str]:
     """What training tokenises of a conversation, cut where it cuts: see `ChatTokenizer.encode`."""
     from .chat_tokens import TurnsRewritten
 
     if chat.marked:
-        return [[Text(chat.render(record, record.messages))]]
+        return [chat.render(record, record.messages)]
     messages = record.messages
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    texts: list[Text] = []
+    texts: list[str] = []
     done = ""
     try:
         for index in turns[-1:] if chat.only_final_turn else turns:
@@ -205,64 +169,48 @@ def texts_of_conversation(chat: ChatTokenizer, record: Conversation) -> list[lis
             if not prompt.startswith(done):
                 raise TurnsRewritten
             answer, after = chat.split_at_end(full[len(prompt) :], is_last=index == len(messages) - 1)
-            texts += [Text(prompt[len(done) :]), Text(answer), Text(after)]
+            texts += [prompt[len(done) :], answer, after]
             done = full
     except TurnsRewritten:
         template = chat.training_template(record)
-        return [[Text(chat.apply(record, messages, chat_template=template, tokenize=False))]]
-    return [texts]
-
-
-def texts_of_preference(chat: ChatTokenizer, record: Preference) -> list[list[Text]]:
-    """What TRL tokenises of a preference: messages through the template, text as it is and closed by an EOS token."""
-
-    def text(answer: str | list[dict]) -> Text:
-        if isinstance(answer, list):
-            return Text(chat.render(Conversation(record.line, answer, record.tools), answer))
-        eos = chat.tokenizer.eos_token or ""
-        return Text(answer if answer.endswith(eos) else answer + eos, special=True)
-
-    return [[text(record.chosen)], [text(record.rejected)]]
+        return [chat.apply(record, messages, chat_template=template, tokenize=False)]
+    return texts
 
 
 def measure_all(
-    chat: ChatTokenizer, records: list, texts_of: Callable[..., list[list[Text]]], batch_size: int
+    records: list, encode: Callable[[Any], Any], count: Callable[[list], list[list[int]]], batch_size: int
 ) -> list[list[int]]:
-    """The lengths of each record's sequences, batch by batch. Raises `BadData` with every record that does not fit."""
+    """The lengths of each record's sequences, which `count` gives for a batch of what `encode` makes of each. Raises
+    `BadData` with every record that does not fit."""
     lengths: list[list[int]] = []
     problems: list[Problem] = []
     bad_records = 0
     told = time.monotonic()
     for start in range(0, len(records), batch_size):
-        batch: list[list[list[Text]]] = []
+        batch = []
         for record in records[start : start + batch_size]:
             try:
-                batch.append(texts_of(chat, record))
+                batch.append(encode(record))
             except BadData as error:
                 bad_records += 1
                 problems += error.problems[: PROBLEMS_MAX - len(problems)]
         if not bad_records:
-            lengths += lengths_of(chat.tokenizer, batch)
+            lengths += count(batch)
         if time.monotonic() - told >= PROGRESS_SECONDS:
             told = time.monotonic()
             done = min(start + batch_size, len(records))
             print(f"lengths: {done} of {len(records)} records", file=sys.stderr, flush=True)
     if bad_records:
-        raise BadData(f"{bad_records} record(s) do not fit the chat template; the first: {problems[0]}", problems)
+        raise BadData(f"{bad_records} record(s) cannot be tokenised; the first: {problems[0]}", problems)
     return lengths
 
 
-def lengths_of(tokenizer: PreTrainedTokenizerBase, batch: list[list[list[Text]]]) -> list[list[int]]:
-    """The number of tokens of each sequence of each record; all texts of the batch are tokenised in two calls."""
-    counts: dict[Text, int] = {}
-    texts = {text for record in batch for sequence in record for text in sequence if text.content}
-    for special in (False, True):
-        wanted = [text for text in texts if text.special == special]
-        if wanted:
-            contents = [text.content for text in wanted]
-            encoded = tokenizer(contents, add_special_tokens=special, return_attention_mask=False)["input_ids"]
-            counts.update((text, len(ids)) for text, ids in zip(wanted, encoded, strict=True))
-    return [[sum(counts.get(text, 0) for text in sequence) for sequence in record] for record in batch]
+def lengths_of(tokenizer: PreTrainedTokenizerBase, batch: list[list[str]]) -> list[list[int]]:
+    """The number of tokens of each record, whose texts are tokenised one by one, all those of the batch in one call."""
+    texts = list({text for record in batch for text in record if text})
+    encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"] if texts else []
+    counts = {text: len(ids) for text, ids in zip(texts, encoded, strict=True)}
+    return [[sum(counts.get(text, 0) for text in record)] for record in batch]
 
 
 def hash_of_tokenizer(folder: Path, chat_template: str | None) -> str:

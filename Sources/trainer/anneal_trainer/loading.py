@@ -11,7 +11,7 @@ import transformers
 from peft import LoraConfig, PeftModel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
 
-from . import model_folder, sharding
+from . import model_folder, optimizers, sharding
 from .checkpoints import Checkpoint, CheckpointFolder
 from .errors import BadRequest
 from .method import Method, Samples
@@ -68,13 +68,13 @@ def build_trainer(
     request = method.request
     bf16 = uses_bf16(request.precision)
     strategy = sharding.strategy(request, bf16)
+    optimizers.check(request.optimizer, strategy)
     if strategy == "fsdp":
         sharding.load_on_first_rank()
     trainer = method.build(
         {
             "model": load_model(method, tokenizer, bf16, resume),
-            "arguments": arguments(request, steps, bf16, folder.path)
-            | (sharding.arguments(request) if strategy == "fsdp" else {}),
+            "arguments": arguments(request, steps, bf16, folder.path, strategy),
             "train_dataset": samples.dataset,
             "eval_dataset": validation.dataset if validation is not None else None,
             "processing_class": tokenizer,
@@ -122,7 +122,7 @@ def lora_config(method: Method) -> LoraConfig:
     )
 
 
-def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -> dict[str, Any]:
+def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path, strategy: str) -> dict[str, Any]:
     """The arguments of transformers' trainer, which every configuration of TRL takes. Logging, validation and saving
     are decided by `StepRules`, so their strategies are off."""
     return dict(
@@ -137,7 +137,7 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         adam_beta2=request.beta2,
         adam_epsilon=request.epsilon,
         max_grad_norm=request.max_grad_norm,
-        optim=optimizer(request.optimizer),
+        optim=optimizers.transformers_name(request.optimizer, torch.cuda.is_available()),
         seed=request.seed,
         bf16=bf16,
         # Only said where it is so: transformers refuses bf16 on a CPU that it came to by itself.
@@ -150,14 +150,10 @@ def arguments(request: TrainRequest, steps: int, bf16: bool, output_dir: Path) -
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        **{checkpointing_field(): request.gradient_checkpointing},
+        # What is sharded is wrapped for it (`sharding.arguments`), or all shards would be gathered once more for the second time.
+        **{checkpointing_field(): request.gradient_checkpointing and strategy != "fsdp"},
+        **(sharding.arguments(request) if strategy == "fsdp" else {}),
     )
-
-
-def optimizer(name: str) -> str:
-    """transformers' name of the optimizer. Both are AdamW; the fused one takes one kernel for all parameters of a GPU."""
-    fused = name == "adamw_fused" or (name == "auto" and torch.cuda.is_available())
-    return "adamw_torch_fused" if fused else "adamw_torch"
 
 
 def checkpointing_field() -> str:

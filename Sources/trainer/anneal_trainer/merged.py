@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 
@@ -22,11 +23,14 @@ def save_merged(model: PeftModel, folder: Path) -> None:
 
 def save_merged_anew(model: PeftModel, adapter: dict[str, torch.Tensor], base: Path, folder: Path) -> None:
     """The same where the model at hand holds shards only: `adapter` has the adapters' whole weights, and the model's own are read from
-    its folder once more, into main memory."""
-    model.save_pretrained(str(folder / "adapter"), state_dict=adapter)
+    its folder once more, into main memory. Its layers may be wrapped, by which PEFT does not find their adapters, so fresh ones are filled."""
     own = model.get_base_model()
     whole = type(own).from_pretrained(base, config=own.config, dtype=own.dtype, local_files_only=True)
-    save_merged(PeftModel.from_pretrained(whole, folder / "adapter"), folder)
+    filled = get_peft_model(whole, copy.deepcopy(model.peft_config["default"]))
+    unknown = filled.load_state_dict(adapter, strict=False).unexpected_keys
+    if unknown:
+        raise RuntimeError(f"the adapters have weights that a model of theirs lacks: {', '.join(unknown)}")
+    save_merged(filled, folder)
 
 
 def merged_weights(base: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -9,13 +9,22 @@ from .errors import BadRequest
 from .method import Samples
 
 
-def check_budget(rule: DynamicBatching, samples: Samples) -> None:
-    """Raise `BadRequest` where a sample alone is over the budget, once its length is rounded up."""
-    longest = max(map(len, samples.dataset["input_ids"]), default=0)
-    if rounded(longest, rule) > rule.tokens:
+#: What has a column, and not a row, for each sample.
+BY_COLUMN = ("rewards",)
+
+
+def check_budget(rule: DynamicBatching, samples: Samples, sequences: int = 1) -> None:
+    """Raise `BadRequest` where a sample alone is over the budget, once its length is rounded up.
+
+    A sample of several `sequences` is a list of them, and takes as much as if all were as long as the longest.
+    """
+    rows = samples.dataset["input_ids"]
+    longest = max((len(ids) for row in rows for ids in ([row] if sequences == 1 else row)), default=0)
+    if sequences * rounded(longest, rule) > rule.tokens:
+        times = "" if sequences == 1 else f"{sequences} × "
         detail = (
-            f"a micro-batch may hold {rule.tokens} tokens, and a sample has {longest} (a multiple of {rule.round}: "
-            f"{rounded(longest, rule)}); raise it, or lower max_length"
+            f"a micro-batch may hold {rule.tokens} tokens, and a sample has {times}{longest} (a multiple of {rule.round}: "
+            f"{times}{rounded(longest, rule)}); raise it, or lower max_length"
         )
         raise BadRequest.at("/params/dynamic_batching/tokens", detail)
 
@@ -25,15 +34,16 @@ def rounded(length: int, rule: DynamicBatching) -> int:
     return -(-length // rule.round) * rule.round
 
 
-def divide(lengths: list[int], rule: DynamicBatching, least: int = 1) -> list[list[int]]:
+def divide(lengths: list[int], rule: DynamicBatching, sequences: int = 1, least: int = 1) -> list[list[int]]:
     """Places of samples by micro-batch: sorted by length, and greedily as many as count × longest ≤ budget allows.
 
-    At least `least` micro-batches, which must not be more than the samples: processes that share a step need equally many.
+    A sample of several `sequences` counts as so many of its length, which is that of the longest. There are at least `least`
+    micro-batches, which must not be more than the samples: processes that share a step need equally many.
     """
     order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
     parts: list[list[int]] = []
     for place in order:
-        if parts and (len(parts[-1]) + 1) * rounded(lengths[place], rule) <= rule.tokens:
+        if parts and (len(parts[-1]) + 1) * sequences * rounded(lengths[place], rule) <= rule.tokens:
             parts[-1].append(place)
         else:
             parts.append([place])
@@ -45,12 +55,18 @@ def divide(lengths: list[int], rule: DynamicBatching, least: int = 1) -> list[li
 
 
 def cut(
-    inputs: dict[str, torch.Tensor], parts: list[list[int]], lengths: list[int], rule: DynamicBatching
+    inputs: dict[str, torch.Tensor], parts: list[list[int]], lengths: list[int], rule: DynamicBatching, sequences: int = 1
 ) -> list[dict[str, torch.Tensor]]:
     """The micro-batches of a padded batch (rows × tokens, padded on the right), each without the padding it does not need."""
     width = inputs["attention_mask"].shape[1]
     micro = []
     for part in parts:
         longest = min(width, rounded(max(lengths[place] for place in part), rule))
-        micro.append({name: value[part, :longest] if value.dim() > 1 else value[part] for name, value in inputs.items()})
+        rows = [number * len(lengths) + place for number in range(sequences) for place in part]
+        micro.append(
+            {
+                name: value[:, part] if name in BY_COLUMN else value[rows, :longest] if value.dim() > 1 else value[rows]
+                for name, value in inputs.items()
+            }
+        )
     return micro

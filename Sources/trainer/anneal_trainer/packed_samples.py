@@ -6,14 +6,15 @@ lengths in `seq_lengths` (TRL's name). The first token of each sequence carries 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import packing
 from .batching import PLAN_POINTER, Packing
 from .chat_tokens import IGNORED
 from .errors import BadData, BadRequest, Problem
-from .lengths import hash_of_file, hash_of_tokenizer
+from .lengths import hash_of_file
 from .method import Samples
 from .packing_plan import PackingPlan
 
@@ -27,36 +28,67 @@ if TYPE_CHECKING:
 PACKED_DIFFERENCE_MAX = 0.05
 
 
-def packed(request: TrainRequest, samples: Samples, limit: int, plan: PackingPlan | None) -> Samples:
-    """The samples as packs; `limit` is the default capacity. Says and measures how well they are filled."""
+def batched(
+    request: TrainRequest, kind: str, lines: Sequence[int], tokenize: Callable[[int], Samples], limit: int
+) -> Samples:
+    """Training samples of fewer than `limit` tokens, as the request wants them in batches: one by one, packed, or within
+    a budget of tokens.
+
+    `kind` is that of a plan: `sft` for single sequences, `dpo` for pairs of them. `lines` are those of the records, and
+    `tokenize` makes samples of those shorter than a limit.
+    """
+    from .micro_batches import check_budget
+
+    wanted, dynamic = request.batching.packing, request.batching.dynamic
+    plan = read_plan(request, kind, limit) if wanted and wanted.plan else None
+    # A plan says itself which records are too long.
+    samples = tokenize(limit if plan is None else sys.maxsize)
+    if plan is not None:
+        samples.dropped_lines = [lines[place] for place in plan.dropped]
+    if wanted:
+        return packed(request, samples, limit, plan, pairs=kind == "dpo")
+    if dynamic:
+        check_budget(dynamic, samples, sequences=2 if kind == "dpo" else 1)
+    return samples
+
+
+def packed(
+    request: TrainRequest, samples: Samples, limit: int, plan: PackingPlan | None, pairs: bool = False
+) -> Samples:
+    """The samples as packs; the default capacity is `limit`, of `pairs` twice that. Says and measures how well they are
+    filled."""
     rows = samples.dataset.to_dict()
-    lengths = [len(ids) for ids in rows["input_ids"]]
+    lengths = pair_lengths(rows) if pairs else [len(ids) for ids in rows["input_ids"]]
+    name = "pairs" if pairs else "samples"
     wanted: Packing = request.batching.packing
     if plan is not None:
-        bins, capacity = bins_of(plan, lengths), plan.capacity
+        sides = [[len(ids) for ids in both] for both in rows["input_ids"]] if pairs else lengths
+        bins, capacity = bins_of(plan, sides), plan.capacity
     else:
-        capacity = wanted.capacity or limit
+        capacity = wanted.capacity or (2 * limit if pairs else limit)
         longest = max(lengths, default=0)
         if longest > capacity:
-            detail = f"a sample of {longest} tokens does not fit a pack of {capacity}; raise it, or lower max_length"
+            what = "pair" if pairs else "sample"
+            detail = f"a {what} of {longest} tokens does not fit a pack of {capacity}; raise it, or lower max_length"
             raise BadRequest.at("/params/packing/capacity", detail)
         bins = packing.pack(lengths, wanted.packer, capacity, request.seed)
     found = packing.measures(bins, lengths, capacity)
     factor, size = found["packing_factor"], request.global_batch_size
     note = (
-        f"packing: {found['num_sequences']} samples in {found['num_bins']} packs of {capacity} tokens, {factor:.2f} samples "
+        f"packing: {found['num_sequences']} {name} in {found['num_bins']} packs of {capacity} tokens, {factor:.2f} {name} "
         f"a pack, {100 * found['average_utilization']:.1f} % full; a global batch of {size} packs is about "
-        f"{size * factor:.0f} samples, as global_batch_size {size * factor:.0f} was without packing"
+        f"{size * factor:.0f} {name}, as global_batch_size {size * factor:.0f} was without packing"
     )
     metrics = {f"packing/{name}": value for name, value in found.items()} | samples.metrics
     notes, tokens = [*samples.notes, note], learned_in(samples.tokens, bins)
-    return Samples(joined(rows, bins), samples.dropped_lines, "packs", metrics, notes, tokens)
+    packs = joined_pairs(rows, bins) if pairs else joined(rows, bins)
+    return Samples(packs, samples.dropped_lines, "packs", metrics, notes, tokens)
 
 
 def read_plan(request: TrainRequest, kind: str, limit: int) -> PackingPlan:
-    """The plan of the request, which must be for its data, its tokenizer and sequences of at most `limit` tokens."""
+    """The plan of the request, which must be for its data and sequences of at most `limit` tokens."""
     plan = PackingPlan.read(request.batching.packing.plan)
-    plan.check(kind, hash_of_file(request.dataset), hash_of_tokenizer(request.model, request.chat_template))
+    plan.check(kind, hash_of_file(request.dataset))
     lengths = [plan.lengths[record] for bin_ in plan.bins for record in bin_]
     longest = max(max(length) if isinstance(length, list) else length for length in lengths)
     if longest > limit:
@@ -70,8 +102,8 @@ def learned_in(tokens: Sequence[int] | None, bins: packing.Bins) -> list[int] | 
     return None if tokens is None else [sum(tokens[place] for place in bin_) for bin_ in bins]
 
 
-def bins_of(plan: PackingPlan, lengths: Sequence[int]) -> packing.Bins:
-    """The bins of a plan, whose lengths must be those of the samples in the order of the dataset.
+def bins_of(plan: PackingPlan, lengths: Sequence[int] | Sequence[list[int]]) -> packing.Bins:
+    """The bins of a plan, whose lengths (of a pair both) must be those of the samples in the order of the dataset.
 
     Samples that the plan leaves out are in none; the places are those of `lengths`.
     """
@@ -84,7 +116,7 @@ def bins_of(plan: PackingPlan, lengths: Sequence[int]) -> packing.Bins:
 
 
 def mismatch(detail: str) -> BadData:
-    detail = f"the packing plan does not fit the data: {detail}; pack with the job's own model and only_final_turn"
+    detail = f"the packing plan does not fit the data: {detail}; pack with the job's own model, chat_template and only_final_turn"
     return BadData(detail, [Problem(detail, PLAN_POINTER)])
 
 
@@ -135,9 +167,9 @@ def sequence_sums(values: torch.Tensor, position_ids: torch.Tensor, counts: Sequ
     """
     import torch
 
-    numbers = sequences_of(position_ids) - 1
-    # What follows the last sequence of a row is padding.
-    sums = torch.zeros(len(counts), int(numbers.max()) + 1, dtype=values.dtype, device=values.device)
+    # What follows the last sequence of a row is padding: it goes into a sum that no row takes.
+    numbers = (sequences_of(position_ids) - 1).clamp(max=max(counts))
+    sums = torch.zeros(len(counts), max(counts) + 1, dtype=values.dtype, device=values.device)
     sums = sums.scatter_add(1, numbers, values)
     return torch.cat([row[:count] for row, count in zip(sums, counts, strict=True)])
 
@@ -178,6 +210,16 @@ class PackCollator:
             longest = max(length for lengths in starts for length in lengths)
             batch |= {"cu_seq_lens_q": ends, "cu_seq_lens_k": ends, "max_length_q": longest, "max_length_k": longest}
         return batch
+
+
+def pack_collator(models: Sequence[PreTrainedModel], pad_id: int) -> PackCollator:
+    """What makes batches of packs for models that keep packed sequences apart; any other is refused."""
+    flat = all("flash" in str(model.config._attn_implementation) for model in models)
+    collate = PackCollator(pad_id, flat)
+    for model in models:
+        if not flat or model.device.type == "cuda":
+            check_apart(model, collate)
+    return collate
 
 
 def sequences_of(position_ids: torch.Tensor) -> torch.Tensor:

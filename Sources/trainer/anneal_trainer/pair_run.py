@@ -11,8 +11,11 @@ from .trainer import AnnealTrainer
 
 
 class PairRun(AnnealTrainer):
-    """The loss is the mean over the global batch's pairs. Micro-batches all have the same number of pairs (over-long
-    ones were left out before), so the mean of their means, which the trainer takes, is that."""
+    """The loss is the mean over the global batch's pairs, however many of them each micro-batch and each process has."""
+
+    SEQUENCES = 2
+    #: `compute_loss` gives a micro-batch's share of that mean, so transformers has nothing to divide.
+    loss_is_scaled_for_ga = True
 
     #: What is summed up over pairs: `pairs`, and what `pair_metrics` is made of.
     SUMS: ClassVar[tuple[str, ...]]
@@ -32,7 +35,12 @@ class PairRun(AnnealTrainer):
     ) -> torch.Tensor:
         loss, sums = self.pair_loss(model, inputs)
         self.sums = self.sums + sums
-        return loss
+        # The processes' gradients are averaged, and each has its own pairs only.
+        return loss * (inputs["rewards"].shape[1] * self.accelerator.num_processes / num_items_in_batch)
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> float:
+        """The pairs of the global batch, over all processes."""
+        return self.over_ranks(sum(inputs["rewards"].shape[1] for inputs in batch_samples), "sum")
 
     def step_values(self) -> dict[str, float]:
         totals = {name: self.over_ranks(value, "sum") for name, value in zip(self.SUMS, self.sums, strict=True)}

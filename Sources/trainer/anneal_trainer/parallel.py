@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .fields import Fields
+from .optimizers import MOMENT_BYTES
 
 STRATEGIES = ("auto", "none", "ddp", "fsdp")
 
-#: Bytes that training keeps for each trained parameter: weight, gradient and AdamW's two moments in float32 (ZeRO, arXiv 1910.02054,
-#: section 3.1, has 16 for mixed precision: two 16-bit copies and 12 of optimizer; here the weights are float32 and cast as they are used).
-STATE_BYTES = 16
+#: Bytes that training keeps for each trained parameter beside AdamW's two moments: weight and gradient in float32 (ZeRO, arXiv
+#: 1910.02054, section 3.1, has two 16-bit copies and 4 of optimizer for mixed precision; here the weights are cast as they are used).
+STATE_BYTES = 8
 #: DDP keeps its buckets of gradients beside the gradients.
 DDP_BYTES = 4
 #: The part of a GPU's memory that may be taken by what is there between two steps; the rest is for activations.
@@ -39,16 +40,18 @@ def parse_sharding(params: Fields) -> ShardingParams:
     return sharding
 
 
-def choose(strategy: str, processes: int, trained: int, frozen_bytes: int, device_bytes: int | None) -> str:
+def choose(
+    strategy: str, processes: int, trained: int, frozen_bytes: int, device_bytes: int | None, moment_bytes: int = MOMENT_BYTES
+) -> str:
     """What `auto` comes to: `none` for one process; `ddp` where a whole copy of what training keeps takes at most half of a GPU's memory,
     else `fsdp`.
 
-    `trained` counts parameters, `frozen_bytes` is the size of those that are not trained, `device_bytes` is None on a CPU, where
-    there is nothing to gain by sharding.
+    `trained` counts parameters, of which each has `moment_bytes` of optimizer, `frozen_bytes` is the size of those that are not
+    trained, `device_bytes` is None on a CPU, where there is nothing to gain by sharding.
     """
     if strategy != "auto":
         return strategy
     if processes == 1:
         return "none"
-    kept = trained * (STATE_BYTES + DDP_BYTES) + frozen_bytes
+    kept = trained * (STATE_BYTES + moment_bytes + DDP_BYTES) + frozen_bytes
     return "ddp" if device_bytes is None or kept <= device_bytes * STATE_SHARE_MAX else "fsdp"

@@ -43,6 +43,7 @@ class PreferenceSettings:
 class PreferenceTraining(Method):
     """Raises the chosen response's probability over the rejected one's, against a frozen reference."""
 
+    has_batching = True
     metrics = ("val_loss", "val_acc", "train_loss")
     #: NeMo-Aligner's (gpt_dpo.yaml).
     defaults = {"global_batch_size": 64, "learning_rate": 9e-6}
@@ -125,11 +126,13 @@ def tokenize_pairs(
 ) -> tuple[Samples, Samples | None]:
     """Training and validation pairs as samples; what is left for validation must still be a global batch."""
     from .loading import end_token_ids
+    from .packed_samples import batched
     from .preference_tokens import DefaultRewards, PairTokenizer
 
     rewards = DefaultRewards(request.settings.default_chosen_reward, request.settings.default_rejected_reward)
     tokens = PairTokenizer(tokenizer, end_token_ids(request.model), rewards)
-    samples = tokens.samples(pairs, limit)
+    lines = [pair.line for pair in pairs]
+    samples = batched(request, "dpo", lines, lambda limit: tokens.samples(pairs, limit), limit)
     if tokens.endless and request.method != "reward":
         samples.notes.append(
             f"warning: {tokens.endless} response(s) that are text end without an end mark ({' or '.join(tokens.ends)}): "

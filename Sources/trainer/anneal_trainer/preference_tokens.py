@@ -46,6 +46,7 @@ class PairTokenizer:
         the pair's `line`.
         """
         rows: dict[str, list] = {"input_ids": [], "labels": [], "rewards": [], "line": []}
+        learned: list[int] = []
         dropped: list[int] = []
         problems: list[Problem] = []
         for pair in pairs:
@@ -59,11 +60,12 @@ class PairTokenizer:
                 continue
             rows["input_ids"].append([ids for ids, _ in both])
             rows["labels"].append([labels for _, labels in both])
+            learned.append(sum(label != IGNORED for _, labels in both for label in labels[1:]))
             rows["rewards"].append(self.rewards_of(pair))
             rows["line"].append(pair.line)
         if problems:
             raise BadData(f"{len(problems)} pair(s) cannot be tokenised; the first: {problems[0]}", problems)
-        return Samples(Dataset.from_dict(rows), dropped)
+        return Samples(Dataset.from_dict(rows), dropped, tokens=learned)
 
     def rewards_of(self, pair: PreferencePair) -> list[float]:
         """The rewards of the two responses, given or by default."""

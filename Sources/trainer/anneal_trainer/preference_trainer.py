@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
 
 from .arguments import configured
 from .chat_tokens import IGNORED
 from .errors import BadRequest
+from .packed_pairs import PackedPairCollator, response_tokens
+from .packed_samples import pack_collator
 from .pair_run import PairRun, summed
 from .preference import PreferenceSettings
 from .preference_losses import LOSSES
@@ -36,7 +39,8 @@ class PairTrainer(DPOTrainer):
         return dataset
 
     def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
-        """The dataset with a column `reference_log_probs`: the sums over the chosen and the rejected response."""
+        """The dataset with a column `reference_log_probs`: the sums over the chosen and the rejected response of each pair,
+        or of each pair of a pack."""
         return dataset.add_column("reference_log_probs", self.reference_cache.of(self, dataset, name))
 
 
@@ -64,7 +68,7 @@ class PreferenceRun(PairRun, PairTrainer):
         if reference is None:
             reference = reference_pass(self, model, inputs)
         policy = response_log_probs(model, inputs)
-        tokens = (inputs["response_labels"][:, 1:] != IGNORED).sum(dim=1)
+        tokens = response_tokens(inputs)
 
         ratio = policy - reference
         if settings.preference_average_log_probs:
@@ -83,8 +87,7 @@ class PreferenceRun(PairRun, PairTrainer):
         return loss, sums
 
     def count(self, inputs: dict) -> tuple[int, torch.Tensor]:
-        learned = inputs["response_labels"][:, 1:] != IGNORED
-        return learned.shape[0] // 2, learned.sum()
+        return inputs["rewards"].shape[1], (inputs["response_labels"][:, 1:] != IGNORED).sum()
 
     def pair_metrics(self, means: dict[str, float], pairs: float) -> dict[str, float]:
         """NeMo-Aligner's metrics. Rewards are β r, as its documentation says; its code logs r, which stands here under
@@ -122,10 +125,22 @@ def build(request: TrainRequest, options: dict[str, Any]) -> PreferenceRun:
         disable_dropout=False,
         precompute_ref_log_probs=cache is not None,
     )
+    reference = load_reference(request, shared["bf16"], cache)
     return PreferenceRun(
         args=arguments,
         reference_cache=cache,
-        ref_model=load_reference(request, shared["bf16"], cache),
-        data_collator=PairCollator(options["processing_class"].pad_token_id),
+        ref_model=reference,
+        data_collator=collator(request, options, reference),
         **options,
     )
+
+
+def collator(
+    request: TrainRequest, options: dict[str, Any], reference: PreTrainedModel | None
+) -> PairCollator | PackedPairCollator:
+    """What makes batches of pairs, or of packs of them for a model and a reference that keep them apart."""
+    pad_id = options["processing_class"].pad_token_id
+    if request.batching.packing is None:
+        return PairCollator(pad_id)
+    models = [options["model"]] if reference is None else [options["model"], reference]
+    return PackedPairCollator(pack_collator(models, pad_id))

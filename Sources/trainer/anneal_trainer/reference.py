@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from . import durable
+from . import durable, micro_batches
 from .causal_lm import load_causal_lm
 from .request import TrainRequest
 from .response_log_probs import response_log_probs
@@ -43,7 +44,8 @@ def load_reference(request: TrainRequest, bf16: bool, cache: ReferenceCache | No
 
 
 def reference_pass(trainer: PairTrainer, model: Any, inputs: dict) -> torch.Tensor:
-    """The reference's Σ log π over each response's tokens, of shape [sequences]: without dropout or gradient."""
+    """The reference's Σ log π over each response's tokens, as `response_log_probs` orders them: without dropout or
+    gradient."""
     with torch.no_grad():
         if trainer.ref_model is not None:
             trainer.ref_model.eval()
@@ -75,7 +77,8 @@ def without_adapters(trainer: PairTrainer) -> Iterator[None]:
 
 @dataclass
 class ReferenceCache:
-    """Log-probabilities of the reference for each pair of the training and the validation set, kept in a file each.
+    """Log-probabilities of the reference for each pair of the training and the validation set, kept in a file each, of
+    shape [pairs, 2] in the order of the dataset's rows.
 
     A file is named for what it was computed from, so numbers of other data or another reference are never taken.
     """
@@ -96,13 +99,14 @@ class ReferenceCache:
         """Whether nothing has to be computed."""
         return all((self.folder / name).is_file() for name in self.names.values())
 
-    def of(self, trainer: PairTrainer, dataset: Dataset, name: str) -> list[list[float]]:
-        """A dataset's log-probabilities, one [chosen, rejected] for each pair: read, or else computed and written."""
+    def of(self, trainer: PairTrainer, dataset: Dataset, name: str) -> list:
+        """A dataset's log-probabilities, [chosen, rejected] for each pair or a list of such for each pack: read, or else
+        computed and written."""
         path = self.folder / self.names[name]
         known = path.is_file()
         trainer.accelerator.wait_for_everyone()
         if known:
-            return load_file(path)["log_probs"].tolist()
+            return by_row(load_file(path)["log_probs"], dataset)
         found = compute(trainer, dataset)
         if trainer.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -110,21 +114,50 @@ class ReferenceCache:
             save_file({"log_probs": found}, temporary)
             temporary.rename(path)
             durable.sync_folder(self.folder)
-            trainer.say(f"computed the reference's log-probabilities of {len(dataset)} pair(s)")
+            trainer.say(f"computed the reference's log-probabilities of {len(found)} pair(s)")
         trainer.accelerator.wait_for_everyone()
-        return found.tolist()
+        return by_row(found, dataset)
 
 
 def compute(trainer: PairTrainer, dataset: Dataset) -> torch.Tensor:
-    """The log-probabilities of all pairs, of shape [pairs, 2]. Each process takes every n-th batch."""
-    size, world = trainer.args.per_device_train_batch_size, trainer.accelerator.num_processes
-    found = torch.zeros(len(dataset), 2, device=trainer.accelerator.device)
+    """The log-probabilities of all pairs, of shape [pairs, 2]. Each process takes every n-th batch; one that has none left
+    computes the last one again without keeping it, because sharded models must all take part."""
+    world, counts = trainer.accelerator.num_processes, pair_counts(dataset)
+    first = [0, *itertools.accumulate(counts)]
+    batches = batches_of(trainer, dataset)
+    found = torch.zeros(first[-1], 2, device=trainer.accelerator.device)
     with trainer.accelerator.autocast():
-        for start in range(trainer.accelerator.process_index * size, len(dataset), world * size):
-            rows = dataset.select(range(start, min(start + size, len(dataset)))).to_list()
-            inputs = {name: value.to(found.device) for name, value in trainer.data_collator(rows).items()}
-            found[start : start + len(rows)] = reference_pass(trainer, trainer.model, inputs).view(2, -1).T
+        for start in range(0, len(batches), world):
+            mine = start + trainer.accelerator.process_index
+            places = batches[min(mine, len(batches) - 1)]
+            inputs = trainer._prepare_inputs(trainer.data_collator(dataset.select(places).to_list()))
+            log_probs = reference_pass(trainer, trainer.model, inputs).view(2, -1).T
+            if mine < len(batches):
+                found[[pair for place in places for pair in range(first[place], first[place + 1])]] = log_probs
     return trainer.accelerator.reduce(found, "sum").cpu() if world > 1 else found.cpu()
+
+
+def batches_of(trainer: PairTrainer, dataset: Dataset) -> list[list[int]]:
+    """The places of the rows that are computed together: as many as a micro-batch has, or as its budget of tokens takes."""
+    rule, size = trainer.request.batching.dynamic, trainer.args.per_device_train_batch_size
+    if rule is not None:
+        lengths = [max(len(ids) for ids in both) for both in dataset["input_ids"]]
+        return micro_batches.divide(lengths, rule, sequences=2)
+    return [list(range(start, min(start + size, len(dataset)))) for start in range(0, len(dataset), size)]
+
+
+def pair_counts(dataset: Dataset) -> list[int]:
+    """How many pairs each row of a dataset of pairs, or of packs of them, has."""
+    if "seq_lengths" not in dataset.column_names:
+        return [1] * len(dataset)
+    return [len(lengths) // 2 for lengths in dataset["seq_lengths"]]
+
+
+def by_row(log_probs: torch.Tensor, dataset: Dataset) -> list:
+    """Numbers of shape [pairs, 2] as a list of one entry for each row of a dataset."""
+    if "seq_lengths" not in dataset.column_names:
+        return log_probs.tolist()
+    return [part.tolist() for part in log_probs.split(pair_counts(dataset))]
 
 
 def fingerprint(dataset: Dataset, model: list, bf16: bool) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import batching, methods
+from . import batching, methods, optimizers
 from .errors import BadRequest, Problem
 from .fields import Fields, describe
 from .job import Job
@@ -83,7 +83,7 @@ class TrainRequest:
     #: `auto`, `none`, `ddp` or `fsdp`; and how it shards where it does.
     parallel: str
     fsdp: ShardingParams
-    #: `auto`, `adamw` or `adamw_fused`.
+    #: One of `optimizers.NAMES`.
     optimizer: str
     log_every: int
     chat_template: str | None
@@ -192,7 +192,7 @@ def parse_params(fields: Fields, has_validation: bool, defaults: Mapping[str, An
         gradient_checkpointing=fields.flag("gradient_checkpointing", False),
         parallel=fields.choice("parallel", "auto", STRATEGIES),
         fsdp=parse_sharding(fields),
-        optimizer=fields.choice("optimizer", "auto", ("auto", "adamw", "adamw_fused")),
+        optimizer=fields.choice("optimizer", "auto", optimizers.NAMES),
         log_every=fields.integer("log_every", 1, minimum=1),
         chat_template=fields.text("chat_template", None),
         lora=parse_lora(fields),

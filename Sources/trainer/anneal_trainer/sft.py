@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,35 +47,17 @@ class SupervisedFineTuning(Method):
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, limit: int) -> tuple[Samples, Samples | None]:
         from .chat_tokens import ChatTokenizer
         from .loading import end_token_ids
+        from .packed_samples import batched
 
         chat = ChatTokenizer(tokenizer, self.request.settings.only_final_turn, end_token_ids(self.request.model))
-        samples = batched(self.request, chat, self.records, limit)
+        lines = [record.line for record in self.records]
+        samples = batched(self.request, "sft", lines, lambda limit: tokenized(chat, self.records, limit), limit)
         return samples, tokenized(chat, self.validation, limit) if self.validation else None
 
     def build(self, options: dict[str, Any]) -> AnnealTrainer:
         from .sft_trainer import build
 
         return build(self.request, options)
-
-
-def batched(request: TrainRequest, chat: ChatTokenizer, records: list[Conversation], limit: int) -> Samples:
-    """Training samples of fewer than `limit` tokens, as the request wants them in batches: one by one, packed, or within
-    a budget of tokens."""
-    from .packed_samples import packed, read_plan
-
-    wanted = request.batching.packing
-    plan = read_plan(request, "sft", limit) if wanted and wanted.plan else None
-    # A plan says itself which records are too long.
-    samples = tokenized(chat, records, limit if plan is None else sys.maxsize)
-    if plan is not None:
-        samples.dropped_lines = [records[place].line for place in plan.dropped]
-    if wanted:
-        return packed(request, samples, limit, plan)
-    if request.batching.dynamic:
-        from .micro_batches import check_budget
-
-        check_budget(request.batching.dynamic, samples)
-    return samples
 
 
 def tokenized(chat: ChatTokenizer, records: list[Conversation], limit: int) -> Samples:

@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from .arguments import configured
 from .chat_tokens import IGNORED
-from .packed_samples import PackCollator, check_apart, sequences_of
+from .packed_samples import PackCollator, pack_collator, sequences_of
 from .request import TrainRequest
 from .trainer import AnnealTrainer
 
@@ -54,9 +54,4 @@ def collator(request: TrainRequest, options: dict[str, Any]) -> PackCollator | N
     """What makes batches of packs, for a model that keeps them apart; None, without packing, stands for TRL's own."""
     if request.batching.packing is None:
         return None
-    model = options["model"]
-    flat = "flash" in str(model.config._attn_implementation)
-    collate = PackCollator(options["processing_class"].pad_token_id, flat)
-    if not flat or model.device.type == "cuda":
-        check_apart(model, collate)
-    return collate
+    return pack_collator([options["model"]], options["processing_class"].pad_token_id)

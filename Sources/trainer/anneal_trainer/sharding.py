@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.fsdp import MixedPrecisionPolicy
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from . import parallel
+from . import optimizers, parallel
 from .errors import BadRequest
 from .ranks import processes
 from .request import TrainRequest
@@ -32,7 +32,7 @@ def strategy(request: TrainRequest, bf16: bool) -> str:
     trained = 0 if request.lora else total
     frozen_bytes = (2 if bf16 else 4) * (total - trained)
     device = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory if torch.cuda.is_available() else None
-    return parallel.choose("auto", count, trained, frozen_bytes, device)
+    return parallel.choose("auto", count, trained, frozen_bytes, device, optimizers.moment_bytes(request.optimizer))
 
 
 def parameter_count(model: Path) -> int:
@@ -54,6 +54,7 @@ def arguments(request: TrainRequest) -> dict[str, Any]:
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "cpu_offload": request.fsdp.cpu_offload,
         "reshard_after_forward": request.fsdp.reshard_after_forward,
+        "activation_checkpointing": request.gradient_checkpointing,
         "cpu_ram_efficient_loading": True,
         "state_dict_type": "FULL_STATE_DICT",
     }
@@ -61,11 +62,16 @@ def arguments(request: TrainRequest) -> dict[str, Any]:
 
 
 def complete_plugin(trainer: AnnealTrainer) -> None:
-    """What transformers cannot be told: gradients are summed in float32 over the GPUs, though computed in bfloat16, and what
-    the model gives stays as it is: Accelerate would round the loss, which is summed up in float32, to bfloat16."""
-    if trainer.args.fsdp_plugin_args is not None and trainer.args.bf16:
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-        trainer.args.fsdp_plugin_args["mixed_precision_policy"] = policy
+    """What transformers cannot be told: gradients are summed in float32 over the GPUs, though computed in bfloat16; what the
+    model gives stays as it is (Accelerate would round the loss, which is summed up in float32, to bfloat16); and what is
+    offloaded is pinned for copies to a GPU only where there is one."""
+    options = trainer.args.fsdp_plugin_args
+    if options is None:
+        return
+    if trainer.args.bf16:
+        options["mixed_precision_policy"] = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    if options.get("cpu_offload") and not torch.accelerator.is_available():
+        options["cpu_offload"] = CPUOffloadPolicy(pin_memory=False)
 
 
 def shard_on_cpu(trainer: AnnealTrainer) -> None:

@@ -29,9 +29,9 @@ def check(request: TrainRequest) -> None:
 
 
 def steps_before(request: TrainRequest) -> int:
-    """How many steps of the schedule are done already: 0 where it starts anew."""
+    """How many steps of the schedule are done already, over all stages that went on with it: 0 where it starts anew."""
     checkpoint = Checkpoint.read(request.model) if request.batching.continues_schedule else None
-    return checkpoint.step if checkpoint else 0
+    return checkpoint.steps_before + checkpoint.step if checkpoint else 0
 
 
 def restore_optimizer(request: TrainRequest, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -33,6 +33,9 @@ class AnnealTrainer(ABC):
     A method's trainer says what a micro-batch holds (`count`), what a step has to tell (`step_values`) and what a
     validation measures (`validation_batch`, `validation_result`).
     """
+
+    #: Sequences of a sample. Where they are several, a batch has the first of all its samples, then the second of all.
+    SEQUENCES: ClassVar[int] = 1
 
     def __init__(self, *, request: TrainRequest, rules: StepRules, **options: Any):
         self.request = request
@@ -159,12 +162,13 @@ class AnnealTrainer(ABC):
         rule = self.request.batching.dynamic
         if rule is None:
             return [inputs]
-        lengths = inputs["attention_mask"].sum(1).tolist()
-        parts = micro_batches.divide(lengths, rule)
+        lengths = inputs["attention_mask"].sum(1).view(self.SEQUENCES, -1).amax(0).tolist()
+        parts = micro_batches.divide(lengths, rule, self.SEQUENCES)
         if self.accelerator.num_processes > 1:
             count = torch.tensor([len(parts)], device=self.args.device)
-            parts = micro_batches.divide(lengths, rule, least=int(self.accelerator.gather(count).max()))
-        return micro_batches.cut(inputs, parts, lengths, rule)
+            least = int(self.accelerator.gather(count).max())
+            parts = micro_batches.divide(lengths, rule, self.SEQUENCES, least)
+        return micro_batches.cut(inputs, parts, lengths, rule, self.SEQUENCES)
 
     def end_step(self) -> None:
         """Take the finished step's numbers. The time is that of data, forward, backward and optimizer."""
@@ -308,7 +312,7 @@ class AnnealTrainer(ABC):
             self.save_state(temporary / STATE_NAME)
         self.accelerator.wait_for_everyone()
         if main:
-            self.folder.commit(step, self.rules.epoch(step), self.last_losses, resumable)
+            self.folder.commit(step, self.rules.epoch(step), self.last_losses, resumable, stage.steps_before(self.request))
             deleted = self.folder.thin_out()
             seconds = time.monotonic() - begun
             self.metrics.write(step, {"timing/train/checkpointing": seconds})
