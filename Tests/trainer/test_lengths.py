@@ -13,6 +13,7 @@ from anneal_trainer import lengths
 from anneal_trainer.chat_tokens import ChatTokenizer
 from anneal_trainer.data import Conversation, read_conversations
 from anneal_trainer.errors import BadRequest
+from anneal_trainer.lengths import hash_of_tokenizer
 from anneal_trainer.model_folder import chat_template_text
 from conftest import PACKAGE, times_ten, write_lines
 from test_chat_tokens import MESSAGES, PLAIN, without_marks
@@ -80,6 +81,19 @@ def test_the_header_names_tokenizer_and_data(tmp_path, tiny_model, data):
     assert run(data, tiny_model, out, "--chat-template", PLAIN) == 0
     assert read(out)[0]["tokenizer_sha256"] != header["tokenizer_sha256"]
     assert [path.name for path in tmp_path.glob("*out*")] == ["out.jsonl"]
+
+
+def test_a_tokenizer_that_was_saved_anew_is_the_same(tmp_path, tiny_model):
+    from transformers import AutoTokenizer, GenerationConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.save_pretrained(tmp_path)
+    GenerationConfig.from_pretrained(tiny_model).save_pretrained(tmp_path)
+    assert hash_of_tokenizer(tmp_path, None) == hash_of_tokenizer(tiny_model, None)
+    assert hash_of_tokenizer(tmp_path, "chatml") != hash_of_tokenizer(tmp_path, PLAIN)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(tmp_path)
+    assert hash_of_tokenizer(tmp_path, None) != hash_of_tokenizer(tiny_model, None)
 
 
 def test_pairs_are_measured_as_training_counts_them(tmp_path, tiny_model):

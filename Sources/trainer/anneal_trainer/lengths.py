@@ -34,11 +34,8 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "anneal.lengths", 1
 
-#: The files that decide into which tokens a text is cut, and which text a conversation becomes.
-TOKENIZER_FILES = (
-    *("added_tokens.json", "chat_template.jinja", "generation_config.json", "merges.txt", "special_tokens_map.json"),
-    *("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"),
-)
+#: The files of a tokenizer that has no tokenizer.json.
+SLOW_FILES = ("added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer.model", "vocab.json")
 
 #: Seconds between two lines of progress.
 PROGRESS_SECONDS = 2.0
@@ -214,17 +211,36 @@ def lengths_of(tokenizer: PreTrainedTokenizerBase, batch: list[list[str]]) -> li
 
 
 def hash_of_tokenizer(folder: Path, chat_template: str | None) -> str:
-    """SHA-256 of the tokenizer's files with their names and sizes, and of the template that replaces its own."""
-    digest = hashlib.sha256()
-    for name in TOKENIZER_FILES:
-        path = folder / name
-        if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{name} {len(content)}\n".encode())
-            digest.update(content)
-    if chat_template is not None:
-        digest.update(b"template\n" + model_folder.chat_template_text(chat_template).encode())
-    return digest.hexdigest()
+    """SHA-256 of what decides about tokens: vocabulary, special tokens, what ends an answer, and the chat template in effect.
+
+    The files of a checkpoint say the same in other bytes than those of the model it comes from, and have the same hash.
+    """
+    config = read_object(folder / "tokenizer_config.json")
+    fast = read_object(folder / "tokenizer.json")
+    model = fast.get("model") or {}
+    # Newer releases write merges as pairs, older ones as "first second".
+    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model.get("merges") or ()]
+    own = folder / "chat_template.jinja"
+    template = own.read_text(encoding="utf-8") if own.is_file() else config.get("chat_template")
+    document = {
+        "tokenizer": {name: value for name, value in fast.items() if name not in ("model", "padding", "truncation")},
+        "model": {**model, "merges": merges},
+        "files": {name: hash_of_file(folder / name) for name in SLOW_FILES if not fast and (folder / name).is_file()},
+        "special": {name: config.get(name) for name in ("bos_token", "eos_token")},
+        "ends": read_object(folder / "generation_config.json").get("eos_token_id"),
+        "template": template if chat_template is None else model_folder.chat_template_text(chat_template),
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def read_object(path: Path) -> dict:
+    """The object in a JSON file; an empty one where there is no such file, or nothing of the kind in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Loading the tokenizer, which comes as well, tells what is wrong with the file.
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def hash_of_file(path: Path) -> str:
