@@ -113,11 +113,12 @@ extension AnnealService {
                     steps.append(.skip(record.id, reason, message))
                 } else {
                     let resolved = try await resolve(record, needs: facts.needs)
+                    try await checkTrainingData(record, resolved)
                     let isShared = jobs[record.id]?.server?.terms.isShared ?? false
                     steps.append(isShared ? .rest(record, resolved) : .enqueue(record, resolved))
                 }
             } catch let error as ServiceError {
-                try await fail(record.id, reason: .badReference, message: error.detail)
+                try await fail(record.id, reason: error.code == .invalidDataset ? .badData : .badReference, message: error.detail)
             }
         }
         try await carryOut(steps, experiments: names)

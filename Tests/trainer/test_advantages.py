@@ -15,6 +15,9 @@ from anneal_trainer.advantages import Overlong, RewardScaling, clipped, deviatio
         ([1, 1, 0, 0], False, [0.866024, 0.866024, -0.866024, -0.866024]),
         ([1, 1, 1, 1], True, [0, 0, 0, 0]),
         ([0.1, 0.1, 0.1], False, [0, 0, 0]),
+        # (0.1 + 0.1 + 0.1) / 3 is not 0.1: the winner's equal others must have no deviation all the same.
+        ([1, 0.1, 0.1, 0.1], True, [0.9, -0.577349, -0.577349, -0.577349]),
+        ([0.7] * 16, True, [0] * 16),
         # With two responses each has one other, whose deviation is none: never normalised.
         ([3, 1], True, [2, -2]),
         ([3, 1], False, [0.707106, -0.707106]),
@@ -59,3 +62,5 @@ def test_bounds_and_spread():
     assert [clipped(value, -1, 2) for value in (-5, 0, 5)] == [-1, 0, 2]
     assert clipped(-5, None, None) == -5
     assert deviation([1, 1, 1]) == 0 and deviation([1, 0]) == 0.5
+    # Prompts whose responses all earn a tenth tell nothing either.
+    assert deviation([0.1] * 3) == deviation([0.7] * 16) == 0

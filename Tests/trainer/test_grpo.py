@@ -10,6 +10,7 @@ import torch
 from anneal_trainer import training
 from anneal_trainer.errors import BadData, BadRequest, WorkerError
 from anneal_trainer.generation import Request, Sampling, SeededSampling, finished, seed_of
+from anneal_trainer.grpo_trainer import text_of
 from anneal_trainer.job import Job
 from anneal_trainer.prompt_order import PromptOrder
 from anneal_trainer.rollout_log import RolloutLog
@@ -116,10 +117,12 @@ def test_a_stopped_run_goes_on_in_the_middle_of_a_rollout_as_if_it_had_not_stopp
         assert one == other, name
 
 
-def test_the_loss_does_not_depend_on_the_micro_batch(reinforcement):
+@pytest.mark.parametrize("rules", [{"variant": "gspo"}, {"variant": "dr_grpo"}, {"overlong_filtering": True}])
+def test_the_loss_does_not_depend_on_the_micro_batch(reinforcement, rules):
+    """Also where a micro-batch has no token with loss, because all of its responses were cut."""
     losses = []
     for size in (2, 8):
-        attempt = reinforcement(f"micro-{size}", {"max_steps": 2, "micro_batch_size": size, "variant": "gspo"})
+        attempt = reinforcement(f"micro-{size}", {"max_steps": 2, "micro_batch_size": size, **rules})
         attempt.here()
         losses.append([value for _, value in curve(attempt.metrics, "train/loss")])
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
@@ -171,6 +174,18 @@ def test_tokens_are_drawn_by_their_probabilities():
     assert drawn(top_p=0.65) == pytest.approx([0, 0, 3 / 7, 4 / 7], abs=0.03)
     assert drawn(temperature=0.5) == pytest.approx([1 / 30, 4 / 30, 9 / 30, 16 / 30], abs=0.03)
     assert drawn(temperature=0) == [0, 0, 0, 1]
+
+
+def test_marks_of_reasoning_that_are_special_tokens_stay_in_the_text(tiny_model):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    ids = tokenizer("<think>1</think>2<|im_end|>", add_special_tokens=False)["input_ids"]
+    assert text_of(tokenizer, ids) == "<think>1</think>2"
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    ids = tokenizer("<think>1</think>2<|im_end|>", add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "12"
+    assert text_of(tokenizer, ids) == "<think>1</think>2"
 
 
 def test_a_response_ends_with_its_end_token():

@@ -109,8 +109,11 @@ def test_a_step_has_the_loss_and_the_metrics_computed_by_hand(prefer, plain_mode
     for name, value in expected.items():
         assert step[f"train/{name}"] == pytest.approx(value, abs=2e-5, rel=1e-4), name
         assert validation[f"validation/{name}"] == pytest.approx(value, abs=2e-5, rel=1e-4), name
+        assert validation[f"val/{name}"] == validation[f"validation/{name}"], name
     assert validation["validation/val_loss"] == validation["validation/loss"]
     assert validation["validation/val_acc"] == validation["validation/acc"]
+    assert (step["train/consumed_samples"], step["train/epoch"], validation["val/consumed_samples"]) == (8, 1, 0)
+    assert step["train/step_time"] > 0 and validation["val/validation_step_time"] > 0
     assert step["train/num_valid_samples"] == 8 and step["train/global_valid_toks"] == mine[..., 1].sum()
 
 

@@ -81,6 +81,13 @@ def test_it_learns_to_score_and_the_saved_model_gives_the_validated_scores(score
     assert lines[0]["rejected"][-1] == {"role": "assistant", "content": "No."} and outputs["scores"]["rows"] == 8
 
 
+def test_margins_below_zero_are_refused(score):
+    wrong = pairs([0])[0] | {"chosen_reward": -1.0, "rejected_reward": 0.5}
+    for name, options in (("train", {"records": [*pairs(range(8)), wrong]}), ("held-out", {"validation": [*pairs(range(8)), wrong]})):
+        with pytest.raises(BadData, match="1 pair.* line 9, /chosen_reward: the chosen response has a reward of -1"):
+            score(name, {"loss": "scaled"}, options.pop("records", pairs(range(8))), **options).here()
+
+
 @pytest.mark.parametrize("loss", ["margin", "scaled"])
 def test_margins_come_from_the_rewards_of_the_data(score, plain_model, loss):
     records = pairs(range(8))
@@ -90,6 +97,7 @@ def test_margins_come_from_the_rewards_of_the_data(score, plain_model, loss):
     mean = curve(attempt.metrics, "train/rewards_chosen_mean")[0][1]
     gap = mean - curve(attempt.metrics, "train/rewards_rejected_mean")[0][1]
     found = curve(attempt.metrics, "train/loss")[0][1]
+    assert curve(attempt.metrics, "train/weights") == [(1, 8)]
     # The scores of an untrained head hardly differ, so the mean gap stands for all.
     by_hand = -logsigmoid(gap - margins) if loss == "margin" else -margins * logsigmoid(torch.tensor(gap))
     assert found == pytest.approx(by_hand.mean().item(), abs=0.02)

@@ -89,16 +89,33 @@ def test_a_function_of_the_users_gets_what_it_asks_for(tmp_path):
         "def broken(completion):\n    return 1 / 0\n"
         "def text(completion):\n    return 'good'\n"
         "def asks(answer):\n    return 1\n"
+        "import dataclasses, numpy\n"
+        "@dataclasses.dataclass\nclass Kept:\n    value: 'float'\n"
+        "def kept(completion):\n    return numpy.float32(Kept(0.5).value)\n"
+        "def empty(completion):\n    return None\n"
+        "def no_number(completion):\n    return float('nan')\n"
+        "def several(completion):\n    return numpy.ones(2)\n"
+        "def huge(completion):\n    return 10 ** 400\n"
+        "def leaves(completion):\n    raise SystemExit(0)\n"
+        "def spoils(prompt, record):\n    prompt.clear()\n    record.clear()\n    return True\n"
     )
+
+    asked = prompt(level=4)
 
     def one(function: str) -> float:
         reward = made({"python": {"file": str(file), "function": function}})[0]
-        return reward.score([Response(prompt(level=4), "x", 5)])[0]
+        return reward.score([Response(asked, "x", 5)])[0]
 
-    assert (one("brief"), one("all_of_it"), one("record")) == (0.2, 6, 4)
+    assert (one("brief"), one("all_of_it"), one("spoils"), one("record"), one("kept")) == (0.2, 6, 1, 4, 0.5)
+    assert asked.messages
     for function, words in [
         ("broken", r"'python' \(rewards.py: broken\) on the prompt of line 3 raised ZeroDivisionError: .*line 8"),
         ("text", "gave 'good', and must give a finite number"),
+        ("empty", "gave None, and must"),
+        ("no_number", "gave nan, and must"),
+        ("several", r"gave array.*, and must"),
+        ("huge", "gave 1000.*, and must"),
+        ("leaves", "raised SystemExit: 0"),
         ("asks", "asks for 'answer'; it can have prompt, completion"),
         ("missing", "has no function 'missing'"),
     ]:

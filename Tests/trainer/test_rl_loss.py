@@ -121,8 +121,8 @@ def test_the_divergence_and_the_likelihood_of_right_responses_are_added():
     [
         ("tis", [[2.0, 1.0, 0.25], [1.9, 0, 0]], [[1, 0, 0], [0, 0, 0]]),
         ("icepop", [[0.0, 1.0, 0.0], [1.9, 0, 0]], [[1, 0, 1], [0, 0, 0]]),
-        # The geometric means are 1 and 1.9: both stay, and the cut is that of tis.
-        ("seq_mask_tis", [[2.0, 1.0, 0.25], [1.9, 0, 0]], [[0, 0, 0], [0, 0, 0]]),
+        # The geometric means are 1 and 1.9: both stay as they are.
+        ("seq_mask_tis", [[4.0, 1.0, 0.25], [1.9, 0, 0]], [[0, 0, 0], [0, 0, 0]]),
         ("none", [[1.0, 1.0, 1.0], [1.0, 0, 0]], None),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 
@@ -139,10 +140,12 @@ def test_a_run_stopped_by_sigterm_resumes_bitwise_equal_to_an_uninterrupted_one(
     assert whole.run()[0] == 0
 
     part = training("part", params, validation=validation)
-    assert stop_at(part, 6, signal.SIGTERM, times=3) == 75
+    # Any step will do; a failure shows which it was.
+    wanted = random.randrange(3, 16)
+    assert stop_at(part, wanted, signal.SIGTERM, times=3) == 75
     first, first_validation = losses(part), losses(part, "validation/val_loss")
     stopped = first[-1][0]
-    assert 6 <= stopped < 40
+    assert wanted <= stopped < 40
     saved = [path.name for path in part.checkpoints.iterdir()]
     assert saved == [f"step_{stopped}"]
 
@@ -182,7 +185,7 @@ def test_a_preference_run_stopped_by_sigterm_resumes_bitwise_equal(training):
     for attempt in (whole, part):
         attempt.spec["method"] = "dpo"
     whole.here()
-    assert stop_at(part, 4, signal.SIGTERM) == 75
+    assert stop_at(part, random.randrange(2, 9), signal.SIGTERM) == 75
     first = losses(part)
     stopped = first[-1][0]
     assert part.run()[0] == 0, part.stderr

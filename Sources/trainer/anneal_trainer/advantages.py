@@ -84,9 +84,10 @@ def group_advantages(
         ]
         q = len(members)
         mean = sum(members) / q
-        # A single member has no deviation.
-        spread = math.sqrt(sum((other - mean) ** 2 for other in members) / (q - 1)) if q > 1 else 0.0
-        difference = reward - mean
+        # A single member has no deviation, and neither have equal ones, whose rounded mean may be another number.
+        equal = q == 1 or min(members) == max(members)
+        spread = 0.0 if equal else math.sqrt(sum((other - mean) ** 2 for other in members) / (q - 1))
+        difference = reward - (members[0] if equal else mean)
         found.append(difference / (spread + EPSILON) if normalize and spread > 0 else difference)
     return found
 
@@ -100,5 +101,8 @@ def clipped(advantage: float, lower: float | None, upper: float | None) -> float
 
 def deviation(rewards: Sequence[float]) -> float:
     """The spread of a group's rewards; zero tells a prompt that nothing can be learned from."""
+    if min(rewards) == max(rewards):
+        # The mean of equal numbers may be rounded to another one.
+        return 0.0
     mean = sum(rewards) / len(rewards)
     return math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / len(rewards))

@@ -8,6 +8,7 @@ cannot take up again in the middle of a rollout. What fits is used: its log-prob
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from . import rollouts
 from .answers import END_THINK, THINK
 from .arguments import configured
 from .causal_lm import load_causal_lm
+from .errors import EXIT_FAILED, WorkerError
 from .generation import Generated, Request, Sampling, left_padded, right_padded, seed_of
 from .loss_values import LossValues
 from .prompt_order import PromptOrder
@@ -156,7 +158,7 @@ class GRPORun(AnnealTrainer, Trainer):
         return gather_object(samples) if world > 1 else samples
 
     def sample(self, place: int, prompt_ids: list[int], found: Generated) -> Sample:
-        text = self.processing_class.decode(found.ids if found.truncated else found.ids[:-1], skip_special_tokens=True)
+        text = text_of(self.processing_class, found.ids if found.truncated else found.ids[:-1])
         return Sample(place, prompt_ids, found.ids, found.logprobs, found.truncated, text)
 
     def score(self, samples: list[Sample], records: list) -> None:
@@ -164,6 +166,10 @@ class GRPORun(AnnealTrainer, Trainer):
         responses = [self.response(sample, records) for sample in samples]
         for reward in self.settings.rewards:
             for sample, score in zip(samples, reward.score(responses), strict=True):
+                if not math.isfinite(score):
+                    line = records[sample.prompt].line
+                    detail = f"the reward '{reward.name}' gave {score} on the prompt of line {line}"
+                    raise WorkerError(EXIT_FAILED, "reward_not_finite", detail)
                 sample.rewards[reward.name] = score
         for sample in samples:
             sample.reward = total(self.settings.rewards, sample.rewards)
@@ -352,6 +358,16 @@ class RolloutLoader:
             samples = trainer.rollout_of(step // trainer.updates).samples
             place = step % trainer.updates
             yield from trainer.parts_of(samples[place * size : (place + 1) * size])
+
+
+def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of a response without special tokens; marks of reasoning stay where a tokenizer counts them as such."""
+    special = set(tokenizer.all_special_ids)
+    marks = {*tokenizer.convert_tokens_to_ids([THINK, END_THINK])} & special - {tokenizer.unk_token_id}
+    if marks.isdisjoint(ids):
+        return tokenizer.decode(ids, skip_special_tokens=True)
+    kept = [token for token in ids if token not in special or token in marks]
+    return tokenizer.decode(kept, skip_special_tokens=False)
 
 
 def without_dropout(model: Any) -> None:

@@ -9,6 +9,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
 
+from .aligner_names import AlignerNames
 from .arguments import configured
 from .chat_tokens import IGNORED
 from .errors import BadRequest
@@ -44,7 +45,7 @@ class PairTrainer(DPOTrainer):
         return dataset.add_column("reference_log_probs", self.reference_cache.of(self, dataset, name))
 
 
-class PreferenceRun(PairRun, PairTrainer):
+class PreferenceRun(AlignerNames, PairRun, PairTrainer):
     """Preference training against a reference."""
 
     #: `squares` over both sides.
@@ -68,7 +69,7 @@ class PreferenceRun(PairRun, PairTrainer):
         if reference is None:
             reference = reference_pass(self, model, inputs)
         policy = response_log_probs(model, inputs)
-        tokens = response_tokens(inputs)
+        tokens = response_tokens(inputs).clamp(min=1)
 
         ratio = policy - reference
         if settings.preference_average_log_probs:
@@ -82,7 +83,7 @@ class PreferenceRun(PairRun, PairTrainer):
 
         with torch.no_grad():
             right = chosen > rejected
-            squares = chosen**2 + rejected**2
+            squares = chosen.double() ** 2 + rejected.double() ** 2
             sums = summed(torch.ones_like(chosen), preference, sft, right, chosen, rejected, squares)
         return loss, sums
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import PROBLEMS_MAX, BadData, Problem
 from .method import Method, Samples
 from .preference import check_batch
 from .reward_data import read_labelled, read_reward_pairs
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from .fields import Fields
     from .job import Job
+    from .preference_data import PreferencePair
+    from .request import TrainRequest
     from .trainer import AnnealTrainer
 
 LOSSES = ("bradley_terry", "margin", "scaled", "regression")
@@ -65,6 +68,9 @@ class RewardModelling(Method):
         request, read = self.request, read_labelled if self.is_regression else read_reward_pairs
         self.records = read(request.dataset, "/dataset")
         self.validation = read(request.validation, "/validation") if request.validation else None
+        if request.settings.loss in ("margin", "scaled"):
+            check_margins(self.records, request, "/dataset")
+            check_margins(self.validation or [], request, "/validation")
         if self.validation is not None:
             count = len(self.validation)
             check_batch(count, request, f"{request.validation.name} has {count} record(s)")
@@ -117,3 +123,17 @@ class RewardModelling(Method):
         from .reward_scores import write_scores
 
         return {"scores": write_scores(trainer, self.validation, self.request.settings.output_dir)}, {}
+
+
+def check_margins(pairs: list[PreferencePair], request: TrainRequest, pointer: str) -> None:
+    """Refuse pairs whose rejected response has the higher reward: a margin below zero would teach the opposite."""
+    settings, problems = request.settings, []
+    for pair in pairs:
+        chosen = settings.default_chosen_reward if pair.chosen_reward is None else pair.chosen_reward
+        rejected = settings.default_rejected_reward if pair.rejected_reward is None else pair.rejected_reward
+        if chosen < rejected:
+            detail = f"the chosen response has a reward of {chosen:g}, and the rejected one of {rejected:g}"
+            problems.append(Problem(detail, "/chosen_reward", pair.line))
+    if problems:
+        what = f"{len(problems)} pair(s) of {pointer} have a margin below zero, which loss '{settings.loss}' cannot use"
+        raise BadData(f"{what}; the first: {problems[0]}", problems[:PROBLEMS_MAX])

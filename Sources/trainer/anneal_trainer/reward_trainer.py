@@ -8,6 +8,7 @@ import torch
 from peft import get_peft_model
 from transformers import Trainer, TrainingArguments
 
+from .aligner_names import AlignerNames
 from .arguments import configured
 from .pair_run import PairRun, summed
 from .preference_tokens import PairCollator
@@ -35,7 +36,7 @@ class RewardRun(AnnealTrainer, Trainer):
         return model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits.float()
 
 
-class PairRewardRun(PairRun, RewardRun):
+class PairRewardRun(AlignerNames, PairRun, RewardRun):
     """Reward models that learn which of two responses is the better."""
 
     #: `squares` over both sides.
@@ -48,7 +49,7 @@ class PairRewardRun(PairRun, RewardRun):
         margin = settings.reward_scale * (inputs["rewards"][0] - inputs["rewards"][1])
         losses = PAIR_LOSSES[settings.loss](chosen - rejected, margin)
         with torch.no_grad():
-            squares = chosen**2 + rejected**2
+            squares = chosen.double() ** 2 + rejected.double() ** 2
             sums = summed(torch.ones_like(chosen), losses, chosen > rejected, chosen, rejected, squares)
         return losses.mean(), sums
 
@@ -56,11 +57,11 @@ class PairRewardRun(PairRun, RewardRun):
         return inputs["input_ids"].shape[0] // 2, inputs["attention_mask"].sum()
 
     def pair_metrics(self, means: dict[str, float], pairs: float) -> dict[str, float]:
-        """NeMo-Aligner's metrics of scores."""
-        return {"loss": means["loss"], "acc": means["acc"], **reward_statistics(means, pairs)}
+        """NeMo-Aligner's metrics of scores; `weights` is how many pairs they are means of."""
+        return {"loss": means["loss"], "acc": means["acc"], "weights": pairs, **reward_statistics(means, pairs)}
 
 
-class RegressionRun(RewardRun):
+class RegressionRun(AlignerNames, RewardRun):
     """The loss is Σ (score − label)² over the global batch's known labels, divided by their number."""
 
     def compute_loss(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -234,9 +236,11 @@ class PythonReward(Reward):
         if specification is None or not self.file.is_file():
             raise BadRequest.at(f"{self.place}/file", f"{self.file} is not a Python file")
         module = importlib.util.module_from_spec(specification)
+        # Where dataclasses and pickle look for it.
+        sys.modules[specification.name] = module
         try:
             specification.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             detail = f"{self.file.name} cannot be imported: {type(error).__name__}: {error}"
             raise BadRequest.at(f"{self.place}/file", detail) from error
         function = getattr(module, self.function, None)
@@ -273,15 +277,25 @@ class PythonReward(Reward):
         )
         where = f"the reward '{self.name}' ({self.file.name}: {self.function}) on the prompt of line {prompt.line}"
         try:
-            score = function(**{name: values[name] for name in self.takes})
-        except Exception as error:
+            # Copies: what a function changes in its arguments must not be asked or scored later.
+            score = function(**{name: copy.deepcopy(values[name]) for name in self.takes})
+        except (Exception, SystemExit) as error:
             line = error_line(error, self.file)
             raise BadRequest.at(self.place, f"{where} raised {type(error).__name__}: {error}{line}") from error
-        # numpy's and torch's numbers have `item`.
-        score = score.item() if hasattr(score, "item") else score
-        if isinstance(score, bool) or is_number(score):
-            return float(score)
-        raise BadRequest.at(self.place, f"{where} gave {describe(score)}, and must give a finite number")
+        found = plain_number(score)
+        if found is None:
+            raise BadRequest.at(self.place, f"{where} gave {describe(score)}, and must give a finite number")
+        return found
+
+
+def plain_number(value: object) -> float | None:
+    """A finite number, also one of numpy's or torch's, or a truth value; None for anything else."""
+    try:
+        value = value.item() if hasattr(value, "item") else value
+        return float(value) if isinstance(value, bool) or is_number(value) else None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        # Arrays of several numbers, and whole numbers beyond all floats.
+        return None
 
 
 def error_line(error: BaseException, file: Path) -> str:

@@ -58,8 +58,8 @@ def importance_weights(old: Tensor, generator: Tensor, mask: Tensor, rules: Loss
     """The weights π_old / π_generator per token after the correction, and which tokens it put out of bounds (0 or 1).
 
     `tis` cuts weights at the upper bound, `icepop` takes tokens outside of both bounds out, and `seq_mask_tis` takes
-    whole
-    sequences out whose geometric mean is outside, and cuts the others' as tis does. A weight that is no number is zero.
+    whole sequences out whose geometric mean is outside, and leaves the others' as they are. A weight that is no number
+    is zero.
     """
     raw = torch.nan_to_num(torch.exp((old - generator) * mask), nan=0.0, posinf=0.0, neginf=0.0)
     outside = (raw > rules.importance_max) | (raw < rules.importance_min)
@@ -70,7 +70,7 @@ def importance_weights(old: Tensor, generator: Tensor, mask: Tensor, rules: Loss
     elif rules.importance_correction == "seq_mask_tis":
         mean = torch.exp(((old - generator) * mask).sum(-1) / mask.sum(-1).clamp(min=1))
         kept = ((mean >= rules.importance_min) & (mean <= rules.importance_max)).unsqueeze(-1)
-        weights, outside = raw.clamp(max=rules.importance_max) * kept, ~kept.expand_as(raw)
+        weights, outside = raw * kept, ~kept.expand_as(raw)
     else:
         weights = torch.ones_like(raw)
     return weights, outside * mask

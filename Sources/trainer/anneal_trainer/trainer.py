@@ -216,6 +216,7 @@ class AnnealTrainer(ABC):
             "train/lr": logs["learning_rate"],
             "timing/train/total_step_time": self.step_seconds,
             "timing/train/valid_tokens_per_sec_per_gpu": rate,
+            **self.further_names(self.step_seconds),
         }
         if torch.cuda.is_available():
             values["gpu/peak_memory_gb"] = self.over_ranks(torch.cuda.max_memory_allocated() / 1e9, "max")
@@ -225,6 +226,10 @@ class AnnealTrainer(ABC):
             f"step {step}/{self.rules.total}  loss {values['train/loss']:.4f}  grad_norm {logs['grad_norm']:.3f}  "
             f"lr {logs['learning_rate']:.3g}  {self.log_words(values)}  {self.step_seconds:.3f} s"
         )
+
+    def further_names(self, seconds: float) -> dict[str, float]:
+        """What a step, which took so long, is told under further names, by full name."""
+        return {}
 
     def step_tokens_per_second(self) -> float:
         """Tokens with loss per second and process."""
@@ -267,13 +272,18 @@ class AnnealTrainer(ABC):
         if found is None:
             return None
         seconds = time.monotonic() - begun
-        self.metrics.write(step, self.validation_metrics(found) | {"timing/validation/total_validation_time": seconds})
+        timed = {"timing/validation/total_validation_time": seconds} | self.further_validation_names(found, seconds)
+        self.metrics.write(step, self.validation_metrics(found) | timed)
         ranking = {name: value for name, value in found.items() if name.startswith("val_")}
         self.last_losses |= ranking
         words = "  ".join(f"{name} {value:.4f}" for name, value in ranking.items())
         self.say(f"step {step}/{self.rules.total}  {words}  {seconds:.3f} s")
         self.lap()
         return ranking
+
+    def further_validation_names(self, found: dict[str, float], seconds: float) -> dict[str, float]:
+        """What a validation, which took so long, is told under further names, by full name."""
+        return {}
 
     def take_over_optimizer(self) -> None:
         """A run that starts takes the moments of the stage before, where they are to be kept."""
