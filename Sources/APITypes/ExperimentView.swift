@@ -26,6 +26,8 @@ public struct ExperimentView: Codable, Sendable, Equatable {
     public var spec: JSONValue?
     /// Its jobs, in the order of the spec.
     public var jobs: [JobSummary]
+    /// What the check of its spec passed over, and why; only in the answer to a submission, where there is any.
+    public var warnings: [String]?
 
     enum CodingKeys: String, CodingKey {
         case id
@@ -40,6 +42,7 @@ public struct ExperimentView: Codable, Sendable, Equatable {
         case finishedAt = "finished_at"
         case spec
         case jobs
+        case warnings
     }
 
     /// Makes one from its parts.
@@ -60,6 +63,7 @@ public struct ExperimentView: Codable, Sendable, Equatable {
         self.finishedAt = finishedAt
         self.spec = spec
         self.jobs = jobs
+        warnings = nil
     }
 }
 

@@ -27,15 +27,20 @@ extension AnnealService {
     public func plan(_ request: SubmissionRequest) async throws -> PlanView {
         let rendering = PlanRendering(configuration: configuration, capacity: capacity)
         do {
-            let (_, plan) = try await makePlan(request)
-            return try await planner.run { rendering.view(of: plan) }
+            return try await view(of: try await makePlan(request), rendering)
         } catch let error as ServiceError where error.code == .unresolvedSpec {
             // The spec may be meant for a machine that has the files; what is missing here is then a warning.
-            guard let (_, plan) = try? await makePlan(request, assumesFiles: true) else { throw error }
-            var view = try await planner.run { rendering.view(of: plan) }
+            guard let submission = try? await makePlan(request, assumesFiles: true) else { throw error }
+            var view = try await view(of: submission, rendering)
             view.warnings += error.errors.map { "\($0.pointer): \($0.detail)" }
             return view
         }
+    }
+
+    private func view(of submission: CheckedSubmission, _ rendering: PlanRendering) async throws -> PlanView {
+        var view = try await planner.run { rendering.view(of: submission.plan) }
+        view.warnings += submission.warnings
+        return view
     }
 
     /// Accepts a spec: when this returns, the experiment is on disk.
@@ -44,7 +49,8 @@ extension AnnealService {
     public func submit(
         _ request: SubmissionRequest, alongside: @escaping @Sendable (WriteTransaction, ExperimentView) throws -> Void = { _, _ in }
     ) async throws -> ExperimentView {
-        let (document, plan) = try await makePlan(request)
+        let submission = try await makePlan(request)
+        let (document, plan) = (submission.document, submission.plan)
         try refuseWhatCannotFit(plan, document)
         let moment = now
         let experiment = ExperimentRecord(
@@ -52,7 +58,9 @@ extension AnnealService {
             tags: Self.document(plan.tags),
             spec: document.value, document: String(decoding: request.document, as: UTF8.self), createdAt: moment)
         let (records, needs) = makeJobs(plan, experiment: experiment, at: moment)
-        let view = ExperimentRendering.view(of: experiment, jobs: records)
+        var rendering = ExperimentRendering.view(of: experiment, jobs: records)
+        if !submission.warnings.isEmpty { rendering.warnings = submission.warnings }
+        let view = rendering
         try await store.write { writer in
             if let active = try writer.experiment(named: experiment.name, project: experiment.project, activeOnly: true) {
                 throw ServiceError(
@@ -69,49 +77,6 @@ extension AnnealService {
             "experiment accepted", metadata: ["experiment": "\(experiment.id)", "name": "\(experiment.name)", "jobs": "\(records.count)"])
         admit(records, project: plan.project, needs: needs)
         return view
-    }
-
-    /// - Parameter assumesFiles: take local paths that do not exist for what their names look like.
-    private func makePlan(_ request: SubmissionRequest, assumesFiles: Bool = false) async throws -> (SpecDocument, ExperimentPlan) {
-        let store = store
-        return try await planner.run {
-            let context = PlanContext(
-                baseDirectory: request.baseDirectory, pathExists: assumesFiles ? PathProbe.assumedKind(of:) : PathProbe.kind(of:),
-                artifactExists: { Self.isRegistered($0, in: store) }, readFile: PathProbe.content(of:))
-            do throws(SpecErrors) {
-                return try Self.plan(request.document, request.format, overrides: request.overrides, context)
-            } catch {
-                // A sound document that only its overrides spoil is in conflict with them, and not malformed.
-                let isSoundAlone = try !request.overrides.isEmpty && Self.isSound(request, context)
-                throw ServiceError(specErrors: error, isWellFormed: isSoundAlone || error.isAboutWhatIsNamed)
-            }
-        }
-    }
-
-    private nonisolated static func plan(
-        _ text: [UInt8], _ format: SpecDocument.Format, overrides: [String], _ context: PlanContext
-    ) throws(SpecErrors) -> (SpecDocument, ExperimentPlan) {
-        let document = try SpecDocument.parse(text, format: format).get().setting(overrides: overrides).get()
-        return (document, try ExperimentPlan.make(from: document, context: context).get())
-    }
-
-    private nonisolated static func isSound(_ request: SubmissionRequest, _ context: PlanContext) throws -> Bool {
-        do throws(SpecErrors) {
-            _ = try plan(request.document, request.format, overrides: [], context)
-            return true
-        } catch {
-            return error.isAboutWhatIsNamed
-        }
-    }
-
-    /// True where a spec's `name`, `name@version`, `ds_…`, `checkpoint:<id>` or `eval_…` is registered.
-    private nonisolated static func isRegistered(_ name: String, in store: Store) -> Bool {
-        let found = try? store.readSync { reader -> Bool in  // An unreadable database fails the submission right after.
-            if name.hasPrefix("checkpoint:") { return try reader.checkpoint(String(name.dropFirst(11)))?.deletedAt == nil }
-            if name.hasPrefix("eval_") { return try reader.evaluation(name) != nil }
-            return try reader.dataset(reference: name) != nil
-        }
-        return found ?? false
     }
 
     private func refuseWhatCannotFit(_ plan: ExperimentPlan, _ document: SpecDocument) throws {
@@ -173,22 +138,5 @@ extension AnnealService {
             return record
         }
         return (records, needs)
-    }
-}
-
-extension SpecErrors {
-    /// True where the document keeps to the schema and fails only by what it names or how its parts go together.
-    fileprivate var isAboutWhatIsNamed: Bool {
-        errors.allSatisfy { [.unknownName, .unknownReference, .cycle, .missingFile, .conflict].contains($0.code) }
-    }
-}
-
-extension ServiceError {
-    init(specErrors: SpecErrors, isWellFormed: Bool) {
-        let details = specErrors.errors.map { Detail(pointer: $0.pointer.description, line: $0.line, column: $0.column, detail: $0.detail) }
-        let first = details.first?.detail ?? "the spec is invalid"
-        self.init(
-            isWellFormed ? .unresolvedSpec : .invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)",
-            errors: details)
     }
 }

@@ -44,6 +44,10 @@ public final class AnnealService {
     let inspecting = BlockingThread(name: "inspecting")
     /// Parses and plans specs; a large one must not hold up the loop.
     let planner = BlockingThread(name: "planner")
+    /// Asks the trainer what it can be told; other specs are planned meanwhile.
+    let asking = BlockingThread(name: "trainer-args")
+    /// What the installed trainer takes beyond its parameters.
+    let trainArguments: TrainArgumentLists
     var scheduler: SchedulerState
     var jobs: [String: ActiveJob] = [:]
     /// The servers among them, by experiment and name.
@@ -85,6 +89,7 @@ public final class AnnealService {
         self.capacity = capacity
         self.causePatterns = causePatterns
         self.log = log
+        trainArguments = TrainArgumentLists(configuration)
         hub = EventHub()
         streamReads = ReadLine(store: store)
         hasher = ContentHasher(store: store)

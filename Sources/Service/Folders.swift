@@ -80,6 +80,14 @@ enum Folders {
         guard fsync(output) == 0, rename(temporary, target) == 0 else { throw failure("finish", temporary) }
     }
 
+    /// Writes a small file, which has its name when it is complete.
+    static func write(_ bytes: [UInt8], to target: String) throws {
+        let temporary = target + ".partial"
+        guard let file = fopen(temporary, "we") else { throw failure("create", temporary) }
+        let isWritten = fwrite(bytes, 1, bytes.count, file) == bytes.count
+        guard fclose(file) == 0, isWritten, rename(temporary, target) == 0 else { throw failure("finish", temporary) }
+    }
+
     /// Bytes that may still be written below a folder.
     static func freeBytes(_ path: String) throws -> Int64 {
         var information = statvfs()

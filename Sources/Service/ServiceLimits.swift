@@ -14,6 +14,11 @@ public enum ServiceLimits {
     public static let artifactBytesMax = 64 * 1024 * 1024
     /// Bytes of `outputs.json` that are read.
     public static let reportBytesMax = 16 * 1024 * 1024
+    /// How long the trainer may take to list its arguments, and the bytes of its list.
+    public static let trainArgumentSecondsMax = 60
+    public static let trainArgumentBytesMax = 1024 * 1024
+    /// Seconds after which a trainer that gave no list is asked again.
+    public static let trainArgumentRetrySeconds = 300
     /// Bytes from the end of each of a worker's logs that are searched for the cause of a failure.
     public static let logTailBytesMax = 64 * 1024
     /// Characters of an idempotency key.

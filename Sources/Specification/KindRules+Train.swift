@@ -4,6 +4,7 @@ extension KindRules {
     func checkTrain() {
         checkModelFile()
         checkBatching()
+        checkArguments()
         if body["method"] == "distill" { checkDistillation() }
         let path = JSONPointer(["params"])
         if let batch = setting("global_batch_size")?.int, let micro = microBatch { checkBatch(batch, micro, path) }
@@ -17,6 +18,17 @@ extension KindRules {
         checkParallel(path)
         checkPreference()
         if body["method"]?.string == TrainingMethod.grpo.name { checkReinforcement() }
+    }
+
+    /// Holds `args` to what the installed trainer lists, where that is known.
+    private func checkArguments() {
+        guard let args = body["args"]?.object, !args.isEmpty, let method = body["method"]?.string,
+            let known = check.world.trainArguments(method: method)
+        else { return }
+        for (name, value) in args {
+            guard let problem = known.problem(with: name, value) else { continue }
+            check.fail(problem.code, JSONPointer(["args", name]), problem.detail, atKey: problem.code != .wrongType)
+        }
     }
 
     /// Samples of a micro-batch; with dynamic batching any number.

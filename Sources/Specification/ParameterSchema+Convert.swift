@@ -27,7 +27,9 @@ extension ParameterSchema {
         ParameterSchema("merge_lora", .object(mergeTable), "Adds the adapters of a LoRA training to the weights."),
         ParameterSchema("prune", .object(pruneTable), "Takes parts out of the model."),
         ParameterSchema("dtype", .choice(["float32", "bfloat16", "float16"]), "The type of the saved weights; without it as they were."),
-        ParameterSchema("max_shard_size", .memory, "The most bytes of weights in one file; without it 5GB where weights are written anew."),
+        ParameterSchema(
+            "max_shard_size", .memory, "The most bytes of weights in one file; without it 5GB where weights are written anew.",
+            unit: "bytes"),
         ParameterSchema("files_from", .weights, "The model from which files are taken that this one lacks, such as its chat template."),
         ParameterSchema(
             "export", .choice(["check"]),
@@ -47,9 +49,11 @@ extension ParameterSchema {
         ParameterSchema(
             required: "checkpoints", .either([.text(bytesMax: 1000), .list(.weights, count: 2...SpecLimits.averagedModelsMax)]),
             "The models, or '${job.checkpoints}' with 'last' or 'best' for those of a training."),
-        ParameterSchema("last", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's last checkpoints."),
         ParameterSchema(
-            "best", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's best checkpoints, by its 'checkpoint.metric'."),
+            "last", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's last checkpoints.", unit: "checkpoints"),
+        ParameterSchema(
+            "best", .integer(2...SpecLimits.averagedModelsMax), "So many of the training's best checkpoints, by its 'checkpoint.metric'.",
+            unit: "checkpoints"),
         ParameterSchema(
             "weights", .list(.number(.above(0, upTo: 1e6)), count: 2...SpecLimits.averagedModelsMax),
             "What each listed model counts, relative to the others; without it all count the same."),
@@ -71,10 +75,11 @@ extension ParameterSchema {
         ParameterSchema(required: "architecture", .choice(["llama", "qwen2", "qwen3"]), "The family of the model."),
         ParameterSchema(required: "hidden_size", .integer(1...1_048_576), "The width of the model."),
         ParameterSchema(required: "intermediate_size", .integer(1...4_194_304), "The width of the feed-forward layers."),
-        ParameterSchema(required: "num_hidden_layers", .integer(1...10_000), "Layers."),
-        ParameterSchema(required: "num_attention_heads", .integer(1...65_536), "Attention heads."),
-        ParameterSchema("num_key_value_heads", .integer(1...65_536), "Key and value heads; without it as many as attention heads."),
-        ParameterSchema("max_position_embeddings", .integer(1...16_777_216), default: 512, "The longest sequence."),
+        ParameterSchema(required: "num_hidden_layers", .integer(1...10_000), "Layers.", unit: "layers"),
+        ParameterSchema(required: "num_attention_heads", .integer(1...65_536), "Attention heads.", unit: "heads"),
+        ParameterSchema(
+            "num_key_value_heads", .integer(1...65_536), "Key and value heads; without it as many as attention heads.", unit: "heads"),
+        ParameterSchema("max_position_embeddings", .integer(2...16_777_216), default: 512, "The longest sequence.", unit: "tokens"),
         ParameterSchema("tie_word_embeddings", .boolean, default: true, "Shares the weights of input and output embeddings."),
         ParameterSchema("dtype", .choice(["float32", "bfloat16", "float16"]), default: "float32", "The type of the saved weights."),
     ]
@@ -82,7 +87,9 @@ extension ParameterSchema {
     private static let tokenizerTable: [ParameterSchema] = [
         ParameterSchema(required: "type", .choice(["byte_bpe"]), "Byte-level BPE."),
         ParameterSchema(required: "train_on", .dataset, "The data whose text the tokenizer learns."),
-        ParameterSchema("vocab_size", .integer(260...1_048_576), default: 512, "Tokens; 256 bytes and the special tokens are among them."),
+        ParameterSchema(
+            "vocab_size", .integer(260...1_048_576), default: 512, "Tokens; 256 bytes and the special tokens are among them.",
+            unit: "tokens"),
         ParameterSchema("split_digits", .boolean, default: true, "Makes each digit a token of its own."),
     ]
 }

@@ -10,8 +10,8 @@ extension ParameterSchema {
         ParameterSchema(required: "benchmarks", .list(.object(benchmarkTable), count: 1...SpecLimits.mapCountMax), "The questions."),
         ParameterSchema(
             "concurrency", .either([.integer(1...4096)] + concurrencyTypes),
-            "The most requests at the same time, as a number, without it 256, at transformers 16; or a concurrency group, as for every job."
-        ),
+            "The most requests at the same time, as a number, without it 256, at transformers 16; or a concurrency group, as for every job.",
+            unit: "requests"),
         ParameterSchema(
             "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "600s", "The longest time of one request."),
         ParameterSchema("compare_to", .evaluation, "The baseline."),
@@ -19,7 +19,8 @@ extension ParameterSchema {
             "on", .choice(["checkpoint"]),
             "'checkpoint' evaluates each checkpoint of the training that 'model: ${job.checkpoint}' names, as soon as it is there."),
         ParameterSchema(
-            "every", .integer(1...1_000_000_000), "on: checkpoint: only checkpoints whose step is a multiple of this; without it all."),
+            "every", .integer(1...1_000_000_000), "on: checkpoint: only checkpoints whose step is a multiple of this; without it all.",
+            unit: "steps"),
         ParameterSchema(
             "steps", .list(.integer(0...1_000_000_000), count: 1...SpecLimits.listCountMax),
             "on: checkpoint: only checkpoints of these steps."),
@@ -53,7 +54,7 @@ extension ParameterSchema {
             ParameterSchema(
                 "prompt", .text(bytesMax: SpecLimits.stringBytesMax),
                 "What the judge is asked, with {problem}, {expected_answer}, {predicted_answer}, or for pairs {response_1}, {response_2}."),
-            ParameterSchema("max_tokens", .integer(1...1_048_576), default: 1024, "The longest judgement."),
+            ParameterSchema("max_tokens", .integer(1...1_048_576), default: 1024, "The longest judgement.", unit: "tokens"),
             ParameterSchema(
                 "seed", .integer(0...4_294_967_295), default: 0, "The seed of the judgements, which are taken at temperature 0."),
         ]
@@ -83,9 +84,10 @@ extension ParameterSchema {
             "generations", .either([.dataset, .list(.dataset, count: 1...1024)]),
             "In place of 'dataset': records with a model's answers, which are graded without asking; several files are several samples."),
         ParameterSchema("response", .text(bytesMax: 200), "generations: the member with the answer; without it generation."),
-        ParameterSchema("max_seq_len", .integer(1...1_000_000_000), "Answers of more tokens count as wrong and as no answer."),
+        ParameterSchema(
+            "max_seq_len", .integer(1...1_000_000_000), "Answers of more tokens count as wrong and as no answer.", unit: "tokens"),
         ParameterSchema("name", .name(.experiment), "The benchmark's name in results."),
-        ParameterSchema("samples", .integer(1...1024), default: 1, "Answers to each question."),
+        ParameterSchema("samples", .integer(1...1024), default: 1, "Answers to each question.", unit: "answers"),
         ParameterSchema(
             "prompt", .text(bytesMax: SpecLimits.stringBytesMax),
             "What is asked, with {member} for members of the record; without it the record's own question."),
@@ -102,11 +104,11 @@ extension ParameterSchema {
         ParameterSchema(
             "definition", .choice(["unbiased", "first_k"]), default: "unbiased",
             "How pass@k and majority@k are computed: 'first_k' as NeMo-Skills did before August 2025."),
-        ParameterSchema("max_tokens", .integer(1...1_048_576), default: 256, "The longest answer."),
+        ParameterSchema("max_tokens", .integer(1...1_048_576), default: 256, "The longest answer.", unit: "tokens"),
         ParameterSchema("temperature", .number(.atLeast(0, upTo: 2)), "Without it 0 for one sample, else 0.7."),
-        ParameterSchema("top_p", .number(.above(0, upTo: 1)), "Without it 0.95 where answers are sampled."),
+        ParameterSchema("top_p", .number(.above(0, upTo: 1)), "Without it 0.95 where answers are sampled.", unit: "fraction"),
         ParameterSchema("seed", .integer(0...4_294_967_295), default: 0, "The seed of the first sample."),
-        ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many questions."),
+        ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many questions.", unit: "questions"),
         ParameterSchema("system", .text(bytesMax: SpecLimits.stringBytesMax), "A system message to put first."),
         ParameterSchema("stop", .list(.text(bytesMax: 1000), count: 1...16), "Texts that end an answer."),
     ]

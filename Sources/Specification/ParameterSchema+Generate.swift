@@ -13,8 +13,9 @@ extension ParameterSchema {
             "How a record becomes a question: a prompt's name (generic/math), a .yaml file in NeMo-Skills' form, or its texts; without it the record's own question."
         ),
         ParameterSchema("api", .choice(["chat", "completions"]), default: "chat", "Which of OpenAI's interfaces is spoken."),
-        ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many records."),
-        ParameterSchema("samples", .integer(1...10_000), "Generations of each record, with the seeds from 'starting_seed' on."),
+        ParameterSchema("limit", .integer(1...1_000_000_000), "Takes only the first so many records.", unit: "records"),
+        ParameterSchema(
+            "samples", .integer(1...10_000), "Generations of each record, with the seeds from 'starting_seed' on.", unit: "generations"),
         ParameterSchema("starting_seed", .integer(0...4_294_967_295), "The first of the seeds of 'samples'; without it 0."),
         ParameterSchema(
             "seeds",
@@ -26,13 +27,15 @@ extension ParameterSchema {
         ParameterSchema(
             "seed_by", .choice(["run", "record"]), default: "run",
             "Whether all requests of a run send its seed, or each record one of its own."),
-        ParameterSchema("chunks", .integer(1...1000), "Cuts the records into so many consecutive parts, each a job of its own."),
+        ParameterSchema(
+            "chunks", .integer(1...1000), "Cuts the records into so many consecutive parts, each a job of its own.", unit: "parts"),
         ParameterSchema("chunk", .integer(0...999), "Generates this one of 'chunks' alone."),
-        ParameterSchema("max_tokens", .integer(1...1_048_576), "The longest generation; without it the server's own limit."),
+        ParameterSchema(
+            "max_tokens", .integer(1...1_048_576), "The longest generation; without it the server's own limit.", unit: "tokens"),
         ParameterSchema("temperature", .number(.atLeast(0, upTo: 2)), "Without it 0, and 0.7 with samples or seeds."),
-        ParameterSchema("top_p", .number(.above(0, upTo: 1)), "Without it 0.95 where the temperature is not 0."),
-        ParameterSchema("top_k", .integer(-1...1_000_000), "Sent only where given; -1 for all."),
-        ParameterSchema("min_p", .number(.atLeast(0, upTo: 1)), "Sent only where given."),
+        ParameterSchema("top_p", .number(.above(0, upTo: 1)), "Without it 0.95 where the temperature is not 0.", unit: "fraction"),
+        ParameterSchema("top_k", .integer(-1...1_000_000), "Sent only where given; -1 for all.", unit: "tokens"),
+        ParameterSchema("min_p", .number(.atLeast(0, upTo: 1)), "Sent only where given.", unit: "fraction"),
         ParameterSchema("repetition_penalty", .number(.above(0, upTo: 100)), "Sent only where given."),
         ParameterSchema("stop", .list(.text(bytesMax: 1000), count: 1...16), "Texts that end a generation."),
         ParameterSchema(
@@ -45,11 +48,13 @@ extension ParameterSchema {
         ParameterSchema("reasoning_end", .text(bytesMax: 1000), default: "</think>", "What ends the reasoning."),
         ParameterSchema(
             "concurrency", .either([.integer(1...16_384)] + concurrencyTypes), default: 512,
-            "The most requests at the same time, as a number; or a concurrency group, as for every job."),
+            "The most requests at the same time, as a number; or a concurrency group, as for every job.", unit: "requests",
+            source: "NeMo-Skills, nemo_skills/inference/generate.py: max_concurrent_requests"),
         ParameterSchema(
             "adaptive", .boolean, default: true, "Sends fewer requests at once where more bring nothing or the server pushes back."),
         ParameterSchema(
-            "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "4h", "The longest time of one request."),
+            "request_timeout", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "4h", "The longest time of one request.",
+            source: "NeMo-Skills, nemo_skills/inference/generate.py: timeout"),
         ParameterSchema(
             "patience", .duration(.milliseconds(1)...SpecLimits.graceMax), default: "120s",
             "How long a server may be busy or unreachable before it is given up."),
@@ -58,7 +63,7 @@ extension ParameterSchema {
             "The wait before a failed request is sent again; each further one is twice as long, up to 30 s."),
         ParameterSchema(
             "max_failed", .integer(0...1_000_000_000), default: 0,
-            "Generations that may fail without failing the job; they are listed and missing in the output."),
+            "Generations that may fail without failing the job; they are listed and missing in the output.", unit: "generations"),
         ParameterSchema(
             "merge", .map(keys: .output, .list(.dataset, count: 1...1000)),
             "Puts the generations of other jobs together instead of asking a model; what 'chunks' adds by itself."),
@@ -67,7 +72,8 @@ extension ParameterSchema {
     private static let generateServerTable: [ParameterSchema] =
         serverStart + [
             serverJob,
-            ParameterSchema("replicas", .integer(1...64), default: 1, "Servers to start; each gets its share of the job's GPUs."),
+            ParameterSchema(
+                "replicas", .integer(1...64), default: 1, "Servers to start; each gets its share of the job's GPUs.", unit: "servers"),
             ParameterSchema(
                 "url", .either([.httpURL, .list(.httpURL, count: 1...64)]),
                 "The base URL of an OpenAI-compatible server, without /v1, or several that share the work."),

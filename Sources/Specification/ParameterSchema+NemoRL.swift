@@ -67,6 +67,7 @@ public enum NemoRLEngine {
     private static func only(_ name: String) -> ParameterSchema? {
         var key = ParameterSchema.parameters(method: "sft").first { $0.name == name }
         key?.defaultValue = nil
+        key?.source = nil
         return key
     }
 

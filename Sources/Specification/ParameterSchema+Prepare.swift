@@ -14,7 +14,8 @@ extension ParameterSchema {
             "What a record that cannot be read or does not fit the format does: end the job, or be left out and listed in a report. "
                 + "Without it files of JCommonsenseQA questions drop, as their own script does, and others fail."),
         ParameterSchema(
-            "bad_records_max", .integer(0...Int.max), default: 1000, "With 'on_bad_record: drop', more bad records than this end the job."),
+            "bad_records_max", .integer(0...Int.max), default: 1000, "With 'on_bad_record: drop', more bad records than this end the job.",
+            unit: "records"),
         ParameterSchema(
             "register_as", .name(.dataset),
             "The name under which the result is registered, parts of a split as '<name>.<part>'; '<experiment>.<job>.<output>' without it."),
@@ -32,7 +33,7 @@ extension ParameterSchema {
         ParameterSchema("sha256", .name(.sha256), "The hash that the fetched file must have; only with 'url'."),
         ParameterSchema(
             "bytes_max", .integer(1...SpecLimits.downloadBytesMax),
-            "Bytes that the fetched file may have, 68719476736 (64 GiB) without it; only with 'url'."),
+            "Bytes that the fetched file may have, 68719476736 (64 GiB) without it; only with 'url'.", unit: "bytes"),
         ParameterSchema("generator", .object(generatorTable), "Records that are made up by rule."),
         ParameterSchema("interleave", .object(interleaveTable), "Several sources whose records are drawn in turn."),
     ]
@@ -56,7 +57,7 @@ extension ParameterSchema {
             required: "name", .choice(["times_ten", "refusals", "arithmetic"]),
             "The rule: times_ten asks '{i}*10=?'; refusals prefers the right answer of that to a refusal; arithmetic makes problems with "
                 + "'expected_answer', as for reinforcement learning."),
-        ParameterSchema(required: "count", .integer(1...10_000_000), "Records to make."),
+        ParameterSchema(required: "count", .integer(1...10_000_000), "Records to make.", unit: "records"),
         ParameterSchema("start", .integer(0...1_000_000_000_000), default: 0, "times_ten, refusals: the first number."),
         ParameterSchema("step", .integer(1...1_000_000_000), default: 1, "times_ten, refusals: the distance between numbers."),
         ParameterSchema(
@@ -68,8 +69,8 @@ extension ParameterSchema {
         ParameterSchema(
             "operations", .list(.choice(["add", "subtract", "multiply"]), count: 1...3), default: ["add", "subtract", "multiply"],
             "arithmetic: what is drawn from."),
-        ParameterSchema("terms", .integer(2...10), default: 2, "arithmetic: numbers of one problem."),
-        ParameterSchema("digits", .integer(1...6), default: 2, "arithmetic: digits of a number at most."),
+        ParameterSchema("terms", .integer(2...10), default: 2, "arithmetic: numbers of one problem.", unit: "numbers"),
+        ParameterSchema("digits", .integer(1...6), default: 2, "arithmetic: digits of a number at most.", unit: "digits"),
         ParameterSchema(
             "seed", .integer(-Int.max...Int.max),
             "The seed of what the rule draws at random: the order of times_ten and refusals, which without it ascends, and which refusal; "

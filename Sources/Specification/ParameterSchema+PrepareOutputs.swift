@@ -15,7 +15,7 @@ extension ParameterSchema {
 
     private static let packTable: [ParameterSchema] = [
         ParameterSchema(required: "model", .model, "The model whose tokenizer and chat template measure the records."),
-        ParameterSchema(required: "capacity", .integer(tokens), "Tokens that a bin, one packed sequence, holds."),
+        ParameterSchema(required: "capacity", .integer(tokens), "Tokens that a bin, one packed sequence, holds.", unit: "tokens"),
         ParameterSchema(
             "method", .choice(["sft", "dpo"]), default: "sft", "sft packs conversations; dpo keeps the two answers of a pair together."),
         ParameterSchema(
@@ -26,18 +26,19 @@ extension ParameterSchema {
             ]), default: "first_fit_decreasing",
             "How bins are filled; the last name but one stands for NeMo RL's bins, defects included, the last for the definition."),
         ParameterSchema(
-            "max_length", .integer(tokens), "Tokens that a sequence may have; without it the capacity, for dpo half of it."),
-        ParameterSchema("min_bin_count", .integer(0...1_073_741_824), "There are at least so many bins."),
-        ParameterSchema("bin_count_multiple", .integer(tokens), "The number of bins is a multiple of this: of the data-parallel shards."),
+            "max_length", .integer(tokens), "Tokens that a sequence may have; without it the capacity, for dpo half of it.", unit: "tokens"),
+        ParameterSchema("min_bin_count", .integer(0...1_073_741_824), "There are at least so many bins.", unit: "bins"),
+        ParameterSchema(
+            "bin_count_multiple", .integer(tokens), "The number of bins is a multiple of this: of the data-parallel shards.", unit: "bins"),
         ParameterSchema(
             "pad_multiple", .integer(tokens), default: 1,
-            "Each sequence takes up a multiple of so many tokens; 2·CP·TP with context parallelism."),
+            "Each sequence takes up a multiple of so many tokens; 2·CP·TP with context parallelism.", unit: "tokens"),
         ParameterSchema(
             "overlong", .choice(["refuse", "drop"]), default: "refuse",
             "Sequences over the limit end the job, or are left out of the bins and listed."),
         ParameterSchema(
-            "global_batch_size", .integer(1...1_048_576), "Samples of a step without packing; the job tells how many bins keep it the same."
-        ),
+            "global_batch_size", .integer(1...1_048_576),
+            "Samples of a step without packing; the job tells how many bins keep it the same.", unit: "samples"),
         ParameterSchema(
             "chat_template", .text(bytesMax: SpecLimits.stringBytesMax), "'chatml' or a template in Jinja; without it that of the model."),
         flag("only_final_turn", false, "Measures what a training with 'only_final_turn' sees."),
@@ -49,10 +50,10 @@ extension ParameterSchema {
         ParameterSchema(
             "shard_pattern", .text(bytesMax: 90), default: "instruction-%06d.tar",
             "Names of the shards; %d stands for the number, %06d for the same with at least six digits."),
-        ParameterSchema("samples_per_shard", .integer(1...10_000_000), default: 10_000, "Samples of one shard at most."),
+        ParameterSchema("samples_per_shard", .integer(1...10_000_000), default: 10_000, "Samples of one shard at most.", unit: "samples"),
         ParameterSchema(
             "shard_bytes", .integer(10_240...1_099_511_627_776), default: 3_000_000_000,
-            "Bytes of one shard at most; one sample alone may have more."),
+            "Bytes of one shard at most; one sample alone may have more.", unit: "bytes", source: "webdataset, ShardWriter: maxsize"),
         ParameterSchema("shuffle", .boolean, default: true, "Puts the records in a random order; false keeps theirs."),
         ParameterSchema("split", .object(shardSplitTable), default: [:], "Shares of the shards; Energon splits by shards, not by samples."),
         ParameterSchema(

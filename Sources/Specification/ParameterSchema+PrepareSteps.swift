@@ -12,7 +12,8 @@ extension ParameterSchema {
                 "Turns input/output records, or lists of 'conversations', into messages."),
             ParameterSchema("shuffle", .object([seed(42)]), "Puts the records in a random order."),
             ParameterSchema(
-                "sample", .object([ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep."), seed(42)]),
+                "sample",
+                .object([ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep.", unit: "records"), seed(42)]),
                 "Keeps so many records, drawn at random, in their order."),
             ParameterSchema("split", .object(splitTable), "Divides the records; only 'pack' may come after it."),
         ] + generationSteps + trainingSteps + outputSteps
@@ -36,7 +37,7 @@ extension ParameterSchema {
             .object([
                 ParameterSchema(
                     "method", .choice(["random", "fair"]), default: "random", "'fair' takes one record of each problem in turn."),
-                ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep; all where there are fewer."),
+                ParameterSchema(required: "count", .integer(1...Int.max), "Records to keep; all where there are fewer.", unit: "records"),
                 flag("shuffle", true, "Puts the result in a random order."),
                 key("group_by", "problem", "The member that tells the problem."),
                 seed(42),
@@ -95,12 +96,19 @@ extension ParameterSchema {
         flag("add_correct", true, "Keeps what was graded right."),
         flag("add_incorrect", false, "Keeps what was graded wrong."),
         flag("add_unlabeled", false, "Keeps what was never graded."),
-        ParameterSchema("skip_first", .integer(0...Int.max), default: 0, "Records to leave out at the start."),
+        ParameterSchema(
+            "skip_first", .integer(0...Int.max), default: 0, "Records to leave out at the start.", unit: "records",
+            source: skills("skip_first")),
     ]
 
     private static let keyTable: [ParameterSchema] = [
         key("input_key", "problem", "The member with the problem."), key("output_key", "generation", "The member with the solution."),
     ]
+
+    /// Where the defaults come from that have NeMo-Skills' names.
+    private static func skills(_ key: String) -> String {
+        "NeMo-Skills, math_sft.yaml: \(key)"
+    }
 
     private static let filterTable: [ParameterSchema] = [
         ParameterSchema(
@@ -115,8 +123,9 @@ extension ParameterSchema {
         flag("remove_no_think_tags", false, "Drops solutions without </think>; with 'defaults: seed' also those without <think>."),
         flag("remove_verification_code", false, "Drops solutions that verify with Python."),
         flag("majority_filter", false, "Drops answers with too few votes; records without votes pass."),
-        ParameterSchema("min_majority_votes", .number(.atLeast(0)), default: 0, "Votes that the answer needs."),
-        ParameterSchema("min_majority_percentage", .number(.atLeast(0, upTo: 1)), default: 0, "The share of the votes that it needs."),
+        ParameterSchema("min_majority_votes", .number(.atLeast(0)), default: 0, "Votes that the answer needs.", unit: "votes"),
+        ParameterSchema(
+            "min_majority_percentage", .number(.atLeast(0, upTo: 1)), default: 0, "The share of the votes that it needs.", unit: "fraction"),
         flag("trim_prefix", false, "Removes a first line 'My solution:'."),
         flag("trim_solutions", nil, "Cuts what follows the line of the last \\boxed; by 'defaults' true for seed, false for head."),
         flag("drop_incorrect_arithmetic", false, "Drops solutions with a wrong equation (relative tolerance 1e-4)."),
@@ -125,19 +134,26 @@ extension ParameterSchema {
         flag("remove_len_outlier_solutions", false, "Drops solutions outside the lengths below."),
         ParameterSchema(
             "length_unit", .choice(["characters", "words", "bytes"]), "What lengths are counted in; needed for the two above."),
-        ParameterSchema("min_problem_length", .integer(0...Int.max), default: 0, "The shortest problem."),
-        ParameterSchema("max_problem_length", .integer(0...Int.max), default: 1024, "The longest problem."),
-        ParameterSchema("min_solution_length", .integer(0...Int.max), default: 0, "The shortest solution."),
-        ParameterSchema("max_solution_length", .integer(0...Int.max), default: 2048, "The longest solution."),
+        ParameterSchema(
+            "min_problem_length", .integer(0...Int.max), default: 0, "The shortest problem.", source: skills("min_problem_length")),
+        ParameterSchema(
+            "max_problem_length", .integer(0...Int.max), default: 1024, "The longest problem.", source: skills("max_problem_length")),
+        ParameterSchema(
+            "min_solution_length", .integer(0...Int.max), default: 0, "The shortest solution.", source: skills("min_solution_length")),
+        ParameterSchema(
+            "max_solution_length", .integer(0...Int.max), default: 2048, "The longest solution.", source: skills("max_solution_length")),
     ]
 
     private static let dedupeTable: [ParameterSchema] = [
         ParameterSchema(
             "method", .choice(["exact", "near"]), default: "exact", "'near' also finds records with about the same words (MinHash)."),
         keys("keys", "The members that are compared; without them the whole record."),
-        ParameterSchema("threshold", .number(.atLeast(0.05, upTo: 1)), default: 0.8, "near: the least Jaccard similarity of word runs."),
-        ParameterSchema("permutations", .integer(16...1024), default: 128, "near: hash functions; more estimate better."),
-        ParameterSchema("ngram", .integer(1...100), default: 5, "near: words of one run."),
+        ParameterSchema(
+            "threshold", .number(.atLeast(0.05, upTo: 1)), default: 0.8, "near: the least Jaccard similarity of word runs.",
+            unit: "fraction"),
+        ParameterSchema(
+            "permutations", .integer(16...1024), default: 128, "near: hash functions; more estimate better.", unit: "hash functions"),
+        ParameterSchema("ngram", .integer(1...100), default: 5, "near: words of one run.", unit: "words"),
         seed(1),
     ]
 
@@ -147,7 +163,7 @@ extension ParameterSchema {
             ParameterSchema("filters", .object(filterTable), "The filters, with their keys."),
             ParameterSchema("code_text_filter", codeTextModes, "Chooses between solutions with code and without."),
             ParameterSchema("downsampling_method", .choice(["random", "fair"]), "How num_output_samples are drawn."),
-            ParameterSchema("num_output_samples", .integer(1...Int.max), "Records to keep."),
+            ParameterSchema("num_output_samples", .integer(1...Int.max), "Records to keep.", unit: "records"),
             seed(42, "random_seed"),
             flag("do_shuffle", true, "Puts the result in a random order."),
             ParameterSchema(
@@ -197,7 +213,7 @@ extension ParameterSchema {
             key("response_key", "generation", "The member with the answer."),
             key("score_key", nil, "A number that ranks the answers instead of the grade; it becomes the rewards."),
             ParameterSchema("min_margin", .number(.atLeast(0)), default: 0, "The least difference of a pair's scores."),
-            ParameterSchema("pairs_per_group", .integer(1...1_000_000), default: 1, "Pairs of one problem at most."),
+            ParameterSchema("pairs_per_group", .integer(1...1_000_000), default: 1, "Pairs of one problem at most.", unit: "pairs"),
             ParameterSchema(
                 "choose", .choice(["random", "first", "extremes"]), default: "random",
                 "Which pairs; 'extremes' takes the best against the worst score."),
@@ -210,18 +226,23 @@ extension ParameterSchema {
             key("rate_key", nil, "A member that holds the pass rate already; without it the grades are counted."),
             ParameterSchema(
                 "discard_from", .nullable(.number(.atLeast(0, upTo: 1))), default: 0.75,
-                "Problems of this pass rate and above are too easy; null keeps them."),
-            ParameterSchema("min", .number(.atLeast(0, upTo: 1)), default: 0, "Problems below this pass rate are too hard."),
-            ParameterSchema("min_samples", .integer(1...1_000_000), default: 1, "Graded generations that a problem needs."),
+                "Problems of this pass rate and above are too easy; null keeps them.", unit: "fraction",
+                source: "Llama-Nemotron, arXiv 2505.00949, section 5"),
+            ParameterSchema(
+                "min", .number(.atLeast(0, upTo: 1)), default: 0, "Problems below this pass rate are too hard.", unit: "fraction"),
+            ParameterSchema(
+                "min_samples", .integer(1...1_000_000), default: 1, "Graded generations that a problem needs.", unit: "generations"),
             ParameterSchema(
                 "keep", .choice(["problems", "records"]), default: "problems", "One record of each problem, or all its generations."),
         ]
 
     private static let curriculumTable: [ParameterSchema] = [
-        ParameterSchema(required: "batch_size", .integer(1...Int.max), "Prompts of one batch."),
-        ParameterSchema("batches", .integer(1...Int.max), "Batches to make; without it all prompts are used."),
-        ParameterSchema("width", .number(.atLeast(0.001, upTo: 10)), default: 0.125, "The Gaussian's standard deviation, in pass rate."),
-        ParameterSchema("levels", .integer(1...1000), "Levels of equal width; without it one for each pass rate."),
+        ParameterSchema(required: "batch_size", .integer(1...Int.max), "Prompts of one batch.", unit: "prompts"),
+        ParameterSchema("batches", .integer(1...Int.max), "Batches to make; without it all prompts are used.", unit: "batches"),
+        ParameterSchema(
+            "width", .number(.atLeast(0.001, upTo: 10)), default: 0.125, "The Gaussian's standard deviation, in pass rate.",
+            unit: "fraction"),
+        ParameterSchema("levels", .integer(1...1000), "Levels of equal width; without it one for each pass rate.", unit: "levels"),
         key("rate_key", "pass_rate", "The member with the pass rate, from 0 to 1."),
         seed(42),
     ]
@@ -231,16 +252,20 @@ extension ParameterSchema {
         ParameterSchema("off", .text(bytesMax: 10_000), default: "detailed thinking off", "The system text of answers that do not."),
         flag("strip_empty", true, "Removes the empty thinking block of answers that do not think."),
         ParameterSchema(
-            "off_share", .number(.atLeast(0, upTo: 1)), default: 0, "The share of thinking records that get a twin without the thinking."),
+            "off_share", .number(.atLeast(0, upTo: 1)), default: 0, "The share of thinking records that get a twin without the thinking.",
+            unit: "fraction"),
         flag("only_pairs", false, "Keeps only prompts with an answer of each kind, one of each."),
         seed(42),
     ]
 
     private static let decontaminateTable: [ParameterSchema] = [
         ParameterSchema(required: "against", .list(.dataset, count: 1...100), "The benchmarks' datasets."),
-        ParameterSchema("ngram", .integer(1...100), default: 13, "Words of one run."),
         ParameterSchema(
-            "threshold", .number(.atLeast(0, upTo: 1)), default: 0, "The share of a record's runs that must be known; 0 for a single one."),
+            "ngram", .integer(1...100), default: 13, "Words of one run.", unit: "words",
+            source: "Brown et al. 2020, arXiv 2005.14165, appendix C"),
+        ParameterSchema(
+            "threshold", .number(.atLeast(0, upTo: 1)), default: 0, "The share of a record's runs that must be known; 0 for a single one.",
+            unit: "fraction"),
         keys("keys", "The members that are looked at; without them what asks: problem, question, input, prompt or the user's turns."),
         keys("benchmark_keys", "The same for the benchmarks."),
         flag("mark", false, "Keeps the records and puts the finding into 'contaminated'."),

@@ -40,11 +40,15 @@ extension ParameterSchema {
             .map(
                 keys: .flag,
                 .nullable(.either([.scalar, .list(.scalar, count: 0...SpecLimits.mapCountMax), .map(keys: .flag, .nullable(.scalar))]))),
-            "Further arguments of TRL's configuration, passed through; checked against the version that is installed."),
+            "Further arguments of TRL's configuration, passed through. Names and types are checked when the job is submitted, against the "
+                + "version that is installed, and once more when the trainer starts; without an answer from the trainer a submission is "
+                + "accepted with a warning. What Anneal sets itself is refused with the key to use."),
     ]
 
-    /// The configuration that the defaults of SFT are taken from.
-    static func nemo(_ key: String) -> String { "NeMo RL, examples/configs/sft.yaml: \(key)" }
+    /// A key of a configuration of NeMo RL that a default is taken from; most are those of its SFT.
+    static func nemo(_ key: String, of configuration: String = "sft") -> String {
+        "NeMo RL, examples/configs/\(configuration).yaml: \(key)"
+    }
 
     /// The settings that every method has; a method may give one another default.
     static let commonParameters: [ParameterSchema] = [
@@ -60,7 +64,7 @@ extension ParameterSchema {
             "micro_batch_size", .integer(1...65_536), default: 1, "Samples of one forward pass on one GPU.", unit: "samples",
             source: nemo("policy.train_micro_batch_size")),
         ParameterSchema(
-            "max_length", .integer(1...16_777_216), default: 1024, "Tokens of a sample.", unit: "tokens",
+            "max_length", .integer(2...16_777_216), default: 1024, "Tokens of a sample.", unit: "tokens",
             source: nemo("policy.max_total_sequence_length")),
         ParameterSchema(
             "learning_rate", .number(.above(0, upTo: 10)), default: 5e-6, "The highest learning rate.",
@@ -99,7 +103,8 @@ extension ParameterSchema {
         ParameterSchema("precision", .choice(["auto", "fp32", "bf16"]), default: "auto", "bf16 where the device has it, else fp32."),
         ParameterSchema(
             "gradient_checkpointing", .boolean, default: false,
-            "Activation checkpointing: saves memory by computing activations twice, sharded or not."),
+            "Activation checkpointing: saves memory by computing activations twice, sharded or not.",
+            source: nemo("policy.dtensor_cfg.activation_checkpointing")),
         ParameterSchema(
             "parallel", .choice(["auto", "none", "ddp", "fsdp"]), default: "auto",
             "How GPUs share the work: a whole copy on each (ddp) or a part (fsdp); auto shards what would fill more than half of a GPU."
@@ -109,7 +114,9 @@ extension ParameterSchema {
             "optimizer", .choice(["auto", "adamw", "adamw_fused", "adamw_8bit"]), default: "auto",
             "AdamW; auto takes the fused kernels where there is a GPU, with the same steps but for rounding; adamw_8bit is bitsandbytes'."),
         ParameterSchema("log_every", .integer(1...1_000_000_000), default: 1, "Writes metrics every so many steps.", unit: "steps"),
-        ParameterSchema("lora", .nullable(.object(loraTable)), default: .null, "Trains low-rank adapters instead of all weights."),
+        ParameterSchema(
+            "lora", .nullable(.object(loraTable)), default: .null, "Trains low-rank adapters instead of all weights.",
+            source: nemo("policy.dtensor_cfg.lora_cfg.enabled")),
         ParameterSchema(
             "chat_template", .nullable(.text(bytesMax: SpecLimits.stringBytesMax)), default: .null,
             "A Jinja chat template; null takes that of the model."),
@@ -118,7 +125,8 @@ extension ParameterSchema {
     private static let shardingTable: [ParameterSchema] = [
         ParameterSchema(
             "cpu_offload", .boolean, default: false,
-            "Keeps weights, gradients and optimizer in main memory and steps there: slow, for models that fit nowhere else."),
+            "Keeps weights, gradients and optimizer in main memory and steps there: slow, for models that fit nowhere else.",
+            source: nemo("policy.dtensor_cfg.cpu_offload")),
         ParameterSchema(
             "reshard_after_forward", .boolean, default: true,
             "Lets gathered weights go after the forward pass; false takes more memory and less traffic."),
@@ -134,7 +142,7 @@ extension ParameterSchema {
             source: nemo("policy.dtensor_cfg.lora_cfg.dropout")),
         ParameterSchema(
             "target_modules", .either([.choice(["all-linear"]), .list(.text(bytesMax: 1000), count: 1...SpecLimits.mapCountMax)]),
-            default: "all-linear", "The layers that get adapters."),
+            default: "all-linear", "The layers that get adapters.", source: nemo("policy.dtensor_cfg.lora_cfg.match_all_linear")),
     ]
 
     private static func checkpointTable(metrics: [String]) -> [ParameterSchema] {

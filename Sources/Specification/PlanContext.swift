@@ -8,16 +8,20 @@ public struct PlanContext: Sendable {
     public var artifactExists: @Sendable (String) -> Bool
     /// The bytes of a file at an absolute path, one more than `SpecLimits.documentBytesMax` at most; `nil` where it cannot be read.
     public var readFile: @Sendable (String) -> [UInt8]?
+    /// What the installed trainer takes as `args` of a training method; `nil` where that is not known, and `args` are not checked.
+    public var trainArguments: @Sendable (String) -> TrainArguments?
 
     /// Creates a context.
     public init(
         baseDirectory: String?, pathExists: @escaping @Sendable (String) -> PathKind?, artifactExists: @escaping @Sendable (String) -> Bool,
-        readFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil }
+        readFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil },
+        trainArguments: @escaping @Sendable (String) -> TrainArguments? = { _ in nil }
     ) {
         self.baseDirectory = baseDirectory
         self.pathExists = pathExists
         self.artifactExists = artifactExists
         self.readFile = readFile
+        self.trainArguments = trainArguments
     }
 
     /// The absolute form of `path`, with `.` and `..` taken out of the text; `nil` for a relative one without a base folder.
@@ -41,6 +45,7 @@ final class World {
     let context: PlanContext
     private var paths: [String: PathKind?] = [:]
     private var artifacts: [String: Bool] = [:]
+    private var trainArguments: [String: TrainArguments?] = [:]
 
     init(_ context: PlanContext) { self.context = context }
 
@@ -56,5 +61,12 @@ final class World {
         let exists = context.artifactExists(artifact)
         artifacts[artifact] = exists
         return exists
+    }
+
+    func trainArguments(method: String) -> TrainArguments? {
+        if let known = trainArguments[method] { return known }
+        let arguments = context.trainArguments(method)
+        trainArguments[method] = .some(arguments)
+        return arguments
     }
 }

@@ -17,16 +17,18 @@ extension TrainingMethod {
         reward(
             "length", "1 up to some tokens, then falling to 0 along a line.",
             [
-                ParameterSchema(required: "full_until", .integer(0...16_777_216), "Tokens up to which the reward is 1."),
-                ParameterSchema(required: "zero_from", .integer(1...16_777_216), "Tokens from which it is 0."),
+                ParameterSchema(required: "full_until", .integer(0...16_777_216), "Tokens up to which the reward is 1.", unit: "tokens"),
+                ParameterSchema(required: "zero_from", .integer(1...16_777_216), "Tokens from which it is 0.", unit: "tokens"),
             ]),
         reward("judge", "1 where another model says that the answer is right.", judgeKeys),
         reward(
             "reward_model", "What a reward model gives, such as method reward trains.",
             [
                 ParameterSchema(required: "model", .model, "The reward model: a sequence classifier with one output."),
-                ParameterSchema("batch_size", .integer(1...65_536), default: 8, "Responses that are scored at the same time."),
-                ParameterSchema("max_length", .integer(2...16_777_216), default: 4096, "Tokens of a conversation; the rest is cut off."),
+                ParameterSchema(
+                    "batch_size", .integer(1...65_536), default: 8, "Responses that are scored at the same time.", unit: "responses"),
+                ParameterSchema(
+                    "max_length", .integer(2...16_777_216), default: 4096, "Tokens of a conversation; the rest is cut off.", unit: "tokens"),
             ]),
         reward(
             "python", "What a function of your own gives, which takes any of prompt, completion, expected, record, tokens, truncated.",
@@ -60,9 +62,9 @@ extension TrainingMethod {
             "prompt", .text(bytesMax: SpecLimits.stringBytesMax),
             "What the judge is asked, with {problem}, {expected_answer}, {predicted_answer}; it must make it write 'Judgement: Yes' or 'No'."
         ),
-        ParameterSchema("concurrency", .integer(1...1024), default: 16, "The most requests at the same time."),
-        ParameterSchema("retries", .integer(0...100), default: 5, "Further tries of a request, after which the job fails."),
-        ParameterSchema("timeout_seconds", .number(.above(0, upTo: 86_400)), default: 120, "Seconds of one request."),
-        ParameterSchema("max_tokens", .integer(1...1_048_576), default: 1024, "The longest judgement."),
+        ParameterSchema("concurrency", .integer(1...1024), default: 16, "The most requests at the same time.", unit: "requests"),
+        ParameterSchema("retries", .integer(0...100), default: 5, "Further tries of a request, after which the job fails.", unit: "tries"),
+        ParameterSchema("timeout_seconds", .number(.above(0, upTo: 86_400)), default: 120, "Seconds of one request.", unit: "seconds"),
+        ParameterSchema("max_tokens", .integer(1...1_048_576), default: 1024, "The longest judgement.", unit: "tokens"),
     ]
 }

@@ -72,7 +72,7 @@ final class ShimFactory: @unchecked Sendable {
             close(ends[1])
         }
         do {
-            let pid = try ShimProcess.spawnProgram(shimPath, arguments: ["--factory", "3"], descriptors: [null, null, null, ends[1]])
+            let pid = try ShimProcess.spawnProgram([shimPath, "--factory", "3"], descriptors: [null, null, null, ends[1]])
             process = cposix_pidfd_open(pid)
             socket = ends[0]
             return true

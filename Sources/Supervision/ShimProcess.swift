@@ -24,7 +24,7 @@ struct ShimProcess: Sendable {
         let pid: pid_t
         do {
             pid = try spawnProgram(
-                shimPath, arguments: [folder.path, "--lock-fd", "3", "--ready-fd", "4"], descriptors: [null, null, log, lock, ends[1]])
+                [shimPath, folder.path, "--lock-fd", "3", "--ready-fd", "4"], descriptors: [null, null, log, lock, ends[1]])
         } catch {
             close(ends[0])
             throw error
@@ -36,15 +36,18 @@ struct ShimProcess: Sendable {
     /// The log of the shim itself, which is not the worker's.
     static func openLog(_ folder: AttemptFolder) throws -> Int32 { try open(folder.path(of: "shim.log"), O_WRONLY | O_CREAT | O_APPEND) }
 
-    /// Starts the shim's program in a session of its own, without environment, and with these descriptors from 0 on.
-    static func spawnProgram(_ path: String, arguments: [String], descriptors: [Int32]) throws -> pid_t {
+    /// Starts a program, whose path is the first of `argv`, in a session of its own, with this environment alone, and with these
+    /// descriptors from 0 on. `role` is what it is called where it cannot be started.
+    static func spawnProgram(
+        _ argv: [String], environment: [(name: String, value: String)] = [], descriptors: [Int32], role: String = "supervisor"
+    ) throws -> pid_t {
         var pid: pid_t = 0
-        let result = withCStrings([path] + arguments) { argv in
-            withCStrings([]) { environment in
-                cposix_spawn_session(path, argv, environment, descriptors, Int32(descriptors.count), &pid)
+        let result = withCStrings(argv) { arguments in
+            withCStrings(environment.map { "\($0.name)=\($0.value)" }) { environment in
+                cposix_spawn_session(argv[0], arguments, environment, descriptors, Int32(descriptors.count), &pid)
             }
         }
-        guard result == 0 else { throw SupervisionError.system(.spawn, "start the supervisor '\(path)'", errorNumber: result) }
+        guard result == 0 else { throw SupervisionError.system(.spawn, "start the \(role) '\(argv[0])'", errorNumber: result) }
         return pid
     }
 

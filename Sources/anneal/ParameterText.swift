@@ -29,7 +29,7 @@ struct ParameterText {
     private func lines(_ entry: ParameterGuide.Entry, depth: Int) -> [StyledText] {
         let schema = entry.schema
         var facts = schema.type.description
-        if let unit = schema.unit { facts += ", in \(unit)" }
+        if let unit = schema.unit { facts += unit == "fraction" ? ", as a fraction" : ", in \(unit)" }
         if schema.isRequired {
             facts += "; required"
         } else if let value = schema.defaultValue, value != .object([:]) {

@@ -16,7 +16,7 @@ import Testing
         #expect(
             run.output.contains(
                 """
-                    max_length  an integer from 1 to 16777216, in tokens; default 1024
+                    max_length  an integer from 2 to 16777216, in tokens; default 1024
                         Tokens of a sample.
                         Default from NeMo RL, examples/configs/sft.yaml: policy.max_total_sequence_length.
 

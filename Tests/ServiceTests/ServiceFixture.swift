@@ -14,18 +14,23 @@ struct ServiceFixture: Sendable {
     let store: Store
     let service: AnnealService
 
-    static func with(_ body: (ServiceFixture) async throws -> Void) async throws {
+    /// - Parameter python: makes what stands for Python in the service's folder, which is then the trainer's, too; returns its path.
+    static func with(
+        python: (_ folder: String) throws -> String? = { _ in nil }, _ body: (ServiceFixture) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/anneal-service-" + UUID().uuidString
         for name in ["attempts", "jobs"] {
             try FileManager.default.createDirectory(atPath: folder + "/" + name, withIntermediateDirectories: true)
         }
         defer { try? FileManager.default.removeItem(atPath: folder) }  // A leftover of a test does no harm.
+        let interpreter = try python(folder)
         let store = try Store.open(path: folder + "/anneal.db", onCommit: { _ in })
         let programs = Bundle.main.executableURL?.deletingLastPathComponent().path ?? ""
         let service = try await LoopActor.run {
             let configuration = ServiceConfiguration(
-                dataDirectory: folder, shimPath: programs + "/anneal-shim", workerPath: programs + "/anneal-worker", pythonPath: nil,
-                trainerDirectory: nil, workerURL: "http://127.0.0.1:1", version: "test")
+                dataDirectory: folder, shimPath: programs + "/anneal-shim", workerPath: programs + "/anneal-worker",
+                pythonPath: interpreter,
+                trainerDirectory: interpreter.map { _ in folder }, workerURL: "http://127.0.0.1:1", version: "test")
             return AnnealService(
                 configuration: configuration, store: store, devices: try DeviceInventory(mode: .none),
                 capacity: HostCapacity(slots: [], cpus: 1, memoryBytes: 1 << 30),

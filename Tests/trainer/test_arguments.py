@@ -1,11 +1,15 @@
 """Arguments that a job passes through to TRL's configuration: checked by name and type, and never those that Anneal sets."""
 
+import inspect
 import json
+import os
+import sys
 
 import pytest
+from transformers import TrainingArguments
 from trl import DPOConfig, SFTConfig
 
-from anneal_trainer import arguments, loading, sft_trainer
+from anneal_trainer import arguments, loading, methods, sft_trainer
 from anneal_trainer.errors import BadRequest
 from anneal_trainer.job import Job
 from anneal_trainer.request import TrainRequest
@@ -19,9 +23,9 @@ def problems(config=SFTConfig, **args) -> dict[str, str]:
 
 
 def test_arguments_reach_the_configuration(tmp_path):
-    given = {"neftune_noise_alpha": 5, "project": "mine", "label_names": ["labels"], "torch_empty_cache_steps": None}
+    given = {"neftune_noise_alpha": 5, "tf32": None, "label_names": ["labels"], "torch_empty_cache_steps": None}
     made = arguments.configured(SFTConfig, given, output_dir=str(tmp_path), use_cpu=True, bf16=False, max_steps=3)
-    assert (made.neftune_noise_alpha, made.project, made.label_names, made.max_steps) == (5, "mine", ["labels"], 3)
+    assert (made.neftune_noise_alpha, made.label_names, made.max_steps) == (5, ["labels"], 3)
 
 
 def test_a_job_passes_its_arguments_through(tmp_path):
@@ -57,17 +61,51 @@ def test_misspelt_names_and_wrong_types_are_told_at_once():
 
 
 def test_what_trl_itself_refuses_is_the_jobs_fault():
-    assert list(problems(accelerator_config={"no_such": 1})) == ["/args"]
+    assert list(problems(dataloader_prefetch_factor=2)) == ["/args"]  # There are no workers that could prefetch.
+
+
+def test_every_argument_that_anneal_gives_is_told_as_its_own(tmp_path, monkeypatch):
+    body = {"model": "/m", "dataset": "/d"}
+    request = TrainRequest.parse(Job("train", body, {}, tmp_path, tmp_path, tmp_path / "metrics"), {})
+    shared = loading.arguments(request, 3, False, tmp_path, "none")
+    given = {}
+    monkeypatch.setattr(sft_trainer, "configured", lambda config, further, **own: given.update(own))
+    sft_trainer.configuration(request, shared)
+    assert given.keys() > shared.keys()
+    assert [name for name in given if arguments.instead_of(name, SFTConfig) is None] == []
+
+
+def test_what_trl_would_do_for_preferences_is_refused_there_alone():
+    found = problems(DPOConfig, beta=0.5, loss_type=["ipo"], optim="adafactor", disable_dropout=True)
+    assert found == {
+        "/args/beta": "is set by Anneal; use params.beta",
+        "/args/loss_type": "is set by Anneal; use method",
+        "/args/optim": "is set by Anneal; use params.optimizer",
+        "/args/disable_dropout": "is set by Anneal itself",
+    }
+    assert arguments.instead_of("loss_type", SFTConfig) is None
 
 
 def test_the_listing_is_what_the_daemon_checks_by(capsys):
     assert arguments.main(["dpo"]) == 0
-    listing = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
+    listing = answer["methods"]["dpo"]
     assert listing["config"].startswith("DPOConfig of TRL ")
     assert listing["arguments"]["neftune_noise_alpha"] == ["float", "null"]
     assert listing["arguments"]["torch_compile"] == ["bool"] and listing["reserved"]["adam_beta1"] == "params.beta1"
     assert not listing["arguments"].keys() & listing["reserved"].keys()
     assert listing["arguments"].keys() | listing["reserved"].keys() == arguments.known_arguments(DPOConfig).keys()
+    files = {file["path"]: (file["modified_ns"], file["bytes"]) for file in answer["files"]}
+    assert {inspect.getfile(DPOConfig), inspect.getfile(TrainingArguments), os.path.abspath(arguments.__file__)} <= files.keys()
+    assert all((os.stat(path).st_mtime_ns, os.stat(path).st_size) == found for path, found in files.items())
+
+
+def test_a_listing_without_methods_is_of_all_and_without_trl_says_so(capsys, monkeypatch):
+    assert arguments.main([]) == 0
+    assert json.loads(capsys.readouterr().out)["methods"].keys() == arguments.CONFIGS.keys() == set(methods.NAMES)
+    monkeypatch.setitem(sys.modules, "trl", None)
+    assert arguments.main([]) == 1
+    assert "trl" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_every_method_has_its_configuration():
@@ -75,4 +113,4 @@ def test_every_method_has_its_configuration():
         assert len(arguments.known_arguments(arguments.config_class(method))) > 100
     with pytest.raises(BadRequest):
         arguments.config_class("alchemy")
-    assert arguments.main(["alchemy"]) == 64 and arguments.main([]) == 64
+    assert arguments.main(["alchemy"]) == 64

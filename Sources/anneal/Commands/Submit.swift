@@ -41,6 +41,7 @@ struct Submit: ParsableCommand {
         if dryRun { return try Validate.show(submission.plan(), json: shared.json) }
         let answer = try submission.submit(idempotencyKey: idempotencyKey)
         let experiment = answer.view
+        if !shared.json { for warning in experiment.warnings ?? [] { Output.complain("warning: \(warning.withoutControls)") } }
         if !wait, !watch {
             if shared.json { return Output.json(answer.body) }
             Output.line(

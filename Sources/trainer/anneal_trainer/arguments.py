@@ -1,7 +1,8 @@
 """Further arguments of TRL's configuration, which a job passes through as `args`: what there is, and what may be given.
 
-`python -m anneal_trainer.arguments METHOD` prints what the installed TRL knows as one JSON object; the daemon keeps it to
-check jobs when they are submitted. The trainer checks again before it starts.
+`python -m anneal_trainer.arguments [METHOD ...]` prints what the installed TRL knows as one JSON object. The daemon asks so once
+for each installation and checks `args` when jobs are submitted; where it gets no answer, a job is accepted with a warning. The
+trainer checks again before it starts: the installation may have changed, and only it knows how arguments go together.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
+import inspect
 import json
+import os
+import signal
 import sys
 import types
 import typing
 
-from .errors import BadRequest, Problem
+from .errors import EXIT_FAILED, BadRequest, Problem
 from .fields import describe, escape
 
 #: The configuration for each method: TRL's, or of methods with a trainer of our own that of transformers.
@@ -50,11 +54,16 @@ RESERVED = {
     "gradient_checkpointing": "params.gradient_checkpointing",
     "activation_checkpointing": "params.gradient_checkpointing",
     "max_length": "params.max_length",
+    "truncation_mode": "params.max_length",
+    "pad_to_multiple_of": "",
     "packing*": "params.packing",
     "eval_packing": "params.packing",
     "padding_free": "params.packing",
-    "beta": "params.beta",
-    "precompute_ref_*": "params.precompute_reference",
+    "completion_only_loss": "",
+    "assistant_only_loss": "",
+    "eos_token": "model",
+    "pad_token": "model",
+    "trust_remote_code": "model",
     "chat_template_path": "params.chat_template",
     "shuffle_dataset": "params.shuffle",
     "dataset_*": "dataset",
@@ -78,9 +87,31 @@ RESERVED = {
     "deepspeed": "resources.gpus",
     "fsdp*": "resources.gpus",
     "local_rank": "resources.gpus",
+    "ddp_find_unused_parameters": "",
+    "dataloader_pin_memory": "",
     "model_init_kwargs": "model",
     "remove_unused_columns": "",
 }
+
+#: The same for preference methods, whose losses and samples are made without those of TRL.
+RESERVED_OF_PREFERENCE = {
+    "beta": "params.beta",
+    "loss_type": "method",
+    "loss_weights": "params.preference_loss_weight",
+    "precompute_ref_log_probs": "params.precompute_reference",
+    "precompute_ref_batch_size": "params.micro_batch_size",
+    "disable_dropout": "",
+    "f_*": "method",
+    "label_smoothing": "",
+    "ld_alpha": "",
+    "discopop_tau": "",
+    "use_weighting": "",
+    "sync_ref_model": "",
+    "ref_model_*": "",
+}
+
+#: Seconds after which a listing ends by itself: nobody waits longer, and who asked may be gone.
+LISTING_SECONDS_MAX = 120
 
 #: The sorts of values that a spec can hold, by Python's type.
 SORTS = {int: "int", float: "float", bool: "bool", str: "str", dict: "dict", list: "list", type(None): "null"}
@@ -125,9 +156,10 @@ def known_arguments(config: type) -> dict[str, set[str]]:
     return {name: sorts for name, sorts in found.items() if sorts - {"null"}}
 
 
-def instead_of(name: str) -> str | None:
+def instead_of(name: str, config: type) -> str | None:
     """The key of a job from which Anneal sets an argument (empty where it has none); None for one that may be given."""
-    for pattern, key in RESERVED.items():
+    preference = config.__name__ == "DPOConfig"
+    for pattern, key in (RESERVED | RESERVED_OF_PREFERENCE if preference else RESERVED).items():
         if name == pattern or pattern.endswith("*") and name.startswith(pattern[:-1]):
             return key
     return None
@@ -139,14 +171,14 @@ def fits(value: object, sorts: set[str]) -> bool:
     return "any" in sorts or sort in sorts or sort == "int" and "float" in sorts
 
 
-def problem_with(name: str, value: object, known: dict[str, set[str]], owner: str) -> str | None:
-    """What is wrong with an argument of the configuration that is called `owner`; None where nothing is."""
-    key = instead_of(name)
+def problem_with(name: str, value: object, known: dict[str, set[str]], config: type) -> str | None:
+    """What is wrong with an argument of a configuration; None where nothing is."""
+    key = instead_of(name, config)
     if key is not None:
         return f"is set by Anneal{f'; use {key}' if key else ' itself'}"
     if name not in known:
-        near = difflib.get_close_matches(name, [other for other in known if instead_of(other) is None], 1)
-        return f"is no argument of {owner}" + (f" (did you mean '{near[0]}'?)" if near else "")
+        near = difflib.get_close_matches(name, [other for other in known if instead_of(other, config) is None], 1)
+        return f"is no argument of {described(config)}" + (f" (did you mean '{near[0]}'?)" if near else "")
     if not fits(value, known[name]):
         return f"must be {' or '.join(sorted(known[name]))}, not {describe(value)}"
     return None
@@ -157,11 +189,8 @@ def configured(config: type, further: dict[str, object], **own: object) -> typin
 
     Raises `BadRequest` with every problem, with a pointer into `args`.
     """
-    known, owner = known_arguments(config), described(config)
-    found = {
-        name: "is set by Anneal itself" if name in own and instead_of(name) is None else problem_with(name, value, known, owner)
-        for name, value in further.items()
-    }
+    known = known_arguments(config)
+    found = {name: problem_with(name, value, known, config) for name, value in further.items()}
     problems = [Problem(detail, f"/args/{escape(name)}") for name, detail in found.items() if detail]
     if problems:
         raise BadRequest(f"'args' has {len(problems)} error(s): {problems[0]}", problems)
@@ -169,7 +198,7 @@ def configured(config: type, further: dict[str, object], **own: object) -> typin
         return config(**(own | further))
     except (TypeError, ValueError) as error:
         # TRL checks how arguments go together when it makes its configuration.
-        raise BadRequest.at("/args", f"{owner} refuses the arguments: {error}") from error
+        raise BadRequest.at("/args", f"{described(config)} refuses the arguments: {error}") from error
 
 
 def listing(method: str) -> dict:
@@ -178,21 +207,37 @@ def listing(method: str) -> dict:
     known = known_arguments(config)
     return {
         "config": described(config),
-        "arguments": {name: sorted(sorts) for name, sorts in known.items() if instead_of(name) is None},
-        "reserved": {name: key for name in known if (key := instead_of(name)) is not None},
+        "arguments": {name: sorted(sorts) for name, sorts in known.items() if instead_of(name, config) is None},
+        "reserved": {name: key for name in known if (key := instead_of(name, config)) is not None},
     }
 
 
-def main(arguments: list[str]) -> int:
-    """Print the listing of one method; returns the exit status."""
-    if len(arguments) != 1:
-        print("usage: python -m anneal_trainer.arguments METHOD", file=sys.stderr)
-        return 64
+def sources(methods: list[str]) -> list[dict]:
+    """The files that the listings of methods are made from, with what tells of a change: the time of the last one in
+    nanoseconds, and the size in bytes. Another version of TRL or transformers is other files, or other such figures."""
+    classes = {part for method in methods for part in config_class(method).__mro__ if dataclasses.is_dataclass(part)}
+    found = []
+    for path in sorted({os.path.abspath(inspect.getfile(part)) for part in classes} | {os.path.abspath(__file__)}):
+        status = os.stat(path)
+        found.append({"path": path, "modified_ns": status.st_mtime_ns, "bytes": status.st_size})
+    return found
+
+
+def main(methods: list[str]) -> int:
+    """Print the listings of some methods, or of all, as `{"files": sources, "methods": {method: listing}}`; where TRL or what it
+    needs is not installed `{"error": why}`. Returns the exit status."""
+    signal.alarm(LISTING_SECONDS_MAX)
     try:
-        print(json.dumps(listing(arguments[0])))
+        found = {method: listing(method) for method in methods or CONFIGS}
+        print(json.dumps({"files": sources(list(found)), "methods": found}))
     except BadRequest as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
+    except ImportError as error:
+        print(json.dumps({"error": str(error)}))
+        return EXIT_FAILED
+    finally:
+        signal.alarm(0)
     return 0
 
 
