@@ -77,6 +77,8 @@ public struct JobSummary: Codable, Sendable, Equatable {
     public var kind: String
     /// The name that the jobs of one matrix share.
     @Nullable public var group: String?
+    /// The matrix values of this member of its group; left out where there are none.
+    public var matrix: JSONValue?
     /// Its state, in the words of the state machine.
     public var state: String
     /// A word for clients to compare.
@@ -89,6 +91,7 @@ public struct JobSummary: Codable, Sendable, Equatable {
         case name
         case kind
         case group
+        case matrix
         case state
         case reason
         case progress
@@ -96,13 +99,14 @@ public struct JobSummary: Codable, Sendable, Equatable {
 
     /// Makes one from its parts.
     public init(
-        id: String, name: String, kind: String, group: String? = nil, state: String, reason: String? = nil,
+        id: String, name: String, kind: String, group: String? = nil, matrix: JSONValue? = nil, state: String, reason: String? = nil,
         progress: ProgressView? = nil
     ) {
         self.id = id
         self.name = name
         self.kind = kind
         self.group = group
+        self.matrix = matrix
         self.state = state
         self.reason = reason
         self.progress = progress

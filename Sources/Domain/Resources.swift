@@ -95,7 +95,8 @@ public struct HostCapacity: Sendable, Hashable {
         let fitting = slots.count { $0.satisfies(request) }
         if wanted > fitting {
             let kind = request.gpuKind
-            shortfalls.append("asks for \(wanted) GPUs\(kind); this machine offers \(fitting)\(kind.isEmpty ? "" : " such")")
+            shortfalls.append(
+                "asks for \(wanted) GPU\(wanted == 1 ? "" : "s")\(kind); this machine offers \(fitting)\(kind.isEmpty ? "" : " such")")
         }
         if request.cpus > cpus { shortfalls.append("asks for \(request.cpus) CPUs; this machine offers \(cpus)") }
         if request.memoryBytes > memoryBytes {

@@ -10,8 +10,8 @@ enum ExperimentRendering {
         var view = view(of: record, jobs: [StoredJobSummary](), progress: { _ in nil })
         view.jobs = jobs.map { job in
             APITypes.JobSummary(
-                id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue,
-                reason: job.reason?.rawValue)
+                id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, matrix: job.matrix,
+                state: job.state.rawValue, reason: job.reason?.rawValue)
         }
         return view
     }
@@ -26,9 +26,8 @@ enum ExperimentRendering {
             finishedAt: record.finishedAt?.description, spec: withSpec ? record.spec : nil,
             jobs: jobs.map { job in
                 APITypes.JobSummary(
-                    id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, state: job.state.rawValue,
-                    reason: job.reason?.rawValue,
-                    progress: progress(job.id))
+                    id: job.id, name: job.name, kind: job.kind.rawValue, group: job.group, matrix: job.matrix,
+                    state: job.state.rawValue, reason: job.reason?.rawValue, progress: progress(job.id))
             })
     }
 

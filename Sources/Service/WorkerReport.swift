@@ -53,14 +53,22 @@ struct WorkerReport: Sendable {
         return Output(name: name, kind: kind, path: path, fields: fields)
     }
 
-    /// The message of a failure, followed by its first details with their places.
+    /// The message of a failure, followed by its first details with their places; what it says already is not said again.
     private static func message(of failure: JSONValue) -> String {
-        let details = (failure["errors"]?.array ?? []).prefix(5).map { error in
-            let line = error["line"]?.int.map { "line \($0): " } ?? ""
-            let pointer = error["pointer"]?.string.map { $0.isEmpty ? "" : "\($0): " } ?? ""
-            return line + pointer + (error["detail"]?.string ?? "")
+        let message = failure["message"]?.string ?? "the worker gave no message"
+        let errors = failure["errors"]?.array ?? []
+        if errors.count == 1, errors[0]["detail"]?.string == message { return place(of: errors[0]) + message }
+        var told: Set<String> = []
+        let details = errors.lazy.filter { error in
+            guard let detail = error["detail"]?.string, !message.contains(detail) else { return false }
+            return told.insert(detail).inserted
         }
-        return ([failure["message"]?.string ?? "the worker gave no message"] + details).joined(separator: "; ")
+        return ([message] + details.prefix(5).map { place(of: $0) + ($0["detail"]?.string ?? "") }).joined(separator: "; ")
+    }
+
+    private static func place(of error: JSONValue) -> String {
+        let line = error["line"]?.int.map { "line \($0): " } ?? ""
+        return line + (error["pointer"]?.string.map { $0.isEmpty ? "" : "\($0): " } ?? "")
     }
 
     /// Four decimals are more than any gate needs.

@@ -32,7 +32,8 @@ extension KindRules {
         let path = JSONPointer(["params"])
         let params = body["params"]
         if (body["teacher"] == nil) == (body["teacher_logits"] == nil) {
-            check.fail(.conflict, JSONPointer(), "needs either 'teacher', a model, or 'teacher_logits', recorded ones")
+            let both = body["teacher"] == nil ? "" : "; both are given"
+            check.fail(.conflict, JSONPointer(), "needs either 'teacher', a model, or 'teacher_logits', recorded ones\(both)")
         }
         let isRecorded = body["teacher_logits"] != nil
         if (body["validation_logits"] != nil) != (isRecorded && body["validation"] != nil) {

@@ -42,8 +42,10 @@ extension KindRules {
     }
 
     private func checkRewards(_ path: JSONPointer) {
-        guard let rewards = body["params"]?["rewards"]?.array, !rewards.isEmpty else {
-            if body["params"]?["rewards"]?.array?.isEmpty ?? true {
+        let given = body["params"]?["rewards"]
+        guard let rewards = given?.array, !rewards.isEmpty else {
+            // Another type was refused already.
+            if given == nil || given?.array != nil {
                 check.fail(.required, path, "'rewards' is missing: say what responses are scored by, such as '- exact: {}'", atKey: true)
             }
             return

@@ -8,10 +8,12 @@ extension KindRules {
         if body["method"] == "distill" { checkDistillation() }
         let path = JSONPointer(["params"])
         if let batch = setting("global_batch_size")?.int, let micro = microBatch { checkBatch(batch, micro, path) }
-        if let lowest = setting("min_learning_rate")?.double, let highest = setting("learning_rate"), lowest > highest.double ?? .infinity {
+        if let lowest = setting("min_learning_rate")?.double, let highest = setting("learning_rate"), lowest > highest.double ?? .infinity,
+            highest.double ?? 0 > 0
+        {
             check.fail(.conflict, path / "min_learning_rate", "is greater than the learning rate \(highest)")
         }
-        if let warmup = setting("warmup_steps")?.int, let steps = setting("max_steps")?.int, warmup > steps {
+        if let warmup = setting("warmup_steps")?.int, let steps = setting("max_steps")?.int, steps > 0, warmup > steps {
             check.fail(.conflict, path / "warmup_steps", "is greater than max_steps, \(steps)")
         }
         if body["validation"] == nil { checkWithoutValidation(path) }

@@ -22,6 +22,15 @@ extension ParameterSchema {
     /// The keys of `params` of a training method; empty for a method that this build does not run.
     public static func parameters(method name: String) -> [ParameterSchema] { parameterTables[name] ?? [] }
 
+    /// The training methods that know a key, where `table` is that of another method or of its `params`; none elsewhere.
+    static func methods(knowing key: String, beside table: [ParameterSchema]) -> [String] {
+        let isParameters = table.contains { $0.name == "global_batch_size" }
+        guard isParameters || table.contains(where: { $0.name == "method" }) else { return [] }
+        return methods.filter { method in
+            (isParameters ? parameters(method: method) : trainTable(method: method)).contains { $0.name == key }
+        }
+    }
+
     /// A table with further keys; a further key of the same name takes the place of the table's own.
     static func merged(_ table: [ParameterSchema], under further: [ParameterSchema]) -> [ParameterSchema] {
         let replaced = table.map { key in further.first { $0.name == key.name } ?? key }

@@ -130,6 +130,8 @@ struct SchemaCheck {
 
     static func unknownKey(_ key: String, _ table: [ParameterSchema]) -> String {
         let names = table.map(\.name)
+        let methods = ParameterSchema.methods(knowing: key, beside: table)
+        if !methods.isEmpty { return "unknown key '\(key)': it belongs to \(methods.joined(separator: ", ")), and not to this method" }
         let suggestion = Spelling.suggestion(for: key, among: names)
         if !suggestion.isEmpty { return "unknown key '\(key)'\(suggestion)" }
         return "unknown key '\(key)'" + (names.isEmpty ? "; no key is allowed here" : "; allowed here: \(names.joined(separator: ", "))")
@@ -166,7 +168,8 @@ struct SchemaCheck {
             guard let step = steps.first(where: { $0.name == name }) else {
                 let hint = Spelling.suggestion(for: name, among: steps.map(\.name))
                 let known = hint.isEmpty ? "; known: \(steps.map(\.name).joined(separator: ", "))" : ""
-                fail(.unknownKey, place / name, "unknown step '\(name)'\(hint)\(known)", atKey: true)
+                let noun = path == JSONPointer(["params", "rewards"]) ? "reward" : "step"
+                fail(.unknownKey, place / name, "unknown \(noun) '\(name)'\(hint)\(known)", atKey: true)
                 continue
             }
             // `- shuffle:` alone means the step with its defaults.

@@ -12,7 +12,9 @@ enum Spelling {
         var best: (word: String, distance: Int)?
         for candidate in candidates where candidate != word {
             let other = Array(candidate.lowercased().utf8).map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }
-            let allowed = max(1, min(letters.count, other.count) / 3)
+            let shortest = min(letters.count, other.count)
+            // Any letter is one edit from any other.
+            let allowed = shortest < 2 ? 0 : max(1, shortest / 3)
             guard abs(letters.count - other.count) <= allowed else { continue }
             let distance = distance(letters, other)
             if distance <= allowed, distance < best?.distance ?? .max { best = (candidate, distance) }

@@ -2,9 +2,15 @@ import Glibc
 
 /// Numbers as people read them.
 public enum NumberText {
-    /// `value` in at most `digits` significant digits, without trailing zeros, such as `0.8125`, `12`, `3e-06`.
+    /// Below this, what is left of the decimal point is written out, and whole numbers exactly.
+    private static let longMax = 1e9
+
+    /// `value` in at most `digits` significant digits, without trailing zeros, such as `0.8125`, `12`, `3e-06`; counts and other numbers
+    /// of more digits keep those before the point, such as `85290`.
     public static func significant(_ value: Double, digits: Int = 4) -> String {
         guard value.isFinite else { return value.isNaN ? "NaN" : value > 0 ? "∞" : "-∞" }
+        let size = abs(value)
+        if size < longMax, size >= 1, size == size.rounded() || size >= pow(10, Double(digits - 1)) { return fixed(value, decimals: 0) }
         return formatted("%.*g", value, precision: digits)
     }
 

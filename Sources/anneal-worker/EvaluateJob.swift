@@ -15,7 +15,7 @@ struct EvaluateJob: Sendable {
         let items = try request.benchmarks.map { try BenchmarkItem.load($0) }
         for (benchmark, items) in zip(request.benchmarks, items) {
             WorkerLog.line(
-                "benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) samples each, grader "
+                "benchmark \(benchmark.name): \(items.count) items, \(benchmark.samples) sample\(benchmark.samples == 1 ? "" : "s") each, grader "
                     + benchmark.grading.rules.grader.rawValue)
         }
         return try await evaluate(request, items: items)
@@ -69,7 +69,7 @@ struct EvaluateJob: Sendable {
         let run = try EvaluationRun(
             request: request, items: items, model: model, extensions: extensions, ledger: ledger, metrics: context.metrics)
         let there = run.totalCount - run.pendingCount
-        if there > 0 { WorkerLog.line("\(there) of \(run.totalCount) answers are there from an earlier attempt") }
+        if there > 0 { WorkerLog.line("\(there) of \(run.totalCount) answers are there already") }
         return run
     }
 

@@ -9,6 +9,8 @@ struct Curves {
     static let validationLossKeys = [
         "validation/val_loss", "val/loss", "validation/loss", "eval/loss", "val_loss", "validation_loss", "eval_loss",
     ]
+    /// What tells of reinforcement, whose loss does not.
+    static let rewardKeys = ["train/reward", "validation/accuracy"]
     /// Colours of curves drawn together.
     static let styles: [TextStyle] = [.cyan, .yellow, .magenta, .green, .blue, .red]
 
@@ -27,9 +29,11 @@ struct Curves {
         return try client.get(CurveView.self, ["v1", "jobs", jobID, "metrics"], query: query)
     }
 
-    /// What is drawn where nothing else is asked for: a training loss and a validation loss, as far as there are any.
+    /// What is drawn where nothing else is asked for: a training loss and a validation loss, as far as there are any, and of
+    /// reinforcement the reward and the accuracy.
     static func lossKeys(among keys: [String]) -> [String] {
-        [trainingLossKeys, validationLossKeys].compactMap { names in names.first(where: keys.contains) }
+        if keys.contains(rewardKeys[0]) { return rewardKeys.filter(keys.contains) }
+        return [trainingLossKeys, validationLossKeys].compactMap { names in names.first(where: keys.contains) }
     }
 
     static func plot(_ curves: [CurveView], columns: Int, rows: Int) -> [StyledText] {

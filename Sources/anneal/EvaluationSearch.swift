@@ -20,6 +20,6 @@ struct EvaluationSearch {
     /// The evaluations of an experiment with the names of their jobs, in the order of its spec.
     func evaluations(of experiment: ExperimentView) throws -> [(name: String, evaluation: EvaluationView)] {
         let jobs = experiment.jobs.filter { $0.kind == "evaluate" && ["succeeded", "failed"].contains($0.state) }
-        return try jobs.prefix(Self.jobsMax).compactMap { job in try evaluation(ofJob: job.id).map { (job.name, $0) } }
+        return try jobs.prefix(Self.jobsMax).compactMap { job in try evaluation(ofJob: job.id).map { (job.name + job.matrixText, $0) } }
     }
 }

@@ -3,8 +3,10 @@ import Terminal
 
 /// Evaluations side by side, one row for each benchmark.
 enum EvaluationTable {
-    /// - Parameter evaluations: Each with the name that leads its rows.
-    static func table(_ evaluations: [(name: String, evaluation: EvaluationView)]) -> Table {
+    /// - Parameters:
+    ///   - evaluations: Each with the name that leads its rows.
+    ///   - withIDs: With a column of identifiers and one of ages, for a list over experiments.
+    static func table(_ evaluations: [(name: String, evaluation: EvaluationView)], withIDs: Bool = false) -> Table {
         var rows: [[StyledText]] = []
         for (name, evaluation) in evaluations {
             for benchmark in evaluation.benchmarks {
@@ -15,13 +17,14 @@ enum EvaluationTable {
                     accuracy(benchmark.metrics["accuracy"]), share(benchmark.metrics["no_answer"]), tokens(benchmark.metrics["avg_tokens"]),
                     difference(comparison), gate(evaluation.gate),
                 ])
+                if withIDs { rows[rows.count - 1] += [Moment.age(evaluation.createdAt), StyledText(evaluation.id, .dim)] }
             }
         }
         let columns: [Table.Column] = [
             .init("EVALUATION", elastic: true), .init("BENCHMARK", elastic: true), .init("ITEMS", .right), .init("SAMPLES", .right),
             .init("ACCURACY", .right), .init("NO ANSWER", .right), .init("AVG TOKENS", .right), .init("DIFFERENCE", .right), .init("GATE"),
         ]
-        return Table(columns, rows: rows)
+        return Table(columns + (withIDs ? [.init("CREATED"), .init("ID")] : []), rows: rows)
     }
 
     private static let none = StyledText("–", .dim)

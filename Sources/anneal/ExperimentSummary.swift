@@ -1,4 +1,5 @@
 import APITypes
+import JSON
 import Terminal
 
 /// What an experiment came to: its jobs, its evaluations, and why it failed where it did.
@@ -57,13 +58,25 @@ enum JobTable {
     static func table(_ jobs: [JobSummary]) -> Table {
         let rows: [[StyledText]] = jobs.map { job in
             [
-                StateText.mark(job.state), StyledText(job.name), StyledText(job.kind), StateText.name(job.state),
+                StateText.mark(job.state), StyledText(job.name) + StyledText(job.matrixText, .dim), StyledText(job.kind),
+                StateText.name(job.state),
                 StateText.reasonCell(job.reason, of: job.state),
                 StyledText(job.progress.map(ProgressText.brief) ?? ""),
             ]
         }
-        return Table(
-            [.init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("PROGRESS")],
-            rows: rows)
+        let columns: [Table.Column] = [
+            .init(""), .init("JOB", elastic: true), .init("KIND"), .init("STATE"), .init("REASON", elastic: true), .init("PROGRESS"),
+        ]
+        // Reasons and progress are for jobs that wait, run or failed; when all is well there are none.
+        let shown = columns.indices.filter { column in column < 4 || rows.contains { row in row[column].width > 0 } }
+        return Table(shown.map { columns[$0] }, rows: rows.map { row in shown.map { row[$0] } })
+    }
+}
+
+extension JobSummary {
+    /// What tells a member of a matrix from the others, such as `  method=ipo beta=0.1`; empty for other jobs.
+    var matrixText: String {
+        let values = (matrix?.object ?? [:]).map { "\($0.key)=\($0.value.brief)" }
+        return values.isEmpty ? "" : "  " + values.joined(separator: " ")
     }
 }

@@ -8,6 +8,8 @@ struct JobSheet {
 
     let job: JobView
     let metrics: MetricSummaryView
+    /// What the jobs of its experiment are called, by id.
+    var names: [String: String] = [:]
 
     func lines(columns: Int?) -> [StyledText] {
         var lines = [
@@ -35,7 +37,7 @@ struct JobSheet {
         facts.add("matrix", text: job.matrix?.object.map { $0.map { "\($0.key)=\($0.value.brief)" }.joined(separator: " ") })
         facts.add("resources", text: ResourceText.brief(job.resources))
         facts.add("priority", text: String(job.priority))
-        facts.add("needs", text: job.needs.isEmpty ? nil : job.needs.joined(separator: " "))
+        facts.add("needs", text: job.needs.isEmpty ? nil : job.needs.map { names[$0] ?? $0 }.joined(separator: ", "))
         facts.add("cached from", text: job.cachedFrom)
         facts.add("endpoint", text: job.endpoint.map { "\($0.url), model \($0.model)" })
         facts.add("progress", text: job.progress.map(ProgressText.brief))
@@ -55,17 +57,26 @@ struct JobSheet {
     }
 
     private var summary: Table {
-        let rows: [[StyledText]] = (job.summary?.object ?? [:]).map { [StyledText($0.key), StyledText($0.value.brief)] }
+        let rows: [[StyledText]] = (job.summary?.object ?? [:]).filter { $0.value != .null }.map {
+            [StyledText($0.key), StyledText($0.value.brief)]
+        }
         return Table([.init("FIGURE"), .init("VALUE", elastic: true)], rows: rows)
     }
 
     private var metricTable: Table {
-        // Timings and progress are many and rarely looked for; the rest comes first.
-        let ordered = metrics.keys.filter { !Self.isMinor($0.key) } + metrics.keys.filter { Self.isMinor($0.key) }
-        return MetricTable.table(Array(ordered.prefix(Self.metricsMax)))
+        let ranked = metrics.keys.enumerated().sorted { (Self.rank($0.element), $0.offset) < (Self.rank($1.element), $1.offset) }
+        return MetricTable.table(ranked.prefix(Self.metricsMax).map(\.element))
     }
 
-    private static func isMinor(_ key: String) -> Bool { key.hasPrefix("timing/") || key.hasPrefix("progress/") }
+    /// How soon a key is looked for: losses, what else tells how good the model is, curves, and then what is said once or rarely read.
+    private static func rank(_ summary: MetricKeySummary) -> Int {
+        let key = summary.key
+        if (Curves.trainingLossKeys + Curves.validationLossKeys + Curves.rewardKeys).contains(key) { return 0 }
+        if ["timing/", "progress/"].contains(where: key.hasPrefix) { return 5 }
+        if ["data/", "packing/"].contains(where: key.hasPrefix) { return 4 }
+        if summary.count > 1, let least = summary.min, least.number == summary.max?.number { return 3 }
+        return ["validation/", "eval/"].contains(where: key.hasPrefix) || key.contains("reward") ? 1 : 2
+    }
 
     private var attempts: Table {
         let rows: [[StyledText]] = job.attempts.map { attempt in

@@ -65,7 +65,10 @@ enum PlanText {
                 .init("OUTPUTS", elastic: true),
                 .init("FITS", elastic: true),
             ], rows: rows)
-        var lines = [StyledText(plan.name, .bold) + StyledText(" in project \(plan.project), \(plan.jobs.count) jobs")]
+        var lines = [
+            StyledText(plan.name, .bold)
+                + StyledText(" in project \(plan.project), \(plan.jobs.count) job\(plan.jobs.count == 1 ? "" : "s")")
+        ]
         lines += table.lines(width: columns)
         lines += plan.jobs.compactMap { job in job.memoryEstimate.map { StyledText("\(job.name): \($0)") } }
         lines += plan.warnings.map { StyledText("warning: ", .yellow) + StyledText($0) }

@@ -1,6 +1,6 @@
 // What the x axis shows: steps, the clock, or the time since each run's start.
 
-import { duration, grouped } from "./format.js";
+import { duration, grouped, number } from "./format.js";
 
 /** Keys of which a step is a whole second since the job's start, as NeMo RL writes them (nemo_rl/utils/logger.py). */
 const SAMPLED = /^(?:ray|system)\//;
@@ -66,4 +66,33 @@ function shortDuration(seconds) {
     const whole = Math.round(seconds);
     const minutes = Math.floor(whole / 60);
     return whole < 3600 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)}`;
+}
+
+/** A curve whose values differ by less than this part of them is flat: what is left is the rounding of sums. */
+const FLAT = 1e-5;
+
+/**
+ * The edges of the y axis where the curves are all but flat; null where dygraphs finds better ones.
+ * @param {Array<Array<number|null>>} rows As `align` makes them.
+ */
+export function heightOf(rows) {
+    let least = Infinity;
+    let greatest = -Infinity;
+    for (const row of rows) {
+        for (let column = 1; column < row.length; column += 1) {
+            const value = row[column];
+            if (value === null || !Number.isFinite(value)) continue;
+            if (value < least) least = value;
+            if (value > greatest) greatest = value;
+        }
+    }
+    const size = Math.max(Math.abs(least), Math.abs(greatest));
+    return least < greatest && greatest - least < FLAT * size ? [least - size / 10, greatest + size / 10] : null;
+}
+
+/** A y value as text, with as many digits as tell it from its neighbours on the axis. */
+export function yText(value, [least, greatest]) {
+    const size = Math.max(Math.abs(least), Math.abs(greatest));
+    const digits = Math.ceil(Math.log10(size / (greatest - least))) + 2;
+    return digits > 4 && digits < 9 ? String(Number(value.toPrecision(digits))).replace("-", "−") : number(value);
 }

@@ -1,6 +1,6 @@
 // One chart: the curves of one key for all runs, with its legend, summary and table.
 
-import { axisOf, xOptions, xText, xValues } from "./axis.js";
+import { axisOf, heightOf, xOptions, xText, xValues, yText } from "./axis.js";
 import { recorded } from "./curves.js";
 import { h, makeTable } from "./dom.js";
 import { grouped, number } from "./format.js";
@@ -13,6 +13,9 @@ Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.
 
 /** Screen readers are told new figures no more often than this. Milliseconds. */
 const SUMMARY_EVERY = 3000;
+
+/** Fewer points, such as those of a validation, are shown as they are: a mean over them would tell of a model that is no more. */
+const SMOOTHED_FROM = 12;
 
 /** A chart of one metric key. The panel says when to draw. */
 export class Chart {
@@ -62,7 +65,8 @@ export class Chart {
     linesOf({ run, curve }) {
         const { smoothing, isLog } = this.panel.settings;
         const visible = (value) => (Number.isFinite(value) && (!isLog || value > 0) ? value : NaN);
-        const smoothed = smoothing > 0 ? smooth(curve.steps, curve.values, smoothing, recorded(curve, run.keys.get(this.key))) : null;
+        const count = recorded(curve, run.keys.get(this.key));
+        const smoothed = smoothing > 0 && count >= SMOOTHED_FROM ? smooth(curve.steps, curve.values, smoothing, count) : null;
         const raw = curve.values.map(visible);
         const x = xValues(curve, this.axis, run.origin ?? curve.times[0]);
         return { run, curve, smoothed, x, lines: smoothed ? [raw, smoothed.map(visible)] : [raw] };
@@ -105,7 +109,7 @@ export class Chart {
         // A logarithm needs a value above zero; where there is none the axis stays linear.
         const isLog = panel.settings.isLog && rows.some((row) => row.some((value, index) => index > 0 && value > 0));
         const shape = JSON.stringify([labels, isLog, axis]);
-        const changing = { file: rows, dateWindow: edges, series };
+        const changing = { file: rows, dateWindow: edges, series, valueRange: isLog ? null : heightOf(rows) };
         if (this.graph && this.shape === shape) {
             this.graph.updateOptions({ ...changing, gridLineColor: panel.colours.grid, axisLineColor: panel.colours.grid });
             return;
@@ -129,7 +133,7 @@ export class Chart {
             yRangePad: 6,
             axes: {
                 x: { ...xOptions(axis), drawGrid: false, pixelsPerLabel: 60, axisLabelWidth: 64 },
-                y: { axisLabelWidth: 58, pixelsPerLabel: 26, axisLabelFormatter: (value) => number(value) },
+                y: { axisLabelWidth: 58, pixelsPerLabel: 26, axisLabelFormatter: (value, _, __, graph) => yText(value, graph.yAxisRange()) },
             },
             plugins: [marksPlugin(this)],
         });

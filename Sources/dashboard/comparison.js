@@ -74,7 +74,7 @@ export function showGate(gate) {
 /** The figures of an evaluation, a line for each benchmark: the first, and the others where the reader wants them. */
 export function showFigures(evaluation) {
     const figure = ([metric, { value, stderr }]) =>
-        h("span", { class: "figure" }, `${metric} ${number(value)}${stderr ? ` ± ${number(stderr)}` : ""}`);
+        h("span", { class: "figure" }, `${metric} ${number(value)}${stderr ? ` ± ${number(Number(stderr.toPrecision(2)))}` : ""}`);
     return h("ul", { class: "figures" }, evaluation.benchmarks.map(({ name, items, samples, metrics }) => {
         const [first, ...others] = Object.entries(metrics);
         return h("li", {},

@@ -3,9 +3,10 @@
 import { experimentButtons, jobButtons } from "./actions.js";
 import { get, list, rows } from "./api.js";
 import { setTitle } from "./app.js";
+import { showFigures, showGate, showModel, withNames } from "./comparison.js";
 import { showDiff } from "./diff.js";
 import { facts, h, jobLink, keyed, makeTable, section, stateChip } from "./dom.js";
-import { between, dayAndClock, isActive, progressBar, reasonWords, resources, when } from "./format.js";
+import { between, dayAndClock, isActive, plain, progressBar, reasonWords, resources, signed, when } from "./format.js";
 import { drawJobs } from "./jobgraph.js";
 import { keepFresh } from "./live.js";
 import { yamlLines } from "./yaml.js";
@@ -36,6 +37,35 @@ function specSection(experiment, signal) {
         h("div", { class: "toolbar" }, h("label", {}, "Compare with ", select)), result);
 }
 
+/** What tells a member of a matrix from the others. */
+function matrixOf(job) {
+    return Object.entries(job.matrix ?? {}).map(([key, value]) => h("span", { class: "tag" }, `${key}: ${plain(value)}`));
+}
+
+/** What the experiment came to: its evaluations, in the order of its jobs; hidden while there are none. */
+function evaluationsSection(id, signal) {
+    const { table, body, row } = makeTable("Evaluations", ["Job", "Model", "Results", "Difference", "Gate"]);
+    const node = section("Evaluations", table);
+    node.hidden = true;
+    const difference = ({ compare }) => {
+        if (!compare) return "–";
+        const figures = compare.benchmarks.map((item) => h("div", {}, `${item.name} `, h("b", {}, signed(item.difference))));
+        return [...figures, h("a", { class: "small", href: `#/evaluations?base=${compare.base}&candidate=${compare.candidate}` }, "compare")];
+    };
+    const draw = async (jobs) => {
+        const found = await withNames(await list("/v1/evaluations", { experiment: id }, signal, 500), signal);
+        const order = new Map(jobs.map((job, index) => [job.id, index]));
+        const known = new Map(jobs.map((job) => [job.id, job]));
+        node.hidden = found.length === 0;
+        found.sort((one, other) => order.get(one.job_id) - order.get(other.job_id));
+        keyed(body, found, (item) => item.id, (item) => row([
+            [jobLink(item.job_id, item.job), " ", matrixOf(known.get(item.job_id) ?? {})],
+            showModel(item), showFigures(item), difference(item), showGate(item.gate) ?? "–",
+        ]));
+    };
+    return { node, draw };
+}
+
 /** The table of jobs, with boxes to choose those whose curves are to be compared. */
 function jobsSection(soon) {
     const chosen = new Set();
@@ -58,7 +88,7 @@ function jobsSection(soon) {
         return row([
             box,
             stateChip(job.state),
-            [jobLink(job.id, job.name), why ? h("span", { class: "small clamp", title: why }, why) : null],
+            [jobLink(job.id, job.name), " ", matrixOf(job), why ? h("span", { class: "small clamp", title: why }, why) : null],
             job.kind,
             resources(job.resources),
             isActive(job.state) ? progressBar(job.progress) ?? "–" : "–",
@@ -77,7 +107,8 @@ export async function show(root, { id, signal }) {
     let drawn = "";
     let soon = () => null;
     const table = jobsSection(() => soon());
-    root.append(table.node);
+    const evaluations = evaluationsSection(id, signal);
+    root.append(table.node, evaluations.node);
     let isFirst = true;
 
     const refresh = async () => {
@@ -97,6 +128,7 @@ export async function show(root, { id, signal }) {
             graph.firstChild.scrollLeft = left;
         }
         table.draw(jobs);
+        await evaluations.draw(jobs);
         if (isFirst) root.append(specSection(experiment, signal));
         isFirst = false;
     };

@@ -10,7 +10,7 @@ export function number(value) {
     if (figure === 0) return "0";
     const size = Math.abs(figure);
     if (size < 1e-3 || size >= 1e7) return String(Number(figure.toPrecision(3)).toExponential()).replace("e+", "e").replaceAll("-", "−");
-    if (Number.isInteger(figure)) return grouped(figure);
+    if (Number.isInteger(figure)) return grouped(figure).replace("-", "−");
     return (size >= 1000 ? grouped(Math.round(figure)) : String(Number(figure.toPrecision(4)))).replace("-", "−");
 }
 

@@ -22,7 +22,7 @@ function outputs(job) {
 }
 
 function summaryFigures(job) {
-    return Object.entries(job.summary ?? {}).map(([key, value]) =>
+    return Object.entries(job.summary ?? {}).filter(([, value]) => value !== null).map(([key, value]) =>
         h("span", { class: "figure" }, `${key} `, h("b", {}, plain(value))));
 }
 
@@ -140,6 +140,8 @@ export async function show(root, { id, query, signal }) {
         panel.describe(job);
         const [found] = await Promise.all([readArtifacts(job, signal), explanation.draw(job), generations.draw(job), rollouts.draw(job)]);
         artifacts.draw(found);
+        // Of an evaluation the result is what readers come for.
+        if (kind === "evaluate" && curves.previousElementSibling !== artifacts.evaluations) curves.before(artifacts.evaluations);
         panel.describe(job, marksOf(found));
         await Promise.all(panel.runs.filter((run) => run.id !== id && !run.job).map(describeOther));
     };
@@ -158,8 +160,9 @@ export async function show(root, { id, query, signal }) {
     };
 
     const key = "◇ checkpoint · ◆ best checkpoint · ▲ evaluation · ┆ attempt. Drag to zoom, double-click for the whole curve.";
-    root.append(head, progress, explanation.box, generations.node, section("Curves", panel.node, h("p", { class: "small" }, key)),
-        rollouts.node, section("Log", log.node), attempts.node, artifacts.checkpoints, artifacts.evaluations, lineageSection(id, signal));
+    const curves = section("Curves", panel.node, h("p", { class: "small" }, key));
+    root.append(head, progress, explanation.box, generations.node, curves, rollouts.node, section("Log", log.node), attempts.node,
+        artifacts.checkpoints, artifacts.evaluations, lineageSection(id, signal));
     const others = (query.get("with") ?? "").split(",").filter(Boolean);
     // The curves do not wait for the rest.
     await Promise.all([panel.start([id, ...others]).then(() => {

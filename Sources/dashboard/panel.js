@@ -7,7 +7,7 @@ import { CurveStore, recorded } from "./curves.js";
 import { toast } from "./dialogs.js";
 import { h, shortID } from "./dom.js";
 import { isActive } from "./format.js";
-import { byImportance, groupOf } from "./keys.js";
+import { byImportance, groupOf, isFolded } from "./keys.js";
 import { chooseRun } from "./runs.js";
 import { Scheduler } from "./scheduler.js";
 import { lowerBound } from "./series.js";
@@ -18,6 +18,8 @@ import { makeToolbar, storedSettings } from "./toolbar.js";
 const TYPES = "metric,state,checkpoint,evaluation,gap,end";
 const COLOURS = 8;
 const LIKELY = "train/loss";
+/** Charts of a group that are shown at once; the rest waits behind a line that tells how many there are. */
+const FIRST = 9;
 
 /** Replaces children only where they differ: a chart that is put in again would lose its place for the observers. */
 function setChildren(parent, nodes) {
@@ -179,11 +181,18 @@ export class Panel {
         }
         const grids = new Map([...this.groups.children].map((group) => [group.dataset.group, group]));
         const sections = [...new Set(keys.map(groupOf))].map((name) => {
-            const box = grids.get(name) ?? h("details", { open: true, data: { group: name } },
-                h("summary", {}, h("h3", {}, name), h("span", { class: "small" })), h("div", { class: "charts" }));
+            const box = grids.get(name) ?? h("details", { open: !isFolded(name), data: { group: name } },
+                h("summary", {}, h("h3", {}, name), h("span", { class: "small" })), h("div", { class: "charts" }),
+                h("details", { class: "more" }, h("summary", { class: "small" }), h("div", { class: "charts" })));
             const members = keys.filter((key) => groupOf(key) === name);
             box.querySelector(".small").textContent = ` ${members.length}`;
-            setChildren(box.querySelector(".charts"), members.map((key) => this.chartFor(key).node));
+            const [shown, others] = box.querySelectorAll(":scope > .charts, :scope > .more > .charts");
+            // Whoever searches wants to see what was found.
+            const first = this.filter || members.length <= FIRST + 3 ? members.length : FIRST;
+            setChildren(shown, members.slice(0, first).map((key) => this.chartFor(key).node));
+            setChildren(others, members.slice(first).map((key) => this.chartFor(key).node));
+            others.parentElement.hidden = first === members.length;
+            others.previousElementSibling.textContent = `${members.length - first} more`;
             return box;
         });
         setChildren(this.groups, sections);

@@ -6,9 +6,16 @@ import { number, signed } from "./format.js";
 
 const SHOWN = 20;
 
+/** What a sum of rewards is made of; null where there is one alone. */
 function parts(item) {
     const names = Object.keys(item.rewards);
-    return names.length > 1 ? names.sort().map((name) => `${name} ${number(item.rewards[name])}`).join(", ") : null;
+    if (names.length < 2) return null;
+    return h("span", { class: "small" }, names.sort().map((name) => `${name} ${number(item.rewards[name])}`).join(", "));
+}
+
+/** Text with its control characters written out, which a page would show as nothing. */
+function visible(text) {
+    return text.replace(/[^\n\t\P{Cc}]/gu, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /**
@@ -20,7 +27,7 @@ export function rolloutsSection(id, signal) {
     const step = h("select", { "aria-label": "Step" });
     const order = h("select", { "aria-label": "Order" },
         h("option", { value: "kept" }, "by prompt"), h("option", { value: "best" }, "best first"), h("option", { value: "worst" }, "worst first"));
-    const table = makeTable("Rollouts", ["Line", "Reward", "Advantage", "Tokens", "Expected", "Completion", "Prompt"]);
+    const table = makeTable("Rollouts", ["Prompt", "Completion", "Expected", "Reward", "Advantage", "Tokens", "Line"]);
     const node = section("Rollouts", h("p", {}, "Step ", step, " ", order), table.table);
     node.hidden = true;
     let known = "";
@@ -38,9 +45,9 @@ export function rolloutsSection(id, signal) {
         }
         const rows = view.data.map((item, place) => ({ ...item, place }));
         keyed(table.body, rows, (item) => item.place, (item) => table.row([
-            String(item.line), h("span", { title: parts(item) }, number(item.reward)), signed(item.advantage),
-            item.truncated ? `${item.tokens} (cut)` : String(item.tokens), item.expected ?? "–",
-            h("pre", { class: "break" }, item.completion), h("pre", { class: "break small" }, item.prompt),
+            h("pre", { class: "break" }, visible(item.prompt)), h("pre", { class: "break" }, visible(item.completion)), item.expected ?? "–",
+            [number(item.reward), parts(item)], signed(item.advantage),
+            item.truncated ? `${item.tokens} (cut)` : String(item.tokens), String(item.line),
         ]));
     };
     step.addEventListener("change", load);

@@ -67,7 +67,8 @@ import Testing
 
 @Suite struct NumberTextTests {
     @Test(arguments: [
-        (0.81254, "0.8125"), (12, "12"), (3e-6, "3e-06"), (0, "0"), (-1234567, "-1.235e+06"), (.nan, "NaN"), (.infinity, "∞"),
+        (0.81254, "0.8125"), (12, "12"), (3e-6, "3e-06"), (0, "0"), (-1234567, "-1234567"), (85290.4, "85290"), (1e12, "1e+12"),
+        (.nan, "NaN"), (.infinity, "∞"),
     ])
     func significantDigits(value: Double, text: String) {
         #expect(NumberText.significant(value) == text)

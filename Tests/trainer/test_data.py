@@ -27,11 +27,11 @@ def test_good_records_keep_their_lines_and_blank_lines_do_not_count_as_records(t
     [
         ("{", None, "is not JSON"),
         ("[1]", None, "must be a JSON object"),
-        ({"input": "q", "output": "a"}, "/messages", "must be a list"),
+        ({"input": "q", "output": "a"}, "/messages", "is missing; the record has 'input', 'output'"),
         ({"messages": []}, "/messages", "not empty"),
         ({"messages": [USER]}, "/messages/0/role", "last message must be from the assistant"),
         ({"messages": [{"role": "robot", "content": "x"}, ANSWER]}, "/messages/0/role", "must be one of"),
-        ({"messages": [{"role": "user"}, ANSWER]}, "/messages/0/content", "must be text"),
+        ({"messages": [{"role": "user"}, ANSWER]}, "/messages/0/content", "is missing"),
         ({"messages": ["hello", ANSWER]}, "/messages/0", "must be an object"),
         ('{"messages": [{"role": "assistant", "content": "\\ud800"}]}', "/messages/0/content", "surrogate"),
         ({"messages": [USER, ANSWER], "tools": "t"}, "/tools", "must be a list"),
@@ -54,7 +54,7 @@ def test_problems_are_counted_whole_but_listed_up_to_a_limit(tmp_path):
     with pytest.raises(BadData) as caught:
         read_conversations(path, "/dataset")
     assert len(caught.value.as_json()["errors"]) == PROBLEMS_MAX
-    assert f"{PROBLEMS_MAX + 5} bad record(s)" in caught.value.message
+    assert f"{PROBLEMS_MAX + 5} bad records" in caught.value.message
 
 
 def test_an_empty_file_is_bad_data_and_a_missing_one_a_bad_request(tmp_path):

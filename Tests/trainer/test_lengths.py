@@ -140,7 +140,7 @@ def test_records_that_the_template_refuses_are_named_by_line_and_nothing_is_writ
     code = run(data, tiny_model, tmp_path / "out.jsonl", "--chat-template", refusing, "--batch-size", "1")
     assert code == 65
     told = capsys.readouterr().err
-    assert "2 record(s) cannot be tokenised" in told
+    assert "2 records cannot be tokenised" in told
     assert "  line 2, /messages" in told and "  line 5, /messages" in told
     assert list(tmp_path.glob("*out*")) == []
 

@@ -65,7 +65,7 @@ def test_too_little_data_and_a_folder_that_is_no_model_are_refused_before_torch_
 ):
     code, outputs, _ = training("little", {"global_batch_size": 64}).run(PYTHONPATH=no_torch)
     assert (code, outputs["error"]["reason"]) == (65, "bad_data")
-    assert "40 record(s)" in outputs["error"]["message"] and "64" in outputs["error"]["message"]
+    assert "40 records" in outputs["error"]["message"] and "64" in outputs["error"]["message"]
     (tmp_path / "empty").mkdir()
     code, outputs, _ = training("empty-model", {}, model=tmp_path / "empty").run(PYTHONPATH=no_torch)
     assert (code, outputs["error"]["reason"]) == (64, "bad_config")

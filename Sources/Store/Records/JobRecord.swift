@@ -127,16 +127,18 @@ public struct JobSummary: Sendable, Hashable {
     public var name: String
     public var kind: JobKind
     public var group: String?
+    public var matrix: JSONValue?
     public var state: JobState
     public var reason: Reason?
 
-    static let columns = "id, name, kind, job_group, state, reason"
+    static let columns = "id, name, kind, job_group, matrix, state, reason"
 
     init(_ row: inout ColumnReader) throws {
         id = row.text()
         name = row.text()
         kind = try row.word()
         group = row.optionalText()
+        matrix = try row.optionalJSON()
         state = try row.word()
         reason = row.optionalReason()
     }

@@ -28,12 +28,13 @@ struct CheckpointsList: ParsableCommand {
         let query = try job.map { [("job", try References(client: client).jobID($0))] } ?? []
         let answer = try client.list(CheckpointView.self, ["v1", "checkpoints"], query: query, options: options)
         if shared.json { return Output.json(answer.body) }
+        let jobs = JobNames(of: answer.view.map(\.jobID), client: client)
         let rows: [[StyledText]] = answer.view.map { checkpoint in
             let metrics = checkpoint.metrics.map { "\($0.key) \(NumberText.significant($0.value.number))" }.joined(separator: " · ")
             return [
                 StyledText(checkpoint.id), StyledText(checkpoint.step.map(String.init) ?? "–"), StyledText(metrics),
                 CheckpointsShow.marks(checkpoint),
-                StyledText(NumberText.bytes(checkpoint.bytes)), Moment.age(checkpoint.createdAt), StyledText(checkpoint.jobID ?? "–", .dim),
+                StyledText(NumberText.bytes(checkpoint.bytes)), Moment.age(checkpoint.createdAt), StyledText(jobs[checkpoint.jobID] ?? "–"),
             ]
         }
         let columns: [Table.Column] = [
@@ -55,7 +56,8 @@ struct CheckpointsShow: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let answer = try shared.client().get(CheckpointView.self, ["v1", "checkpoints", checkpoint])
+        let client = try shared.client()
+        let answer = try client.get(CheckpointView.self, ["v1", "checkpoints", checkpoint])
         if shared.json { return Output.json(answer.body) }
         let view = answer.view
         var facts = FactSheet()
@@ -64,7 +66,7 @@ struct CheckpointsShow: ParsableCommand {
         facts.add("step", text: view.step.map(String.init))
         for (key, value) in view.metrics { facts.add(key, text: NumberText.significant(value.number, digits: 6)) }
         facts.add("size", text: NumberText.bytes(view.bytes))
-        facts.add("job", text: view.jobID)
+        facts.add("job", text: JobNames(of: [view.jobID], client: client)[view.jobID])
         facts.add("attempt", text: view.attemptID)
         facts.add("created", Moment.age(view.createdAt) + StyledText("  \(view.createdAt)", .dim))
         facts.add("deleted", text: view.deletedAt)

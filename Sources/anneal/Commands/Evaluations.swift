@@ -29,7 +29,8 @@ struct EvaluationsList: ParsableCommand {
         if let experiment { return try list(ofExperiment: References(client: client).experimentID(experiment), client) }
         let answer = try client.list(EvaluationView.self, ["v1", "evaluations"], options: options)
         if shared.json { return Output.json(answer.body) }
-        Output.table(EvaluationTable.table(answer.view.map { ($0.id, $0) }), ifEmpty: "no evaluations")
+        let jobs = JobNames(of: answer.view.map(\.jobID), client: client)
+        Output.table(EvaluationTable.table(answer.view.map { (jobs[$0.jobID] ?? $0.id, $0) }, withIDs: true), ifEmpty: "no evaluations")
     }
 
     private func list(ofExperiment id: String, _ client: APIClient) throws {
@@ -85,7 +86,7 @@ struct EvaluationsShow: ParsableCommand {
         var facts = FactSheet()
         facts.add("model", text: view.model)
         facts.add("checkpoint", text: view.modelID)
-        facts.add("job", text: view.jobID)
+        facts.add("job", text: JobNames(of: [view.jobID], client: client)[view.jobID])
         facts.add("created", Moment.age(view.createdAt) + StyledText("  \(view.createdAt)", .dim))
         facts.add("gate", view.gate.map { EvaluationTable.gate($0) })
         Output.line(StyledText(view.id, .bold))
@@ -102,7 +103,8 @@ struct EvaluationsShow: ParsableCommand {
     private func show(_ benchmark: BenchmarkView) {
         Output.write("\n")
         Output.line(
-            StyledText(benchmark.name, .bold) + StyledText(" · \(benchmark.items) items · \(benchmark.samples) samples each · ")
+            StyledText(benchmark.name, .bold)
+                + StyledText(" · \(benchmark.items) items · \(benchmark.samples) sample\(benchmark.samples == 1 ? "" : "s") each · ")
                 + StyledText(benchmark.dataset, .dim))
         let rows: [[StyledText]] = benchmark.metrics.map { name, estimate in
             let deviation = estimate.stderr.map { "± \(NumberText.significant($0, digits: 3))" } ?? ""

@@ -47,6 +47,9 @@ struct Show: ParsableCommand {
         let answer = try client.get(JobView.self, ["v1", "jobs", id])
         if shared.json { return Output.json(answer.body) }
         let metrics = try client.get(MetricSummaryView.self, ["v1", "jobs", id, "metrics"]).view
-        Output.lines(JobSheet(job: answer.view, metrics: metrics).lines(columns: Output.columns))
+        let job = answer.view
+        let others = job.needs.isEmpty ? [] : try client.get(ExperimentView.self, ["v1", "experiments", job.experimentID]).view.jobs
+        let names = Dictionary(others.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
+        Output.lines(JobSheet(job: job, metrics: metrics, names: names).lines(columns: Output.columns))
     }
 }

@@ -45,7 +45,8 @@ struct Submit: ParsableCommand {
         if !wait, !watch {
             if shared.json { return Output.json(answer.body) }
             Output.line(
-                "submitted " + StyledText(experiment.name, .bold) + StyledText(" with \(experiment.jobs.count) jobs  ")
+                "submitted " + StyledText(experiment.name, .bold)
+                    + StyledText(" with \(experiment.jobs.count) job\(experiment.jobs.count == 1 ? "" : "s")  ")
                     + StyledText(experiment.id, .dim))
             Output.line(StyledText("follow it with: anneal watch \(experiment.name)", .dim))
             return

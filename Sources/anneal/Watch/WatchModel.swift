@@ -15,6 +15,14 @@ struct WatchedJob {
     /// The last tenth of its progress that was told of in plain lines.
     var toldTenth = -1
 
+    /// The newest figure that tells how the training goes: the reward of reinforcement, the loss of others.
+    var headline: (name: String, value: Double)? {
+        for (name, key) in [("reward", "train/reward"), ("loss", "train/loss")] {
+            if let point = curves[key]?.points.last { return (name, point.value.number) }
+        }
+        return nil
+    }
+
     var isActive: Bool { ["starting", "running", "stopping"].contains(state) }
 }
 
@@ -137,7 +145,7 @@ struct WatchModel {
         let tenth = Int(progress.total.map { $0 > 0 ? progress.done / $0 * 10 : 0 } ?? progress.done / 100)
         guard tenth != job.toldTenth, job.isActive else { return }
         jobs[id]?.toldTenth = tenth
-        let loss = job.curves["train/loss"]?.points.last.map { " · loss \(NumberText.significant($0.value.number))" } ?? ""
-        notices.append(Notice(at: moment, text: "\(job.name): \(ProgressText.brief(progress))\(loss)"))
+        let figure = job.headline.map { " · \($0.name) \(NumberText.significant($0.value))" } ?? ""
+        notices.append(Notice(at: moment, text: "\(job.name): \(ProgressText.brief(progress))\(figure)"))
     }
 }

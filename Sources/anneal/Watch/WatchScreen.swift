@@ -48,8 +48,8 @@ struct WatchScreen {
         if job.isActive, let progress = job.progress, let total = progress.total, total > 0 {
             line += StyledText(ProgressBar.text(fraction: progress.done / total, width: Self.barWidth), .cyan)
             line += StyledText(" " + ProgressText.brief(progress))
-            if let loss = job.curves["train/loss"]?.points.last {
-                line += StyledText(" · loss ") + StyledText(NumberText.significant(loss.value.number), .bold)
+            if let figure = job.headline {
+                line += StyledText(" · \(figure.name) ") + StyledText(NumberText.significant(figure.value), .bold)
             }
             return line
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from .errors import BadRequest, tell
 from .job import Job, outputs_path, write_failure, write_outputs
@@ -17,6 +18,8 @@ def main() -> int:
     # Models and data are local; asking a hub about them would only hang where there is no network.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # What a library will drop some day is no news for those who read a job's log.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     signals = StopSignals()
     signals.install()
     try:

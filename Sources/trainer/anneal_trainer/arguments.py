@@ -18,7 +18,7 @@ import sys
 import types
 import typing
 
-from .errors import EXIT_FAILED, BadRequest, Problem
+from .errors import EXIT_FAILED, BadRequest, Problem, counted
 from .fields import describe, escape
 
 #: The configuration for each method: TRL's, or of methods with a trainer of our own that of transformers.
@@ -193,7 +193,7 @@ def configured(config: type, further: dict[str, object], **own: object) -> typin
     found = {name: problem_with(name, value, known, config) for name, value in further.items()}
     problems = [Problem(detail, f"/args/{escape(name)}") for name, detail in found.items() if detail]
     if problems:
-        raise BadRequest(f"'args' has {len(problems)} error(s): {problems[0]}", problems)
+        raise BadRequest(f"'args' has {counted(len(problems), 'error')}: {problems[0]}", problems)
     try:
         return config(**(own | further))
     except (TypeError, ValueError) as error:

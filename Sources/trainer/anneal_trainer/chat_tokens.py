@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .data import Conversation
-from .errors import BadData, BadRequest, Problem
+from .errors import BadData, BadRequest, Problem, counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -65,7 +65,8 @@ class ChatTokenizer:
                 data.input_ids.append(input_ids)
                 data.labels.append(labels)
         if problems:
-            raise BadData(f"{len(problems)} record(s) do not fit the chat template; the first: {problems[0]}", problems)
+            count = counted(len(problems), "record")
+            raise BadData(f"the chat template does not fit {count}; the first: {problems[0]}", problems)
         return data
 
     def encode(self, record: Conversation) -> tuple[list[int], list[int]]:

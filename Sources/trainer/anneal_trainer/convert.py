@@ -190,6 +190,8 @@ def finish_export(request: ConvertRequest, target: Path) -> None:
     if request.is_checked and findings.missing:
         hint = "" if request.files_from is not None else "; 'files_from' takes such files from another model"
         raise BadData(f"the export is not whole: it lacks {', '.join(findings.missing)}{hint}")
+    if request.is_checked:
+        say("checked: every tensor and file is there and fits")
 
 
 def bytes_below(folder: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BadRequest, Problem
+from .errors import BadRequest, Problem, counted
 from .fields import Fields, is_number
 from .job import Job
 from .request import COMMON_KEYS
@@ -70,7 +70,7 @@ class ConvertRequest:
         )
         body.finish("key of a convert job")
         if problems:
-            raise BadRequest(f"the convert job has {len(problems)} error(s): {problems[0]}", problems)
+            raise BadRequest(f"the convert job has {counted(len(problems), 'error')}: {problems[0]}", problems)
         return request
 
 

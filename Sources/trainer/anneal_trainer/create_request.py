@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BadRequest, Problem
+from .errors import BadRequest, Problem, counted
 from .fields import Fields
 from .job import Job
 from .request import COMMON_KEYS
@@ -55,7 +55,7 @@ class CreateRequest:
         split_digits = tokenizer.flag("split_digits", True)
         tokenizer.finish("key of tokenizer")
         if problems:
-            raise BadRequest(f"the convert job has {len(problems)} error(s): {problems[0]}", problems)
+            raise BadRequest(f"the convert job has {counted(len(problems), 'error')}: {problems[0]}", problems)
         return cls(
             **sizes,
             train_on=job.input_path("/tokenizer/train_on", train_on),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem
+from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, counted
 from .fields import describe
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -35,7 +35,11 @@ def read_conversations(path: Path, pointer: str) -> list[Conversation]:
     """All records of a file in the messages format. Raises `BadData` with every bad line (the first 100)."""
 
     def parse(record: dict, line: int, problems: list[Problem]) -> Conversation:
-        check_messages(record.get("messages"), "/messages", line, problems, ends_with_assistant=True)
+        if "messages" not in record:
+            given = ", ".join(map(repr, record)) or "nothing"
+            problems.append(Problem(f"is missing; the record has {given}", "/messages", line))
+            return Conversation(line, [])
+        check_messages(record["messages"], "/messages", line, problems, ends_with_assistant=True)
         tools = record.get("tools")
         if tools is not None and not isinstance(tools, list):
             problems.append(Problem(f"must be a list, not {describe(tools)}", "/tools", line))
@@ -81,7 +85,7 @@ def read_records(path: Path, pointer: str, parse: Callable[[dict, int, list[Prob
     except OSError as error:
         raise BadRequest.at(pointer, f"cannot read the data {path}: {error.strerror}") from error
     if bad_lines:
-        raise BadData(f"{bad_lines} bad record(s) in {path.name}; the first: {problems[0]}", problems)
+        raise BadData(f"{counted(bad_lines, 'bad record')} in {path.name}; the first: {problems[0]}", problems)
     if not records:
         raise BadData(f"{path.name} has no records", [Problem("has no records", pointer)])
     return records
@@ -127,7 +131,8 @@ def check_messages(
 def check_text(value: Any, pointer: str, line: int, problems: list[Problem]) -> None:
     """Note when a value is not text that can be encoded: JSON allows lone surrogates, UTF-8 does not."""
     if not isinstance(value, str):
-        problems.append(Problem(f"must be text, not {describe(value)}", pointer, line))
+        detail = "is missing" if value is None else f"must be text, not {describe(value)}"
+        problems.append(Problem(detail, pointer, line))
         return
     try:
         value.encode("utf-8")

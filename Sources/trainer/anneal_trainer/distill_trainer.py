@@ -139,7 +139,7 @@ class DistillRun(SFTRun):
         return {f"train/{name}": self.over_ranks(self.step_sums[name], "sum") / tokens for name in names}
 
     def log_words(self, values: dict[str, float]) -> str:
-        kl = f"kl {values['train/kl_forward']:.4f} forward {values['train/kl_reverse']:.4f} reverse"
+        kl = f"kl_forward {values['train/kl_forward']:.4f}  kl_reverse {values['train/kl_reverse']:.4f}"
         return f"{kl}  {super().log_words(values)}"
 
     def validation_batch(self, rows: list[dict]) -> tuple[dict[str, float], float]:

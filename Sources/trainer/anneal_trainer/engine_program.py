@@ -45,6 +45,8 @@ def check_layout(layout: str, folder: Path) -> None:
     lacking = layouts.lacks(layout, folder)
     if not lacking:
         return
+    if not folder.exists():
+        raise BadData(f"the program ended well, but made no {folder}; its command must write to '{{output}}'")
     names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir()) if folder.is_dir() else []
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     there = f"it holds {', '.join(names[:NAMES_MAX])}{more}" if names else "it holds nothing"

@@ -35,6 +35,11 @@ class Problem:
         return f"{', '.join(place)}: {self.detail}" if place else self.detail
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, such as `1 record` and `2 records`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class WorkerError(Exception):
     """A failure with a reason that a program can act on and a message that a person can read."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .answers import after_reasoning, judgement
-from .errors import EXIT_FAILED, BadRequest, WorkerError
+from .errors import EXIT_FAILED, BadRequest, Problem, WorkerError
 from .fields import Fields
 from .job import Job
 from .rewards import Response, Reward
@@ -125,9 +125,8 @@ class JudgeReward(Reward):
                     raise BadRequest.at(f"{self.place}/url", f"the judge {self.url} refuses: {wrong}") from error
             except (OSError, ValueError) as error:
                 wrong = str(error)
-        raise WorkerError(
-            EXIT_FAILED, "judge_unavailable", f"the judge {self.url} gave no reply in {self.retries + 1} tries: {wrong}"
-        )
+        detail = f"the judge {self.url} gave no reply in {self.retries + 1} tries: {wrong}; start it, or correct the URL"
+        raise WorkerError(EXIT_FAILED, "judge_unavailable", detail, [Problem(detail, f"{self.place}/url")])
 
     def post(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"}

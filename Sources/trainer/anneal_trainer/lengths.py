@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import durable, model_folder
 from .data import Conversation, read_conversations
-from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, tell
+from .errors import PROBLEMS_MAX, BadData, BadRequest, Problem, counted, tell
 from .preference_data import read_pairs
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def measure_all(
             done = min(start + batch_size, len(records))
             print(f"lengths: {done} of {len(records)} records", file=sys.stderr, flush=True)
     if bad_records:
-        raise BadData(f"{bad_records} record(s) cannot be tokenised; the first: {problems[0]}", problems)
+        count = counted(bad_records, "record")
+        raise BadData(f"{count} cannot be tokenised; the first: {problems[0]}", problems)
     return lengths
 
 

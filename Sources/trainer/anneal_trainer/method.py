@@ -27,7 +27,7 @@ class Samples:
     dataset: Dataset
     dropped_lines: list[int] = field(default_factory=list)
     #: What a row of the dataset is called.
-    unit: str = "samples"
+    unit: str = "sample"
     #: What the data tell of themselves at the start of the run: metrics by full name, and lines of the log.
     metrics: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import model_folder
-from .errors import BadData, BadRequest, Problem
+from .errors import BadData, BadRequest, Problem, counted
 from .method import Method, Samples
 from .preference_data import PreferencePair, read_pairs
 
@@ -92,7 +92,7 @@ def read_validation(request: TrainRequest) -> list[PreferencePair] | None:
     if request.validation is None:
         return None
     pairs = read_pairs(request.validation, "/validation")
-    check_batch(len(pairs), request, f"{request.validation.name} has {len(pairs)} pair(s)")
+    check_batch(len(pairs), request, f"{request.validation.name} has {counted(len(pairs), 'pair')}")
     return pairs
 
 

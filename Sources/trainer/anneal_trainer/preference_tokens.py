@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from .chat_tokens import IGNORED, ChatTokenizer, end_texts
 from .data import Conversation
-from .errors import BadData, Problem
+from .errors import BadData, Problem, counted
 from .method import Samples
 from .preference_data import PreferencePair, Response, sides
 
@@ -64,7 +64,7 @@ class PairTokenizer:
             rows["rewards"].append(self.rewards_of(pair))
             rows["line"].append(pair.line)
         if problems:
-            raise BadData(f"{len(problems)} pair(s) cannot be tokenised; the first: {problems[0]}", problems)
+            raise BadData(f"{counted(len(problems), 'pair')} cannot be tokenised; the first: {problems[0]}", problems)
         return Samples(Dataset.from_dict(rows), dropped, tokens=learned)
 
     def rewards_of(self, pair: PreferencePair) -> list[float]:
@@ -101,7 +101,7 @@ class PairTokenizer:
         if whole[: len(prompt)] != prompt or len(whole) == len(prompt):
             detail = (
                 "the prompt's tokens are no prefix of the tokens of prompt and response: end the prompt where a token "
-                "ends, as a chat template does"
+                "ends, as a chat template does, or give it as messages, which get the template"
             )
             raise BadData(detail, [Problem(detail)])
         self.endless += not response.text.rstrip().endswith(self.ends)

@@ -80,7 +80,7 @@ class Pretraining(Method):
         note = f"{len(texts)} documents of {count} tokens (with EOS) in {len(blocks)} blocks of at most {limit}"
         metrics = {f"{prefix}tokens": count, f"{prefix}documents": len(texts), f"{prefix}blocks": len(blocks)}
         learned = [len(block) - 1 for block in blocks]
-        return Samples(Dataset.from_dict(rows), unit="blocks", metrics=metrics, notes=[note], tokens=learned)
+        return Samples(Dataset.from_dict(rows), unit="block", metrics=metrics, notes=[note], tokens=learned)
 
     def build(self, options: dict[str, Any]) -> AnnealTrainer:
         from .sft_trainer import build

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from . import durable, micro_batches
 from .causal_lm import load_causal_lm
+from .errors import counted
 from .request import TrainRequest
 from .response_log_probs import response_log_probs
 
@@ -114,7 +115,7 @@ class ReferenceCache:
             save_file({"log_probs": found}, temporary)
             temporary.rename(path)
             durable.sync_folder(self.folder)
-            trainer.say(f"computed the reference's log-probabilities of {len(found)} pair(s)")
+            trainer.say(f"computed the reference's log-probabilities of {counted(len(found), 'pair')}")
         trainer.accelerator.wait_for_everyone()
         return by_row(found, dataset)
 

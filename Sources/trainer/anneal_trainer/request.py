@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import batching, methods, optimizers
-from .errors import BadRequest, Problem
+from .errors import BadRequest, Problem, counted
 from .fields import Fields, describe
 from .job import Job
 from .parallel import STRATEGIES, ShardingParams, parse_sharding
@@ -116,7 +116,7 @@ class TrainRequest:
             halve_micro_batch(values, job.micro_batch_divisor, problems)
         values["accumulation"] = accumulation(values, environment, problems)
         if problems:
-            raise BadRequest(f"the train job has {len(problems)} error(s): {problems[0]}", problems)
+            raise BadRequest(f"the train job has {counted(len(problems), 'error')}: {problems[0]}", problems)
         return cls(
             method=name,
             settings=settings,

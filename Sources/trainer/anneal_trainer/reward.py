@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import PROBLEMS_MAX, BadData, Problem
+from .errors import PROBLEMS_MAX, BadData, Problem, counted
 from .method import Method, Samples
 from .preference import check_batch
 from .reward_data import read_labelled, read_reward_pairs
@@ -73,7 +73,7 @@ class RewardModelling(Method):
             check_margins(self.validation or [], request, "/validation")
         if self.validation is not None:
             count = len(self.validation)
-            check_batch(count, request, f"{request.validation.name} has {count} record(s)")
+            check_batch(count, request, f"{request.validation.name} has {counted(count, 'record')}")
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -99,12 +99,17 @@ class RewardModelling(Method):
     def load_model(self, folder: Path, dtype: torch.dtype, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         """The model without its language head, and with one that gives a score at the last token."""
         from transformers import AutoModelForSequenceClassification, set_seed
+        from transformers.utils import logging
 
         # A head that the folder lacks is drawn at random.
         set_seed(self.request.seed)
+        # transformers reports the head that is drawn, and the language head that is not used, as if something were wrong.
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, num_labels=self.outputs_count, dtype=dtype, local_files_only=True
         )
+        logging.set_verbosity(verbosity)
         # The last token is found by the padding after it.
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
         if self.is_regression:

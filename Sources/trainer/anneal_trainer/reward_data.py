@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .data import check_messages, check_text, read_records
-from .errors import PROBLEMS_MAX, BadData, Problem
+from .errors import PROBLEMS_MAX, BadData, Problem, counted
 from .fields import describe, is_number
 from .preference_data import PreferencePair, Response, parse
 
@@ -69,12 +69,12 @@ def read_labelled(path: Path, pointer: str) -> list[LabelledText]:
     records = read_records(path, pointer, parse_labelled)
     width = len(records[0].labels)
     problems = [
-        Problem(f"has {len(record.labels)} number(s), and the first record {width}", "/labels", record.line)
+        Problem(f"has {counted(len(record.labels), 'number')}, and the first record {width}", "/labels", record.line)
         for record in records
         if len(record.labels) != width
     ]
     if problems:
-        detail = f"{len(problems)} record(s) have another number of labels; the first: {problems[0]}"
+        detail = f"{counted(len(problems), 'record')} with another number of labels; the first: {problems[0]}"
         raise BadData(detail, problems[:PROBLEMS_MAX])
     return records
 
@@ -96,6 +96,7 @@ def numbers(value: Any, pointer: str, line: int, problems: list[Problem]) -> lis
     """One number, or a list that is not empty."""
     found = value if isinstance(value, list) else [value]
     if not found or not all(is_number(each) for each in found):
-        problems.append(Problem(f"must be a number or a list of numbers, not {describe(value)}", pointer, line))
+        given = "is missing" if value is None else f"is {describe(value)}"
+        problems.append(Problem(f"{given}: must be a number or a list of numbers", pointer, line))
         return []
     return [float(each) for each in found]

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from .chat_tokens import ChatTokenizer
 from .data import Conversation
-from .errors import BadData, Problem
+from .errors import BadData, Problem, counted
 from .loading import end_token_ids
 from .method import Samples
 from .preference_tokens import padded
@@ -41,7 +41,7 @@ def labelled_samples(
             rows["input_ids"].append(ids)
             rows["labels"].append(record.labels)
     if problems:
-        raise BadData(f"{len(problems)} record(s) cannot be tokenised; the first: {problems[0]}", problems)
+        raise BadData(f"{counted(len(problems), 'record')} cannot be tokenised; the first: {problems[0]}", problems)
     return Samples(Dataset.from_dict(rows), dropped)
 
 

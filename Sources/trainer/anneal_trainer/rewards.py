@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .answers import THINK, END_THINK, choice_label, extracted, is_equal, truth_in
-from .errors import BadData, BadRequest, Problem
+from .errors import BadData, BadRequest, Problem, counted
 from .fields import Fields, describe, is_number
 from .math_answers import MathGrader
 from .job import Job
@@ -346,7 +346,7 @@ def check_prompts(rewards: Sequence[Reward], prompts: Sequence[Prompt], name: st
     """Refuse records that some reward cannot score, before anything slow is loaded."""
     found = [problem for prompt in prompts for reward in rewards if (problem := reward.check(prompt)) is not None]
     if found:
-        raise BadData(f"{len(found)} record(s) of {name} cannot be scored; the first: {found[0]}", found)
+        raise BadData(f"{counted(len(found), 'record')} of {name} cannot be scored; the first: {found[0]}", found)
 
 
 def total(rewards: Sequence[Reward], parts: dict[str, Any]) -> float:

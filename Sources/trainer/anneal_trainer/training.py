@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import methods, model_folder, schedule, stage
 from .checkpoints import Checkpoint, CheckpointFolder
-from .errors import EXIT_RESUME, BadData, BadRequest, Problem
+from .errors import EXIT_RESUME, BadData, BadRequest, Problem, counted
 from .job import Job
 from .method import Method, Samples
 from .metrics import MetricsLog
@@ -47,7 +47,7 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     stage.check(request)
     method.read()
     if method.record_is_sample:
-        check_enough(method.counts[0], method, f"{request.dataset.name} has {method.counts[0]} record(s)")
+        check_enough(method.counts[0], method, f"{request.dataset.name} has {counted(method.counts[0], 'record')}")
     say = print if os.environ.get("RANK", "0") == "0" else lambda text: None
 
     # From here on torch and transformers are loaded, which takes seconds.
@@ -57,7 +57,8 @@ def train(job: Job, signals: StopSignals) -> tuple[int, dict, dict]:
     tokenizer = loading.load_tokenizer(request)
     samples, validation = method.tokenize(tokenizer, limit)
     say_dropped(say, "training", samples, limit)
-    check_enough(len(samples), method, f"{len(samples)} {samples.unit} are left of {method.counts[0]} record(s)")
+    records = counted(method.counts[0], "record")
+    check_enough(len(samples), method, f"only {counted(len(samples), samples.unit)} came of {records}")
     for note in samples.notes:
         say(note)
     if validation is not None:
