@@ -94,7 +94,7 @@ extension KindRules {
     }
 
     private func checkAdapter() {
-        let names = ["adapter_config.json", "adapter/adapter_config.json"]
+        let names = ["adapter_config.json", "adapter/adapter_config.json", "policy/weights/model/adapter_config.json"]
         guard let folder = body["merge_lora"]?["adapter"]?.string, folder.hasPrefix("/"), check.world.kind(at: folder) == .directory,
             !names.contains(where: { check.world.kind(at: folder + "/" + $0) == .file })
         else { return }

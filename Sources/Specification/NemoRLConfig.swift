@@ -21,6 +21,8 @@ public struct NemoRLConfig: Sendable {
 
     public internal(set) var value: JSONObject = [:]
     var origins: [[String]: Origin] = [:]
+    /// The places where a list meets a mapping, so that NeMo RL cannot read the configuration.
+    private(set) var clashes: [[String]] = []
 
     /// The value at a dotted path.
     public subscript(dotted path: String) -> JSONValue? { at(path.split(separator: ".").map(String.init)) }
@@ -35,15 +37,39 @@ public struct NemoRLConfig: Sendable {
             guard case .object(var members) = section, let marker = members["_override_"] else { continue }
             members["_override_"] = nil
             upper.value[key] = .object(members)
-            guard marker.bool == true else { continue }
+            guard Self.isTrue(marker) else { continue }
             value[key] = nil
             origins = origins.filter { $0.key.first != key }
         }
+        clashes += Self.clashes(.object(value), .object(upper.value), at: [])
         value = Self.merged(value, upper.value)
         origins.merge(upper.origins) { _, new in new }
     }
 
-    private static func merged(_ lower: JSONObject, _ upper: JSONObject) -> JSONObject {
+    /// What went wrong in a file below went wrong here.
+    fileprivate mutating func take(clashesOf below: NemoRLConfig) { clashes += below.clashes }
+
+    /// What Python takes for true.
+    private static func isTrue(_ marker: JSONValue) -> Bool {
+        switch marker {
+        case .string(let text): !text.isEmpty
+        case .array(let elements): !elements.isEmpty
+        case .object(let members): !members.isEmpty
+        default: marker.bool ?? (marker.double.map { $0 != 0 } ?? false)
+        }
+    }
+
+    /// Where a list is laid over a mapping, or a mapping over a list, which OmegaConf refuses.
+    private static func clashes(_ lower: JSONValue, _ upper: JSONValue, at path: [String]) -> [[String]] {
+        switch (lower, upper) {
+        case (.object(let old), .object(let new)):
+            new.flatMap { key, value in old[key].map { clashes($0, value, at: path + [key]) } ?? [] }
+        case (.object, .array), (.array, .object): [path]
+        default: []
+        }
+    }
+
+    static func merged(_ lower: JSONObject, _ upper: JSONObject) -> JSONObject {
         var result = lower
         for (key, value) in upper {
             if case .object(let new) = value, case .object(let old)? = result[key] {
@@ -81,7 +107,9 @@ struct NemoRLConfigReader {
         for parent in parents {
             // In a file of its own folder, as NeMo RL resolves it.
             let folder = path.split(separator: "/").dropLast().joined(separator: "/")
-            config.lay(try load(Self.normalised(parent.hasPrefix("/") ? parent : "/\(folder)/\(parent)")))
+            let below = try load(Self.normalised(parent.hasPrefix("/") ? parent : "/\(folder)/\(parent)"))
+            config.take(clashesOf: below)
+            config.lay(below)
         }
         config.lay(own)
         return config
@@ -97,7 +125,7 @@ struct NemoRLConfigReader {
         }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw problem(.syntax, "\(path) is not UTF-8") }
         let source: SourceMap
-        switch YAMLReader.read(text, allowsMergeKeys: true) {
+        switch YAMLReader.read(text.hasPrefix("\u{FEFF}") ? String(text.unicodeScalars.dropFirst()) : text, .nemoRL) {
         case .success(let map): source = map
         case .failure(let error): throw problem(error.code, "\(path):\(error.line.map { "\($0):" } ?? "") \(error.detail)")
         }

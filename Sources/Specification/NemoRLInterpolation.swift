@@ -34,9 +34,11 @@ struct NemoRLInterpolation {
         var rest = text[...]
         var result = ""
         while let dollar = rest.firstRange(of: "${") {
-            let before = rest[..<dollar.lowerBound]
-            if before.last == "\\" {
-                result += before.dropLast() + "${"
+            // Of the backslashes before it each pair is one, and one that is left over makes it a plain text.
+            let backslashes = rest[..<dollar.lowerBound].reversed().prefix { $0 == "\\" }.count
+            let before = rest[..<dollar.lowerBound].dropLast(backslashes - backslashes / 2)
+            if backslashes % 2 == 1 {
+                result += String(before) + "${"
                 rest = rest[dollar.upperBound...]
                 continue
             }
@@ -65,13 +67,34 @@ struct NemoRLInterpolation {
         if inner[name.endIndex...].first == ":" {
             return try call(String(name), inner[inner.index(after: name.endIndex)...], at: path, depth: depth)
         }
-        let target = try Self.target(inner.trimmingSpaces(), from: path)
-        guard let value = config.at(target) else {
+        var reference = String(inner.trimmingSpaces())
+        if reference.contains("${") {
+            // A part of the name is a reference of its own.
+            guard let named = try resolve(.string(reference), at: path, depth: depth + 1) else { return nil }
+            reference = named.string ?? named.description
+        }
+        guard !reference.isEmpty else { throw Failure(detail: "'${\(inner)}' refers to nothing") }
+        let target = try Self.target(reference, from: path)
+        guard let (place, value) = try find(target, depth: depth) else { return nil }
+        guard let value else {
             let known = config.at(Array(target.dropLast()))?.object.map { Array($0.keys) } ?? []
             let hint = target.last.map { Spelling.suggestion(for: $0, among: known) } ?? ""
             throw Failure(detail: "'${\(inner)}' refers to '\(target.joined(separator: "."))', which is not there\(hint)")
         }
-        return try resolve(value, at: target, depth: depth + 1)
+        return try resolve(value, at: place, depth: depth + 1)
+    }
+
+    /// What stands at a place, and where: on the way a reference leads on to what it refers to. The value is `nil` where there is none,
+    /// the whole where only the run knows.
+    private func find(_ target: [String], depth: Int) throws(Failure) -> (place: [String], value: JSONValue?)? {
+        if let value = config.at(target) { return (target, value) }
+        for count in target.indices.dropFirst() {
+            let way = Array(target.prefix(count))
+            guard case .string(let text)? = config.at(way), text.contains("${") else { continue }
+            guard let found = try resolve(.string(text), at: way, depth: depth + 1) else { return nil }
+            return (target, found[JSONPointer(Array(target.dropFirst(count)))])
+        }
+        return (target, nil)
     }
 
     /// The place that a reference means: from the root, or from the mapping around it, one level further out for each further dot.
@@ -86,36 +109,51 @@ struct NemoRLInterpolation {
 
     private func call(_ name: String, _ text: Substring, at path: [String], depth: Int) throws(Failure) -> JSONValue? {
         // OmegaConf's own resolvers, such as oc.env, look at what only the run has.
-        if name.hasPrefix("oc.") { return nil }
+        if Self.ownResolvers.contains(name) { return nil }
         guard ["add", "mul", "div", "max"].contains(name) else {
-            let hint = Spelling.suggestion(for: name, among: ["add", "mul", "div", "max", "oc.env"])
+            let hint = Spelling.suggestion(for: name, among: ["add", "mul", "div", "max"] + Self.ownResolvers)
             throw Failure(detail: "'${\(name):…}': NeMo RL has no resolver '\(name)'\(hint); it has add, mul, div and max")
         }
-        let arguments = Self.arguments(text)
+        let arguments: [JSONValue]
+        do throws(NemoRLValueText.Failure) {
+            arguments = try NemoRLValueText.arguments(of: text)
+        } catch {
+            throw Failure(detail: "'${\(name):…}': \(error.detail)")
+        }
         guard arguments.count == 2 else { throw Failure(detail: "'${\(name):…}' takes two arguments, not \(arguments.count)") }
-        var numbers: [JSONValue] = []
+        var values: [JSONValue] = []
         for argument in arguments {
-            let plain = argument.contains("${") ? JSONValue.string(argument) : YAMLScalar.resolve(argument)
-            guard let value = try resolve(plain, at: path, depth: depth + 1) else { return nil }
-            guard value.double != nil else {
-                throw Failure(detail: "'${\(name):…}' takes numbers, and '\(argument)' is \(value.nounPhrase)")
-            }
-            numbers.append(value)
+            guard let value = try resolve(argument, at: path, depth: depth + 1) else { return nil }
+            values.append(value)
         }
-        return try Self.computed(name, numbers[0], numbers[1])
+        return try Self.computed(name, values[0], values[1])
     }
 
-    private static func arguments(_ text: Substring) -> [String] {
-        var parts = [""]
-        var depth = 0
-        for character in text {
-            if character == "{" { depth += 1 } else if character == "}" { depth -= 1 }
-            if character == ",", depth == 0 { parts.append("") } else { parts[parts.count - 1].append(character) }
+    private static let ownResolvers = [
+        "oc.env", "oc.select", "oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values",
+    ]
+
+    /// What Python's operators make of two values; `nil` for what only the run need know.
+    private static func computed(_ name: String, _ left: JSONValue, _ right: JSONValue) throws(Failure) -> JSONValue? {
+        let (a, b) = (counted(left), counted(right))
+        if a.double != nil, b.double != nil { return try number(name, a, b) }
+        switch (name, left, right) {
+        case ("add", .string(let first), .string(let second)): return .string(first + second)
+        case ("add", .array(let first), .array(let second)): return .array(first + second)
+        case ("max", .string(let first), .string(let second)):
+            return .string(first.unicodeScalars.lexicographicallyPrecedes(second.unicodeScalars) ? second : first)
+        // A text or a list that is repeated.
+        case ("mul", .string, .int), ("mul", .int, .string), ("mul", .array, .int), ("mul", .int, .array): return nil
+        default:
+            let other = a.double == nil ? left : right
+            throw Failure(detail: "'${\(name):…}' takes numbers, and '\(other.string ?? other.description)' is \(other.nounPhrase)")
         }
-        return parts.map { $0.trimmingSpaces() }
     }
 
-    private static func computed(_ name: String, _ left: JSONValue, _ right: JSONValue) throws(Failure) -> JSONValue {
+    /// Truth values count as 0 and 1.
+    private static func counted(_ value: JSONValue) -> JSONValue { value.bool.map { $0 ? 1 : 0 } ?? value }
+
+    private static func number(_ name: String, _ left: JSONValue, _ right: JSONValue) throws(Failure) -> JSONValue {
         let (a, b) = (left.double ?? 0, right.double ?? 0)
         let result: Double
         switch name {

@@ -14,11 +14,14 @@ extension NemoRLKeys {
         : make_sequence_length_divisible_by offload_optimizer_for_logprob generation_batch_size logprob_batch_size logprob_chunk_size
         : refit_buffer_size_gb hf_config_overrides
         : activation_checkpointing_enabled dequantize_base_checkpoint disable_modelopt_layer_spec quant_cfg quant_calib_data
-        : quant_calib_size quant_batch_size quant_sequence_length
+        : quant_calib_size quant_batch_size quant_sequence_length is_vlm
+        .pretrained_checkpoint: *
         .router_replay: *
         .hf_config_overrides: *
         .hf_overrides: *
-        .tokenizer: name chat_template use_fastokens use_processor video audio
+        .tokenizer: name chat_template use_fastokens use_processor
+        .tokenizer.video: *
+        .tokenizer.audio: *
         .tokenizer.chat_template_kwargs: *
         .dtensor_cfg: enabled _v2 cpu_offload sequence_parallel activation_checkpointing tensor_parallel_size context_parallel_size
         .dtensor_cfg: custom_parallel_plan dp_replicate_size clear_cache_every_n_steps expert_parallel_size defer_fsdp_grad_sync
@@ -45,6 +48,8 @@ extension NemoRLKeys {
         .megatron_cfg: freeze_sound_encoder freeze_sound_projection attention_backend transformer_impl moe_router_num_groups
         .megatron_cfg: moe_router_group_topk inference_moe_token_dispatcher_type inference_grouped_gemm_backend
         .megatron_cfg: moe_router_enable_expert_bias moe_flex_dispatcher_backend moe_hybridep_num_sms
+        .megatron_cfg: moe_aux_loss_coeff moe_grouped_gemm moe_pad_experts_for_cuda_graph_inference train_iters calculate_per_token_loss
+        .megatron_cfg: clear_memory_caches_before_refit hybridep_num_ranks_per_nvlink_domain hybridep_use_mnnvl
         .megatron_cfg.freeze_config: *
         .megatron_cfg.checkpoint: *
         .megatron_cfg.model_overrides: *
@@ -61,7 +66,7 @@ extension NemoRLKeys {
     private static let generationLines = """
         : backend max_new_tokens temperature top_p top_k val_temperature val_top_p val_top_k stop_token_ids stop_strings
         : port_range_low port_range_high refit_transport real_quant_export_cpu_offload num_prompts_per_step model_name
-        : quant_cfg real_quant real_quant_ignore use_async_rollouts
+        : quant_cfg real_quant real_quant_ignore use_async_rollouts bad_words
         .trtllm_cfg: *
         .trtllm_kwargs: *
         .dynamo_cfg: *

@@ -94,7 +94,7 @@ enum NemoRLKeys {
         grpo: use_leave_one_out_baseline val_period val_start_at val_at_start val_at_end overlong_filtering advantage_clip_low
         grpo: advantage_clip_high max_val_samples val_num_generations_per_prompt stop_at_validation_metric
         grpo: stop_at_validation_threshold val_batch_size seed use_dynamic_sampling dynamic_sampling_max_gen_batches batch_multiplier
-        grpo: skip_reference_policy_logprobs_calculation
+        grpo: skip_reference_policy_logprobs_calculation calculate_advantages_on_gpu deduplicate_multimodal_data debug_payload_metrics
         async_rl: *
         grpo: seq_logprob_error_threshold invalid_tool_call_advantage malformed_thinking_advantage
         grpo.reward_shaping: enabled overlong_buffer_length overlong_buffer_penalty max_response_length stop_properly_penalty_coef
@@ -124,12 +124,14 @@ enum NemoRLKeys {
     private static let eval = """
         eval: metric num_tests_per_prompt seed k_value save_path
         generation: backend max_new_tokens temperature top_p top_k val_temperature val_top_p val_top_k num_prompts_per_step model_name
-        generation: stop_token_ids stop_strings
+        generation: stop_token_ids stop_strings bad_words
         generation.vllm_cfg: *
         generation.vllm_kwargs: *
         generation.colocated: enabled
         generation.colocated.resources: gpus_per_node num_nodes
-        tokenizer: name chat_template
+        tokenizer: name chat_template use_fastokens use_processor
+        tokenizer.video: *
+        tokenizer.audio: *
         tokenizer.chat_template_kwargs: *
         data: max_input_seq_length prompt_file system_prompt_file dataset_name processor repeat problem_key solution_key split subset
         data: file_format env_name

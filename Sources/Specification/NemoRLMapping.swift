@@ -42,6 +42,8 @@ struct NemoRLMapping {
     /// True where the user gave a configuration.
     private var isOwnConfig: Bool { spec["config"] != nil }
     private var hasValidation: Bool { spec["validation"] != nil }
+    /// True where a checkpoint becomes a model in Hugging Face's format at the end.
+    private var exports: Bool { spec["export"]?.string != "none" }
 
     private func param(_ name: String) -> JSONValue? { spec["params"]?[name].flatMap { $0.isNull ? nil : $0 } }
 
@@ -192,6 +194,10 @@ struct NemoRLMapping {
             set("checkpointing.enabled", true)
             if checkpoint?["every"] == nil { set("checkpointing.save_period", Self.unbounded) }
         }
+        if exports, base[dotted: "policy.dtensor_cfg._v2"]?.bool == true {
+            // The only form of these checkpoints that NeMo RL's converter reads.
+            set("checkpointing.model_save_format", "torch_save")
+        }
         if let limit = facts.saveBy, base[dotted: "checkpointing.checkpoint_must_save_by"]?.string == nil {
             set("checkpointing.checkpoint_must_save_by", .string(limit))
         }
@@ -203,7 +209,12 @@ struct NemoRLMapping {
         guard let train = spec["dataset"]?.string else { return }
         guard algorithm.trains else {
             set("data.dataset_name", Self.literal(train))
+            // The loader of files reads these without asking whether they are there.
             set("data.file_format", "json")
+            set("data.split", "train")
+            if param("input_key") == nil { set("data.problem_key", "input") }
+            if param("output_key") == nil { set("data.solution_key", "output") }
+            for key in ["prompt_file", "system_prompt_file"] where base[dotted: "data.\(key)"] == nil { set("data.\(key)", .null) }
             return
         }
         let keys = datasetKeys

@@ -17,7 +17,17 @@ extension NemoRLRun {
                 fail(.required, ["data"], detail, overridden: [:])
             }
         }
+        for path in config.clashes {
+            let detail = "'\(path.joined(separator: "."))': OmegaConf lays neither a list over a mapping nor a mapping over a list"
+            fail(.wrongType, path, detail, overridden: [:])
+        }
+        let told = config.clashes.count
         config.lay(NemoRLConfig(value: overlay.object ?? [:]))
+        for path in config.clashes.dropFirst(told) {
+            let name = path.joined(separator: ".")
+            let detail = "'\(name)' has another form here than what the job's own keys make of it, a list or a mapping: set one of the two"
+            fail(.conflict, path, detail, overridden: [:])
+        }
         for path in Self.leaves(overlay, at: []) { config.origins[path] = nil }
         var overridden: [[String]: Int] = [:]
         for (index, text) in overrides.enumerated() { apply(text, index, isRead ? nil : tree, &overridden) }
@@ -78,6 +88,7 @@ extension NemoRLRun {
         }
         let elsewhere = whole.places(of: key)
         if elsewhere.count == 1 { return "unknown key '\(name)'; there is '\(elsewhere[0])'" }
+        if !algorithm.trains { return "unknown key '\(name)': an evaluation would pass over it" }
         return "unknown key '\(name)' for \(algorithm.rawValue); if your NeMo RL knows it, give it by overrides: [\"+\(name)=…\"]"
     }
 
@@ -98,13 +109,14 @@ extension NemoRLRun {
     private mutating func apply(_ text: String, _ index: Int, _ unread: NemoRLKeyTree?, _ overridden: inout [[String]: Int]) {
         let pointer = JSONPointer(["overrides"]) / index
         do throws(NemoRLOverride.Failure) {
-            let override = try NemoRLOverride(text)
+            let override = try NemoRLOverride(text, isDotList: !algorithm.trains)
             if let owner = Self.owned.first(where: { override.path.starts(with: $0) || $0.starts(with: override.path) }) {
                 throw NemoRLOverride.Failure(code: .conflict, detail: "'\(owner.joined(separator: "."))' is set by Anneal itself")
             }
             if override.action == .set, config.at(override.path) == nil, let moved = moved(override.path) {
                 throw NemoRLOverride.Failure(code: .unknownKey, detail: moved)
             }
+            try checkDotListKey(override)
             try override.apply(to: &config, unread: unread)
             overridden[override.path] = index
         } catch {
@@ -112,8 +124,18 @@ extension NemoRLRun {
         }
     }
 
+    /// An evaluation takes any key, and passes over those that it does not know.
+    private func checkDotListKey(_ override: NemoRLOverride) throws(NemoRLOverride.Failure) {
+        let tree = NemoRLKeys.tree(algorithm, layout)
+        guard !algorithm.trains, config.at(override.path) == nil, tree[override.path] == nil else { return }
+        let known = tree[override.path.dropLast()] ?? tree
+        throw NemoRLOverride.Failure(code: .unknownKey, detail: unknown(override.path, known))
+    }
+
     /// Keys that decide where the daemon finds checkpoints and curves.
-    private static let owned = [["checkpointing", "checkpoint_dir"], ["logger", "log_dir"], ["logger", "tensorboard_enabled"]]
+    private static let owned = [
+        ["checkpointing", "checkpoint_dir"], ["logger", "log_dir"], ["logger", "tensorboard_enabled"], ["eval", "save_path"],
+    ]
 
     // MARK: Values
 
@@ -149,6 +171,7 @@ extension NemoRLRun {
             let key = packs ? "policy.sequence_packing.enabled" : "policy.dynamic_batching.enabled"
             refuse(key, "NeMo RL's DPO runs neither with sequence packing nor with dynamic batching")
         }
+        checkExport()
         // A part of the training data, or of one of several, may be split off instead.
         let splitsOff = value("data.train")?.array != nil || value("data.train.split_validation_size")?.double ?? 0 > 0
         let hasValidation = layout == .old || splitsOff || value("data.validation").map { !$0.isNull } ?? false
@@ -161,6 +184,22 @@ extension NemoRLRun {
                 refuse("generation.temperature", "\(samples) answers at temperature 0 are the same; raise it")
             }
         }
+    }
+
+    /// Adapters that NeMo RL's converters to Hugging Face's format do not read.
+    private mutating func checkExport() {
+        let reader = NemoRLInterpolation(config: config)
+        func isOn(_ path: String) -> Bool { reader.resolved(path.split(separator: ".").map(String.init))?.bool == true }
+        guard exports else { return }
+        let isMegatron = isOn("policy.megatron_cfg.enabled")
+        let saved =
+            isMegatron
+            ? isOn("policy.megatron_cfg.peft.enabled") : isOn("policy.dtensor_cfg._v2") && isOn("policy.dtensor_cfg.lora_cfg.enabled")
+        guard saved else { return }
+        let merging = isMegatron ? "NeMo RL's convert_lora_to_hf.py" : "a convert job with 'merge_lora'"
+        let detail =
+            "this NeMo RL saves the adapter alone, which becomes no model by itself: set 'export: none', and merge it by \(merging)"
+        problems.append(NemoRLProblem(code: .conflict, pointer: JSONPointer(["export"]), detail: detail))
     }
 
     private static func isSpan(_ text: String) -> Bool {

@@ -44,6 +44,8 @@ public struct NemoRLRun: Sendable {
     /// The program, from the checkout's root on.
     let script: String
     private let launcher: [String]
+    /// True where a checkpoint becomes a model in Hugging Face's format at the end.
+    let exports: Bool
 
     /// - Parameters:
     ///   - spec: the body of the job, with paths made absolute.
@@ -54,6 +56,7 @@ public struct NemoRLRun: Sendable {
             return nil
         }
         (self.algorithm, self.root) = (algorithm, root)
+        exports = algorithm.trains && spec["export"]?.string != "none"
         launcher = spec["launcher"]?.array?.compactMap(\.string) ?? Self.defaultLauncher
         overrides = (spec["overrides"]?.array ?? []).compactMap(\.string)
         let example = root + "/" + algorithm.defaultConfig
@@ -118,16 +121,33 @@ public struct NemoRLRun: Sendable {
         return (metric, reader.resolved(["checkpointing", "higher_is_better"])?.bool ?? false)
     }
 
+    /// How a checkpoint holds its weights, and with it which of NeMo RL's converters reads them.
+    public enum WeightsForm: Sendable, Hashable {
+        /// PyTorch's distributed format, of both DTensor backends.
+        case distributed
+        /// Megatron's, in a folder of this name.
+        case megatron(iteration: String)
+    }
+
     /// The command line that turns a checkpoint into a model in Hugging Face's format.
     ///
     /// - Parameters:
     ///   - checkpoint: a folder `step_N`.
     ///   - target: the folder to write, which does not exist yet.
-    public func exportArguments(checkpoint: String, to target: String) -> [String] {
-        launcher + [
-            "examples/converters/convert_dcp_to_hf.py", "--config", checkpoint + "/config.yaml", "--dcp-ckpt-path",
-            checkpoint + "/policy/weights", "--hf-ckpt-path", target,
-        ]
+    public func exportArguments(checkpoint: String, form: WeightsForm = .distributed, to target: String) -> [String] {
+        let weights = checkpoint + "/policy/weights"
+        let common = ["--config", checkpoint + "/config.yaml"]
+        switch form {
+        case .distributed:
+            return launcher + ["examples/converters/convert_dcp_to_hf.py"] + common + [
+                "--dcp-ckpt-path", weights, "--hf-ckpt-path", target,
+            ]
+        case .megatron(let iteration):
+            // uv installs Megatron for this one alone.
+            let start = launcher.prefix(2) == ["uv", "run"] ? ["uv", "run", "--extra", "mcore"] + launcher.dropFirst(2) : launcher
+            return start + ["examples/converters/convert_megatron_to_hf.py"] + common
+                + ["--megatron-ckpt-path", "\(weights)/\(iteration)", "--hf-ckpt-path", target]
+        }
     }
 
     // MARK: Time limits

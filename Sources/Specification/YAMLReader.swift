@@ -7,16 +7,23 @@ import Yams
 /// `SpecLimits` allows. Aliases are expanded, and counted at each use.
 struct YAMLReader {
     private var valuesLeft = SpecLimits.valuesMax
-    private let allowsMergeKeys: Bool
+    private let dialect: Dialect
+
+    /// Whose rules a document follows.
+    enum Dialect {
+        /// YAML 1.2 without merge keys: specs.
+        case core
+        /// What NeMo RL's programs read: YAML 1.1, with merge keys.
+        case nemoRL
+    }
 
     /// The document in `text`, or the first thing that is wrong with it.
     ///
-    /// - Parameter allowsMergeKeys: takes `<<` as YAML 1.1 does, for files that are another program's.
-    static func read(_ text: String, allowsMergeKeys: Bool = false) -> Result<SourceMap, SpecError> {
+    static func read(_ text: String, _ dialect: Dialect = .core) -> Result<SourceMap, SpecError> {
         do throws(SpecError) {
             if let problem = YAMLAliasCheck.problem(in: text) { throw problem }
             guard let node = try compose(text) else { throw syntax(nil, "the document is empty") }
-            var reader = YAMLReader(allowsMergeKeys: allowsMergeKeys)
+            var reader = YAMLReader(dialect: dialect)
             let (value, source) = try reader.convert(node, depth: 0)
             return .success(SourceMap(value: value, root: source))
         } catch {
@@ -78,7 +85,7 @@ struct YAMLReader {
         for (key, child) in mapping {
             guard case .scalar(let scalar) = key else { throw Self.syntax(key.mark, "a key must be a plain string") }
             if scalar.string == "<<", scalar.style == .plain {
-                if allowsMergeKeys { merged.append(child); continue }
+                if dialect == .nemoRL { merged.append(child); continue }
                 throw Self.syntax(key.mark, "merge keys ('<<') are not part of YAML 1.2; write the keys out, or use 'matrix'")
             }
             guard scalar.string.utf8.count <= SpecLimits.keyBytesMax else {
@@ -117,7 +124,8 @@ struct YAMLReader {
         guard scalar.string.utf8.count <= SpecLimits.stringBytesMax else {
             throw Self.syntax(scalar.mark, "a string of more than \(SpecLimits.stringBytesMax) bytes", code: .tooLarge)
         }
-        return scalar.style == .plain ? YAMLScalar.resolve(scalar.string) : .string(scalar.string)
+        guard scalar.style == .plain else { return .string(scalar.string) }
+        return dialect == .core ? YAMLScalar.resolve(scalar.string) : NemoRLScalar.resolve(scalar.string)
     }
 
     private static func refuseTag(_ tag: Tag, _ mark: Mark?) throws(SpecError) {

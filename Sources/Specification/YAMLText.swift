@@ -65,5 +65,19 @@ enum YAMLText {
             && key.utf8.allSatisfy { $0 == UInt8(ascii: "_") || (0x30...0x39).contains($0) || (0x61...0x7A).contains($0 | 0x20) }
     }
 
-    private static func quoted(_ text: String) -> String { String(decoding: JSONWriter().bytes(of: .string(text)), as: UTF8.self) }
+    private static func quoted(_ text: String) -> String {
+        let json = String(decoding: JSONWriter().bytes(of: .string(text)), as: UTF8.self)
+        guard json.unicodeScalars.contains(where: isSpecial) else { return json }
+        return json.unicodeScalars.map { isSpecial($0) ? "\\u" + hexadecimal($0) : String($0) }.joined()
+    }
+
+    private static func hexadecimal(_ scalar: Unicode.Scalar) -> String {
+        let digits = String(scalar.value, radix: 16, uppercase: true)
+        return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    }
+
+    /// What YAML takes for the end of a line where JSON does not, or takes nowhere: no such scalar lies beyond U+FFFF.
+    private static func isSpecial(_ scalar: Unicode.Scalar) -> Bool {
+        (0x7F...0x9F).contains(scalar.value) || [0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF].contains(scalar.value)
+    }
 }

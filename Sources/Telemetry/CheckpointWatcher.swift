@@ -1,3 +1,4 @@
+import Domain
 import EventLoop
 import Glibc
 import JSON
@@ -93,7 +94,7 @@ public final class CheckpointWatcher {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            guard name.hasPrefix("step_"), let step = Int(name.dropFirst(5)), step >= 0 else { continue }
+            guard let step = CheckpointFolder.step(of: name) else { continue }
             let path = directory + "/" + name
             if known.contains(path) {
                 present.insert(path)

@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 import JSON
 import Specification
@@ -18,11 +19,11 @@ struct NemoRLCheckpoints {
         var found: [Checkpoint] = []
         // A folder that cannot be listed holds no checkpoint.
         for name in (try? Folder.names(in: folder)) ?? [] {
-            guard name.hasPrefix("step_"), let step = Int(name.dropFirst(5)), step >= 0 else { continue }
+            guard let step = CheckpointFolder.step(of: name) else { continue }
             let path = "\(folder)/\(name)"
             guard access(path + "/training_info.json", F_OK) == 0 else { continue }
             // A checkpoint whose information cannot be read is complete all the same, and has no metrics.
-            let information = try? WorkerContext.readDocument(path + "/training_info.json")
+            let information = try? WorkerContext.readDocument(path + "/training_info.json", options: .python)
             found.append(Checkpoint(path: path, step: step, information: information?.object ?? [:]))
         }
         all = found.sorted { $0.step < $1.step }
@@ -46,6 +47,16 @@ extension NemoRLCheckpoints.Checkpoint {
     /// The checkpoint as an output of the job.
     var output: JSONValue {
         ["type": "checkpoint", "path": .string(path), "step": .int(Int64(step)), "metrics": .object(metrics)]
+    }
+
+    /// How its weights lie there; `nil` where none of NeMo RL's converters reads them: adapters alone, or safetensors in parts.
+    var weightsForm: NemoRLRun.WeightsForm? {
+        let weights = path + "/policy/weights"
+        // A folder that cannot be listed has no iteration.
+        let iterations = ((try? Folder.names(in: weights)) ?? []).filter { $0.hasPrefix("iter_") }.sorted()
+        if let newest = iterations.last { return .megatron(iteration: newest) }
+        let isDistributed = [weights, weights + "/model"].contains { access($0 + "/.metadata", F_OK) == 0 }
+        return isDistributed ? .distributed : nil
     }
 
     private var metrics: JSONObject { information.filter { $0.value.double != nil && !["step", "total_steps"].contains($0.key) } }

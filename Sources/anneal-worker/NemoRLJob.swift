@@ -119,7 +119,11 @@ struct NemoRLJob: Sendable {
 
     private func failed(_ how: String, code: Int32) -> WorkerFailure {
         // The cause is told by the program's own log, which the daemon reads where the worker names none.
-        WorkerFailure(exitCode: code, reason: Reason(rawValue: "internal_error"), message: "NeMo RL \(how)")
+        // Codes that mean something else from a worker are told as a plain failure.
+        let own = [WorkerFailure.ExitCode.badRequest, WorkerFailure.ExitCode.badData, WorkerFailure.ExitCode.interrupted]
+        return WorkerFailure(
+            exitCode: own.contains(code) ? WorkerFailure.ExitCode.failed : code, reason: Reason(rawValue: "internal_error"),
+            message: "NeMo RL \(how)")
     }
 
     /// True where the program says that it ended at the time limit and not at its last step.
@@ -149,7 +153,13 @@ struct NemoRLJob: Sendable {
         if access(target + "/config.json", F_OK) != 0 {
             // The converter refuses a folder that is there; it gets its name when it is complete.
             let partial = "\(target).\(context.variable("ANNEAL_ATTEMPT_ID") ?? "partial")"
-            let arguments = run.exportArguments(checkpoint: checkpoint.path, to: partial)
+            guard let form = checkpoint.weightsForm else {
+                throw WorkerFailure(
+                    exitCode: WorkerFailure.ExitCode.failed, reason: .badConfig,
+                    message: "no converter of NeMo RL reads the weights of \(checkpoint.path), an adapter or parts in safetensors; the "
+                        + "checkpoints are kept: set 'export: none', and for a full model 'checkpointing.model_save_format=torch_save'")
+            }
+            let arguments = run.exportArguments(checkpoint: checkpoint.path, form: form, to: partial)
             WorkerLog.line("exporting step \(checkpoint.step): \(arguments.joined(separator: " "))")
             try await start(arguments, in: run.root)
             guard access(partial + "/config.json", F_OK) == 0, rename(partial, target) == 0 else {

@@ -49,7 +49,7 @@ struct WorkerContext: Sendable {
     }
 
     /// Reads a JSON file of moderate size.
-    static func readDocument(_ path: String) throws -> JSONValue {
+    static func readDocument(_ path: String, options: JSONParser.Options = JSONParser.Options()) throws -> JSONValue {
         let file = try FileReader(path: path)
         var bytes: [UInt8] = []
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
@@ -63,7 +63,7 @@ struct WorkerContext: Sendable {
             if count < chunk.count { break }
         }
         do throws(JSONError) {
-            return try JSONParser.parse(bytes)
+            return try JSONParser.parse(bytes, options: options)
         } catch {
             throw WorkerFailure.badRequest("", "\(path): \(error)")
         }

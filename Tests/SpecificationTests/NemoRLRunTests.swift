@@ -45,7 +45,28 @@ struct NemoRLRunTests {
             run.exportArguments(checkpoint: "/ckpt/step_5", to: "/hf").suffix(6) == [
                 "--config", "/ckpt/step_5/config.yaml", "--dcp-ckpt-path", "/ckpt/step_5/policy/weights", "--hf-ckpt-path", "/hf",
             ])
+        #expect(
+            run.exportArguments(checkpoint: "/c/step_5", form: .megatron(iteration: "iter_0000000"), to: "/hf") == [
+                "uv", "run", "--extra", "mcore", "python", "examples/converters/convert_megatron_to_hf.py", "--config",
+                "/c/step_5/config.yaml", "--megatron-ckpt-path", "/c/step_5/policy/weights/iter_0000000", "--hf-ckpt-path", "/hf",
+            ])
         #expect(run.configText.contains("defaults: \"/nemo/examples/configs/sft.yaml\""))
+    }
+
+    @Test func checkpointsAreSavedAsTheConverterReadsThem() throws {
+        var fixture = fixture
+        fixture.files["/nemo/examples/configs/sft.yaml"] =
+            NemoRLFixture.example.replacing("only_here: 1", with: "dtensor_cfg: {_v2: true, lora_cfg: {enabled: false}}")
+        let spec: JSONObject = ["model": "/m", "dataset": "/t.jsonl"]
+        func format(_ more: JSONObject) throws -> JSONValue? {
+            try fixture.run(spec.merging(more) { $1 }).config[dotted: "checkpointing.model_save_format"]
+        }
+        #expect(try format([:]) == "torch_save")
+        #expect(try format(["export": "none"]) == nil)
+        let lora: JSONObject = ["params": ["lora": ["rank": 4]]]
+        expectProblem(try fixture.run(spec.merging(lora) { $1 }).problems.map { "\($0.pointer) \($0.detail)" }, "/export ", "merge_lora")
+        #expect(try fixture.run(spec.merging(lora) { $1 }.merging(["export": "none"]) { $1 }).problems.isEmpty)
+        #expect(try format(["overrides": ["checkpointing.model_save_format=safetensors"]]) == "safetensors")
     }
 
     @Test func theOldLayoutHasFlatData() throws {
@@ -93,6 +114,25 @@ struct NemoRLRunTests {
         #expect(run.config[dotted: "generation.model_name"] == "/m" && run.config[dotted: "eval.save_path"] == "/out/eval")
         #expect(run.config[dotted: "checkpointing"] == nil && run.config[dotted: "logger"] == nil)
         expectProblem(run.problems.map(\.detail), "4 answers at temperature 0 are the same")
+        // What its loader of files reads without asking whether it is there.
+        let data: JSONValue = [
+            "dataset_name": "/q.jsonl", "file_format": "json", "split": "train", "problem_key": "input", "solution_key": "output",
+            "prompt_file": .null, "system_prompt_file": .null,
+        ]
+        #expect(run.config[dotted: "data"] == data)
+        // The program takes key=value alone, the value in YAML, and any key.
+        let given = try NemoRLFixture(files: files).run([
+            "method": "eval",
+            "overrides": ["eval.seed=1_0", "data.dataset_name=a,b", "+eval.seed=2", "~eval.seed", "eval.sead=1", "eval.save_path=/x"],
+        ])
+        #expect(given.config[dotted: "eval.seed"] == 10 && given.config[dotted: "data.dataset_name"] == "a,b")
+        let told = given.problems.map { "\($0.pointer) \($0.detail)" }
+        for (index, words) in [
+            (2, "key=value alone"), (3, "key=value alone"), (4, "did you mean 'eval.seed'"), (5, "set by Anneal itself"),
+        ] {
+            expectProblem(told, "/overrides/\(index) ", words)
+        }
+        #expect(told.count == 4, "\(told)")
     }
 
     @Test(

@@ -104,12 +104,13 @@ def world(tmp_path_factory):
 
 def test_every_program_takes_what_anneal_writes(world):
     """The stand-in refuses every key that its configuration does not have, in both layouts."""
-    small = {"global_batch_size": 8, "micro_batch_size": 2, "max_steps": 3, "learning_rate": 3e-6, "beta1": 0.8, "lora": {"rank": 4}}
+    small = {"global_batch_size": 8, "micro_batch_size": 2, "max_steps": 3, "learning_rate": 3e-6, "beta1": 0.8}
+    adapted = small | {"lora": {"rank": 4}}
     ahead = {"schedule": "cosine", "warmup_steps": 1, "validate_every": 2, "precision": "fp32"}
     rollouts = {"prompts_per_step": 8, "generations_per_prompt": 2, "max_steps": 3, "max_new_tokens": 16}
     teacher = {"teacher": world.model, "params": {**rollouts, "topk": 8, "kl_type": "forward"}}
     methods = {
-        "sft": ("messages", {"params": {**small, **ahead, "only_final_turn": True}, "checkpoint": {"every": 3, "keep_top_k": None}}),
+        "sft": ("messages", {"params": {**adapted, **ahead, "only_final_turn": True}, "checkpoint": {"every": 3, "keep_top_k": None}}),
         "dpo": ("pairs", {"params": {**small, "beta": 0.1, "sft_loss_weight": 0.5}}), "reward": ("pairs", {"params": small}),
         "grpo": ("answers", {"params": {**rollouts, "clip_max": 0.28, "kl_penalty": 0}, "checkpoint": {"every": 1}}),
         "distill": ("answers", teacher), "eval": ("answers", {"params": {"samples": 1}}),
@@ -118,6 +119,8 @@ def test_every_program_takes_what_anneal_writes(world):
     for layout in ("new", "old"):
         for method, (data, more) in methods.items():
             export = {} if method == "eval" else {"export": "last" if (method, layout) == ("dpo", "new") else "none"}
+            if (method, layout) == ("reward", "old"):
+                export = {"overrides": ["++policy.megatron_cfg.enabled=true"]}
             jobs[f"{method}-{layout}"] = world.job(layout, method, data, **more, **export)
     done = world.daemon.run({"name": "all", "jobs": jobs})["jobs"]
     for name, job in done.items():
@@ -125,7 +128,8 @@ def test_every_program_takes_what_anneal_writes(world):
         older = "_math" if name in ("grpo-old", "distill-old") else ""
         assert f"{older}.py --config" in world.daemon.logs(job["id"]).decode()
     outputs = {name: set(job["outputs"]) for name, job in done.items()}
-    assert outputs["dpo-new"] == {"checkpoint.best", "checkpoint.last", "model"} == outputs["sft-old"] | {"model"}
+    assert outputs["dpo-new"] == {"checkpoint.best", "checkpoint.last", "model"} == outputs["sft-old"] | {"model"} == outputs["reward-old"]
+    assert "--megatron-ckpt-path" in world.daemon.logs(done["reward-old"]["id"]).decode()
     assert outputs["eval-new"] == {"evaluation_data"}
     assert [point["value"] for point in world.daemon.curve(done["eval-old"]["id"], "eval/score")] == [0.1]
     model = json.loads(pathlib.Path(done["dpo-new"]["outputs"]["model"]["path"], "config.json").read_text())

@@ -114,6 +114,9 @@ def test_models_that_have_no_mean_are_refused_and_the_tensor_is_named(tiny_model
     )
     found = refused(converting(tmp_path, average={"checkpoints": [str(one), str(two)]}))
     assert "model.steps holds I64 numbers other than those of the first model" in found[0][1]
+    broken = variants("broken", 1, change=lambda found: {name: tensor / 0 for name, tensor in found.items()})
+    found = refused(converting(tmp_path, average={"checkpoints": [str(tiny_model), str(broken)]}))
+    assert found[0][0] == "/average/checkpoints/1" and "NaN or infinite" in found[0][1]
     other = variants("other", 1)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"model_type": "qwen2"}))
@@ -139,6 +142,10 @@ def test_whole_numbers_that_are_equal_and_tied_weights_that_one_model_saved_are_
     converting(tmp_path, average={"checkpoints": [str(other), str(third)]}).here()
     found = weights_of(tmp_path / "job/outputs/model")
     assert found["steps"] == 5 and "lm_head.weight" not in found
+    # Whatever writes the weights anew writes them once.
+    for name, change in {"cast": {"dtype": "bfloat16"}, "sharded": {"max_shard_size": "20KB"}}.items():
+        converting(tmp_path, name, model=other, **change).here()
+        assert "lm_head.weight" not in weights_of(tmp_path / name / "outputs/model")
 
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"}
@@ -164,7 +171,9 @@ def adapter(tiny_model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"use_rslora": True}, {"use_dora": True}, {"modules_to_save": ["embed_tokens"]}]
+    "settings",
+    [{}, {"use_rslora": True}, {"use_dora": True}]
+    + [{"modules_to_save": ["embed_tokens"]}, {"modules_to_save": ["lm_head"]}],
 )
 def test_a_merge_is_pefts(tiny_model, adapter, tmp_path, settings):
     folder, adapted = adapter(**settings)
@@ -183,10 +192,23 @@ def test_a_merge_is_pefts(tiny_model, adapter, tmp_path, settings):
     assert [path.name for path in (tmp_path / "job/outputs").iterdir()] == ["model"]
 
 
-def test_an_adapter_lies_in_a_checkpoint_too_and_a_merge_can_be_cast_and_sharded(tiny_model, adapter, tmp_path):
+@pytest.mark.parametrize("end", ["embed_tokens", "lm_head"])
+def test_an_adapter_of_one_of_two_tied_embeddings_parts_them(tiny_model, adapter, tmp_path, end):
+    folder, adapted = adapter(target_modules=[end, "q_proj"])
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = adapted.eval()(tokens).logits
+        attempt = converting(tmp_path, model=tiny_model, merge_lora={"adapter": str(folder)}, export="check")
+        _, outputs, _ = attempt.here()
+        torch.testing.assert_close(load(outputs["model"]["path"])(tokens).logits, before, atol=1e-4, rtol=0)
+    assert json.loads((tmp_path / "job/outputs/model/config.json").read_text())["tie_word_embeddings"] is False
+
+
+@pytest.mark.parametrize("place", ["adapter", "policy/weights/model"])
+def test_an_adapter_lies_in_a_checkpoint_too_and_a_merge_can_be_cast_and_sharded(tiny_model, adapter, tmp_path, place):
     folder, adapted = adapter()
-    (tmp_path / "step_1").mkdir()
-    folder.rename(tmp_path / "step_1" / "adapter")
+    (tmp_path / "step_1" / place).parent.mkdir(parents=True)
+    folder.rename(tmp_path / "step_1" / place)
     attempt = converting(
         tmp_path,
         model=tiny_model,
@@ -295,8 +317,8 @@ def test_missing_files_are_named_and_taken_from_another_model(tiny_model, tmp_pa
     for name in ("chat_template.jinja", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         (bare / name).unlink()
     expected = (
-        "the export is not whole: it lacks tokenizer.json, tokenizer_config.json, a chat template (chat_template.jinja or "
-        "chat_template.json), generation_config.json; 'files_from' takes such files from another model"
+        "the export is not whole: it lacks tokenizer.json, tokenizer_config.json, a chat template "
+        "(chat_template.jinja), generation_config.json; 'files_from' takes such files from another model"
     )
     assert refused(converting(tmp_path, model=bare, export="check")) == [("", expected)]
     # Without the check it is only told of.
@@ -356,6 +378,23 @@ def test_a_damaged_model_is_refused_without_the_check_too(tiny_model, tmp_path):
         file.truncate(1000)
     assert "model.safetensors" in refused(converting(tmp_path, model=broken, dtype="bfloat16"))[0][1]
     assert refused(converting(tmp_path, model=tmp_path, dtype="bfloat16"))[0][0] == "/model"
+    found = refused(converting(tmp_path, model="some/name-on-a-hub", dtype="bfloat16"))
+    assert found[0][0] == "/model" and "downloaded first" in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("chat_template.jinja", "a\n{% for x in %}", "line 2 of the chat template is not valid Jinja"),
+        ("chat_template.jinja", " \n", "it lacks a chat template"),
+        ("generation_config.json", '{"eos_token_id": [1, 99999]}', "has eos_token_id 99999, and the embeddings"),
+    ],
+)
+def test_companion_files_that_cannot_be_used_fail_the_check(tiny_model, tmp_path, name, text, words):
+    export = tmp_path / "export"
+    shutil.copytree(tiny_model, export)
+    (export / name).write_text(text)
+    assert words in refused(converting(tmp_path, model=export, export="check"))[0][1]
 
 
 @pytest.mark.parametrize(
@@ -368,6 +407,7 @@ def test_a_damaged_model_is_refused_without_the_check_too(tiny_model, tmp_path):
         ({"average": {"checkpoints": ["a", "b"]}, "merge_lora": {"adapter": "x"}}, "/merge_lora"),
         ({"model": "m", "merge_lora": {}}, "/merge_lora/adapter"),
         ({"model": "m", "prune": {"layers": [-1]}}, "/prune/layers"),
+        ({"model": "m", "prune": {"layers": [0.5]}}, "/prune/layers"),
         ({"model": "m", "max_shard_size": "big"}, "/max_shard_size"),
         ({"model": "m", "dtype": "int4"}, "/dtype"),
         ({"model": "m", "seed": 1}, "/seed"),
@@ -431,6 +471,6 @@ def test_a_program_may_export_to_hugging_face_and_what_it_forgets_is_taken(tiny_
     command = [sys.executable, "-c", COPY, "{model}", "{output}"]
     spec = {"engine": "nemo", "to": "hf", "model": tiny_model, "command": command, "export": "check"}
     detail = refused(converting(tmp_path, "no", **spec))[0][1]
-    assert "it lacks a chat template (chat_template.jinja or chat_template.json), generation_config.json" in detail
+    assert "it lacks a chat template (chat_template.jinja), generation_config.json" in detail
     _, outputs, _ = converting(tmp_path, **spec, files_from=tiny_model).here()
     assert load(outputs["model"]["path"]).config.num_hidden_layers == 2

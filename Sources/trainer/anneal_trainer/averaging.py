@@ -61,10 +61,21 @@ def average(sources: list[WeightFiles], weights: list[float] | None, config: dic
         mean = first.to(wide) * shares[0]
         for tensors, share in zip(stored[1:], shares[1:], strict=True):
             mean.add_(tensors.read(name).to(wide), alpha=share)
+        if not bool(torch.isfinite(mean).all()):
+            refuse_not_finite(stored, name)
         return mean if stays_wide else mean.to(first.dtype)
 
     specs = {name: widened(spec) if stays_wide else spec for name, spec in stored[0].specs.items()}
     return Tensors(specs, read)
+
+
+def refuse_not_finite(stored: list[Tensors], name: str) -> None:
+    """Name the model whose tensor holds what is no finite number: a training that went wrong."""
+    import torch
+
+    for index, tensors in enumerate(stored):
+        if not bool(torch.isfinite(tensors.read(name)).all()):
+            raise BadRequest.at(f"{POINTER}/{index}", f"{name} holds NaN or infinite weights; leave this model out")
 
 
 def widened(spec: TensorSpec) -> TensorSpec:

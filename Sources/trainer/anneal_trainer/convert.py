@@ -105,10 +105,10 @@ def transformed(
     request: ConvertRequest, configs: list[dict], sources: list[WeightFiles]
 ) -> tuple[dict, Tensors | None]:
     """The configuration and the weights of the result; None for weights whose files stay as they are."""
-    config, stored = configs[-1], sources[0].tensors()
+    config = configs[-1]
     if request.adapter is not None:
         config = merging.untied(config, sources[0].folder)
-    tensors = stored
+    tensors = lean = averaging.tied_away(sources[0], config)
     if request.is_average:
         averaging.check_configs(configs)
         shares = request.weights or [1] * len(sources)
@@ -121,7 +121,7 @@ def transformed(
     tensors = cast(tensors, request.dtype)
     if request.dtype is not None:
         config = with_dtype(config, request.dtype)
-    is_same = tensors.specs == stored.specs and not request.is_average and not request.dropped_layers
+    is_same = tensors.specs == lean.specs and not request.is_average and not request.dropped_layers
     # Merged weights were written in shards of the right size already.
     is_sharded = request.max_shard_size is None or request.adapter is not None
     return config, None if is_same and is_sharded else tensors

@@ -122,8 +122,8 @@ def parse_layers(job: Job, problems: list[Problem]) -> list[int]:
         return []
 
     def check_layers(value: object) -> str | None:
-        numbers = isinstance(value, list) and value and all(is_number(number) and number >= 0 for number in value)
-        return None if numbers else "must be a list of numbers of layers"
+        whole = isinstance(value, list) and all(isinstance(number, int) and is_number(number) for number in value)
+        return None if whole and value and min(value) >= 0 else "must be a list of numbers of layers"
 
     fields = Fields(job.spec["prune"], "/prune", problems)
     layers = fields.take("layers", [], check_layers)

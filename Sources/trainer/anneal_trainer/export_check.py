@@ -49,8 +49,9 @@ def check_files(folder: Path, config: dict) -> Findings:
         findings.missing.append("tokenizer_config.json")
     if has_processor(config):
         check_processor(folder, findings)
-    elif not has_chat_template(folder) and not (folder / TEMPLATE[1]).is_file():
-        findings.missing.append(f"a chat template ({' or '.join(TEMPLATE)})")
+    elif not has_chat_template(folder):
+        # The other file, of processors, is read by no tokenizer.
+        findings.missing.append(f"a chat template ({TEMPLATE[0]})")
     findings.missing += [name for name in GENERATION if not (folder / name).is_file()]
     for path in sorted(folder.glob("*.json")):
         try:
@@ -142,6 +143,42 @@ def check_vocabulary(folder: Path, config: dict) -> list[Problem]:
     text = config.get("text_config")
     size = config.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
     highest = max(tokenizer.get_vocab().values(), default=-1)
-    if isinstance(size, int) and highest >= size:
-        return [Problem(f"the tokenizer gives numbers up to {highest}, and the embeddings have {size} rows")]
-    return []
+    problems = check_templates(tokenizer.chat_template)
+    if isinstance(size, int):
+        if highest >= size:
+            detail = f"the tokenizer gives numbers up to {highest}, and the embeddings have {size} rows"
+            problems.append(Problem(detail))
+        problems += check_generation(folder / GENERATION[0], size)
+    return problems
+
+
+def check_templates(template: str | dict | None) -> list[Problem]:
+    """Each chat template must be Jinja that parses; a tokenizer may have several by name."""
+    from jinja2 import TemplateSyntaxError
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    problems = []
+    for name, text in (template if isinstance(template, dict) else {"": template or ""}).items():
+        try:
+            _compile_jinja_template(text)
+        except TemplateSyntaxError as error:
+            which = f"the chat template {name}".rstrip()
+            problems.append(Problem(f"line {error.lineno} of {which} is not valid Jinja: {error.message}"))
+    return problems
+
+
+def check_generation(path: Path, size: int) -> list[Problem]:
+    """The special tokens of generation_config.json must be rows of the embeddings, else a generation never ends."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Missing, or reported with the other files of JSON.
+        return []
+    problems = []
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        value = document.get(key) if isinstance(document, dict) else None
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not -1 <= number < size:
+                detail = f"{path.name} has {key} {number}, and the embeddings have {size} rows"
+                problems.append(Problem(detail))
+    return problems

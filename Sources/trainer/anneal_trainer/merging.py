@@ -14,8 +14,8 @@ WEIGHTS_NAME = "adapter_model.safetensors"
 
 
 def adapter_folder(folder: Path) -> Path:
-    """The adapter's own folder: the given one, or `adapter` in a checkpoint of a LoRA training."""
-    for candidate in (folder, folder / "adapter"):
+    """The adapter's own folder: the given one, or where a checkpoint of a LoRA training has it, ours or NeMo RL's."""
+    for candidate in (folder, folder / "adapter", folder / "policy/weights/model"):
         if (candidate / CONFIG_NAME).is_file():
             if not (candidate / WEIGHTS_NAME).is_file():
                 raise BadRequest.at(POINTER, f"{candidate} has {CONFIG_NAME} and no {WEIGHTS_NAME}")
@@ -41,6 +41,7 @@ def merge(model: Path, config: dict, adapter: Path, dtype: str | None, target: P
         )
         adapted = PeftModel.from_pretrained(base, str(folder))
         check_all_loaded(adapted, folder)
+        untie_adapted(base)
         merged = adapted.merge_and_unload(safe_merge=True)
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise BadRequest.at(POINTER, f"the adapter {folder} cannot be merged into {model}: {error}") from error
@@ -57,6 +58,24 @@ def check_all_loaded(adapted, folder: Path) -> None:
     problems += [Problem(f"lacks {name}, which its configuration asks for", POINTER) for name in sorted(wanted - given)]
     if problems:
         raise BadRequest(f"the adapter {folder} does not fit the model: {problems[0].detail}", problems)
+
+
+def untie_adapted(base) -> None:
+    """Part tied embeddings of which the adapter changes one: merged into the weight of both it would change the other.
+
+    Where the adapter changes both alike (PEFT's `ensure_weight_tying`) they stay one.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    ends = [base.get_input_embeddings(), base.get_output_embeddings()]
+    adapted = [isinstance(end, BaseTunerLayer) for end in ends]
+    plain = [getattr(end, "base_layer", end) for end in ends]
+    if adapted[0] == adapted[1] or getattr(plain[0], "weight", 0) is not getattr(plain[1], "weight", 1):
+        return
+    other = plain[adapted.index(False)]
+    other.weight = torch.nn.Parameter(other.weight.detach().clone(), requires_grad=False)
+    base.config.tie_word_embeddings = False
 
 
 def untied(config: dict, merged: Path) -> dict:

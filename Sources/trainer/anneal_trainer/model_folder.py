@@ -38,6 +38,9 @@ def read_config(folder: Path, pointer: str) -> dict:
 
 def config_of(folder: Path, pointer: str) -> dict:
     """The parsed config.json of a folder that need not have anything else. Raises `BadRequest`."""
+    if not folder.is_dir():
+        detail = f"{folder} is no folder; a model on a hub is downloaded first, and its folder named here"
+        raise BadRequest.at(pointer, detail)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -57,8 +60,12 @@ def model_class(config: dict):
 
 def has_chat_template(folder: Path) -> bool:
     """Whether the model brings a chat template, in a file of its own or inside the tokenizer's configuration."""
-    if (folder / "chat_template.jinja").is_file():
-        return True
+    try:
+        if (folder / "chat_template.jinja").read_text(encoding="utf-8").strip():
+            return True
+    except (OSError, ValueError):
+        # No such file, or one that loading the tokenizer will tell of.
+        pass
     try:
         return bool(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template"))
     except (OSError, ValueError, AttributeError):

@@ -19,7 +19,7 @@ import yaml
 
 SCRIPTS = {
     "run_sft": "sft", "run_dpo": "dpo", "run_rm": "rm", "run_grpo": "grpo", "run_grpo_math": "grpo", "run_distillation": "distillation",
-    "run_distillation_math": "distillation", "run_eval": "eval", "convert_dcp_to_hf": "convert",
+    "run_distillation_math": "distillation", "run_eval": "eval", "convert_dcp_to_hf": "convert", "convert_megatron_to_hf": "convert",
 }  # fmt: skip
 TRAINED = ["sft", "dpo", "rm", "grpo", "distillation"]
 CONFIGS = {"grpo": "grpo_math_1B", "distillation": "distillation_math", "eval": "evals/eval"}
@@ -48,7 +48,7 @@ def section(name, layout):
     return {**common, **own}
 
 
-def policy(name):
+def policy(name, layout):
     """The trained model's settings."""
     length = "${mul:${policy.max_total_sequence_length}, ${policy.train_micro_batch_size}}"
     settings = {
@@ -58,10 +58,13 @@ def policy(name):
             "enabled": True, "activation_checkpointing": False, "tensor_parallel_size": 1, "context_parallel_size": 1,
             "lora_cfg": {"enabled": False, "target_modules": [], "match_all_linear": True, "dim": 8, "alpha": 32, "dropout": 0.0},
         },
+        "megatron_cfg": {"enabled": False},
         "dynamic_batching": {"enabled": False, "train_mb_tokens": length}, "sequence_packing": {"enabled": False, "train_mb_tokens": length},
         "make_sequence_length_divisible_by": "${policy.dtensor_cfg.tensor_parallel_size}", "max_grad_norm": 1.0,
         "optimizer": {"name": "torch.optim.AdamW", "kwargs": {"lr": 5.0e-6, "weight_decay": 0.1, "betas": [0.9, 0.98], "eps": 1.0e-5}},
     }  # fmt: skip
+    if layout == "new":
+        settings["dtensor_cfg"]["_v2"] = True
     if name in ("grpo", "distillation"):
         settings["generation"] = {"backend": "vllm", "max_new_tokens": "${policy.max_total_sequence_length}", "temperature": 1.0}
     return settings
@@ -85,7 +88,7 @@ def example(name, layout):
             "cluster": {"gpus_per_node": 1, "num_nodes": 1},
         }  # fmt: skip
     document = {
-        name: section(name, layout), "policy": policy(name), "data": data(name, layout),
+        name: section(name, layout), "policy": policy(name, layout), "data": data(name, layout),
         "checkpointing": {
             "enabled": True, "checkpoint_dir": "results", "metric_name": METRICS.get(name, "val:accuracy"), "higher_is_better": False,
             "keep_top_k": 3, "save_period": 10, "checkpoint_must_save_by": None, "save_optimizer": True,
@@ -185,6 +188,19 @@ def resolve(value, config, path=()):
     return resolve(found, config, tuple(names))
 
 
+def weights_mark(weights, config):
+    """The file that tells a converter which form the weights have: Megatron's, of the first or the second DTensor backend, or none."""
+    policy = config["policy"]
+    if policy.get("megatron_cfg", {}).get("enabled"):
+        return weights / "iter_0000000" / "metadata.json"
+    if not policy.get("dtensor_cfg", {}).get("_v2"):
+        return weights / ".metadata"
+    if policy["dtensor_cfg"]["lora_cfg"]["enabled"]:
+        return weights / "model" / "adapter_model.safetensors"
+    is_distributed = config["checkpointing"].get("model_save_format", "safetensors") == "torch_save"
+    return weights / "model" / (".metadata" if is_distributed else "shard-00001-model-00001-of-00001.safetensors")
+
+
 def check(config, name, layout):
     """Refuses what the programs refuse, and every key that they do not have."""
     known = example(name, layout)
@@ -192,6 +208,7 @@ def check(config, name, layout):
     flat = {"train_data_path", "val_data_path", "chat_key", "system_key", "system_prompt", "tool_key", "use_preserving_dataset"}
     flat |= {"input_key", "output_key", "prompt_key", "chosen_key", "rejected_key"}
     added = {"new": set(), "old": flat}[layout] | {"scheduler", "val_at_end", "problem_key", "solution_key", "file_format"}
+    added |= {"split", "system_prompt_file"} if name == "eval" else {"model_save_format"}
 
     def walk(value, table, path):
         for key, member in value.items():
@@ -235,7 +252,9 @@ class Checkpoints:
         (place / "policy" / "tokenizer").mkdir()
         (place / "training_info.json").write_text(json.dumps(information))
         (place / "config.yaml").write_text(yaml.safe_dump(config))
-        (place / "policy" / "weights" / ".metadata").write_text(str(step))
+        mark = weights_mark(place / "policy" / "weights", config)
+        mark.parent.mkdir(exist_ok=True)
+        mark.write_text(str(step))
         final, old = self.folder / f"step_{step}", self.folder / f"old_step_{step}"
         if final.exists():
             final.rename(old)
@@ -321,6 +340,8 @@ def train(name, config, layout):
 
 def evaluate(config):
     """Leaves what an evaluation leaves."""
+    for key in ("problem_key", "solution_key", "file_format", "split", "prompt_file", "system_prompt_file"):
+        assert key in config["data"], f"KeyError: {key}"
     place = pathlib.Path(config["eval"]["save_path"])
     place.mkdir(parents=True, exist_ok=True)
     (place / "evaluation_data.json").write_text("[]")
@@ -332,11 +353,15 @@ def convert(arguments):
     """Turns `step_N/policy/weights` into a model folder, which must not exist."""
     options = dict(zip(arguments[::2], arguments[1::2]))
     config = yaml.safe_load(pathlib.Path(options["--config"]).read_text())
-    weights = pathlib.Path(options["--dcp-ckpt-path"])
-    assert (weights.parent / "tokenizer").is_dir()
+    if "--megatron-ckpt-path" in options:
+        mark = pathlib.Path(options["--megatron-ckpt-path"], "metadata.json")
+    else:
+        weights = pathlib.Path(options["--dcp-ckpt-path"])
+        assert (weights.parent / "tokenizer").is_dir()
+        mark = next(path for path in (weights / ".metadata", weights / "model" / ".metadata") if path.exists())
     target = pathlib.Path(options["--hf-ckpt-path"])
     target.mkdir(parents=True)
-    described = {"architectures": ["Llama"], "from": config["policy"]["model_name"], "step": int((weights / ".metadata").read_text())}
+    described = {"architectures": ["Llama"], "from": config["policy"]["model_name"], "step": int(mark.read_text())}
     (target / "config.json").write_text(json.dumps(described))
 
 
