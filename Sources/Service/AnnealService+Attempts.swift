@@ -155,7 +155,19 @@ extension AnnealService {
                 )
             }
         }
+        if record.kind == .convert { await removeUnfinished(in: configuration.outputDirectory(jobID: record.id)) }
         try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: closing.report.summary)
+    }
+
+    /// Removes what a worker that was killed had begun to write: models are whole under their own name or not there.
+    private func removeUnfinished(in folder: String) async {
+        do {
+            try await files.run {
+                for name in try Folders.names(in: folder) where name.hasPrefix("tmp_") { try Folders.remove(folder + "/" + name) }
+            }
+        } catch {
+            log.warning("unfinished files could not be removed", metadata: ["folder": "\(folder)", "error": "\(error)"])
+        }
     }
 
     private func evidence(of attempt: RunningAttempt, _ exit: ExitRecord, _ closing: ClosingFiles) -> AttemptEvidence {

@@ -67,7 +67,7 @@ extension NemoRLRun {
             }
             // What a checkout's own files have, that checkout knows.
             let isTheirs = config.origins[place].map { $0.file.hasPrefix(root + "/") } ?? false
-            if isTheirs || checkout?.at(place) != nil { continue }
+            if isTheirs || checkout?.at(place) != nil || (path.isEmpty && isVariable(key)) { continue }
             if let moved = moved(place) {
                 fail(.unknownKey, place, moved, overridden: [:])
             } else if key == "_override_" {
@@ -78,6 +78,12 @@ extension NemoRLRun {
                 fail(.unknownKey, place, unknown(place, tree), overridden: [:])
             }
         }
+    }
+
+    /// Whether a key of the root is a variable of the user's own, which other values refer to.
+    private func isVariable(_ key: String) -> Bool {
+        let text = JSONValue.object(config.value).description
+        return ["${\(key)}", "${\(key)."].contains { text.contains($0) }
     }
 
     private func unknown(_ path: [String], _ tree: NemoRLKeyTree) -> String {

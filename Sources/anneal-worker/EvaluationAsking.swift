@@ -9,6 +9,8 @@ import JSON
 final class EvaluationAsking: GenerationWork {
     /// Answers that failed whose places are told of in the log.
     private static let toldMax = 20
+    /// Between two lines about a server's troubles.
+    private static let troublesEvery: Duration = .seconds(2)
 
     private let count: Int
     private let body: @LoopActor (Int) throws -> [UInt8]
@@ -38,7 +40,14 @@ final class EvaluationAsking: GenerationWork {
         options.requestTimeout = requestTimeout
         if let patience { options.patience = patience }
         let driver = GenerationDriver(servers: [server.address], options: options, work: self)
-        defer { for trouble in driver.takeTroubles() { WorkerLog.line(trouble) } }
+        // A server that is busy or away for minutes is told of while it is, not when all is over.
+        let teller = LoopTimer(after: Self.troublesEvery, every: Self.troublesEvery) {
+            for trouble in driver.takeTroubles() { WorkerLog.line(trouble) }
+        }
+        defer {
+            teller.cancel()
+            for trouble in driver.takeTroubles() { WorkerLog.line(trouble) }
+        }
         do {
             try await driver.run()
         } catch let stopped as GenerationStopped {

@@ -175,6 +175,8 @@ struct NemoRLRunTests {
             "did you mean 'policy.train_global_batch_size'")
         expectProblem(try fixture.problems(base + "policy: {val_period: 1}"), "there is 'sft.val_period'")
         expectProblem(try fixture.problems(base + "zebra: 1"), "unknown key 'zebra' for sft", "+zebra=")
+        // A variable of the user's own is one that something refers to.
+        #expect(try fixture.problems(base + "zebra: {steps: 3}\nsft: {max_num_steps: '${zebra.steps}'}\n").isEmpty)
         // What the checkout has itself it knows, and mappings of arguments are open.
         #expect(try fixture.problems(base + "policy: {only_here: 2, optimizer: {kwargs: {anything: 1}}}\n").isEmpty)
     }

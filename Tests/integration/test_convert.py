@@ -106,3 +106,17 @@ def test_checkpoints_that_a_job_waits_for_are_kept_and_cannot_be_deleted(make_da
     daemon.post(f"/v1/jobs/{ids['soup']}/cancel")
     daemon.finished(answer.json["id"])
     assert daemon.request("DELETE", f"/v1/checkpoints/{kept[3]}").status == 204
+
+
+def test_what_a_killed_conversion_had_begun_does_not_stay(machine, tmp_path):
+    model, begun = tmp_path / "model", tmp_path / "begun"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    # The tool writes a part, and takes the trainer with it.
+    tool = ["sh", "-c", f"mkdir -p '{{output}}' && echo part > '{{output}}/part' && echo '{{output}}' > {begun} && kill -9 $PPID", "{model}"]
+    body = {"kind": "convert", "engine": "megatron", "model": str(model), "command": tool}
+    ended = machine.run({"name": "killed", "jobs": {"convert": body}})["jobs"]["convert"]
+    assert ended["state"] == "failed", ended
+    outputs = machine.folder / "jobs" / ended["id"] / "outputs"
+    assert pathlib.Path(begun.read_text().strip()).is_relative_to(outputs)
+    assert list(outputs.iterdir()) == []

@@ -170,6 +170,8 @@ def test_a_killed_and_a_stopped_run_go_on_from_the_last_checkpoint(world):
     wait_until(lambda: len(world.daemon.job(job)["attempts"]) == 2, "a second attempt")
     let(4)
     wait_until(lambda: 4 in world.checkpoints(job), "checkpoint 4")
+    # TensorBoard's writer has a thread of its own, which a stop may cut off.
+    wait_until(lambda: max(point["step"] for point in world.daemon.curve(job, "train/loss")) == 4, "the loss of the fourth step")
     assert world.daemon.post(f"/v1/jobs/{job}/pause").status in (200, 202)
     paused = world.daemon.wait_for(job, "paused")
     assert paused["attempts"][1]["exit_code"] == 75, paused

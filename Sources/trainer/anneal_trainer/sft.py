@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .chat_tokens import ChatTokenizer
     from .fields import Fields
     from .job import Job
-    from .request import TrainRequest
     from .trainer import AnnealTrainer
 
 
