@@ -251,7 +251,7 @@ def test_mistakes_are_refused_together_and_before_the_model(reinforcement):
         *("/params/global_batch_size", "/params/loss_level", "/params/stop_properly_penalty", "/params/ratio_clip_c"),
         *("/params/generations_per_prompt", "/params/rollout/url", "/params/reward_scaling/source_max", "/params/overlong/buffer"),
     }
-    with pytest.raises(BadData, match="12 record.s., and one step needs 13 .params.prompts_per_step"):
+    with pytest.raises(BadData, match="12 records, and one step needs 13 .params.prompts_per_step"):
         reinforcement("few", {"prompts_per_step": 13, "global_batch_size": 52, "micro_batch_size": 4}).here()
     with pytest.raises(BadRequest, match="leaves no room for a prompt"):
         reinforcement("long", {"max_new_tokens": 39}).here()
