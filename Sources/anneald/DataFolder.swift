@@ -23,15 +23,21 @@ enum DataFolder {
         }
     }
 
+    /// How often, and how far apart, the lock is tried. A process that a killed daemon was just starting has the lock until its program
+    /// runs, for milliseconds on an idle machine.
+    private static let lockTries = 20
+    private static let lockPauseMicroseconds: UInt32 = 50_000
+
     /// Takes the lock that the kernel releases with the process, however it ends.
     static func lock(_ path: String) throws(SettingsError) -> Lock {
         let file = path + "/anneald.lock"
         let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SettingsError(message: "\(file): \(String(cString: strerror(errno)))") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            throw SettingsError(message: "another anneald works on \(path); stop it first, or choose another --data")
+        for _ in 0..<lockTries {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return Lock(descriptor: descriptor) }
+            usleep(lockPauseMicroseconds)
         }
-        return Lock(descriptor: descriptor)
+        close(descriptor)
+        throw SettingsError(message: "another anneald works on \(path); stop it first, or choose another --data")
     }
 }

@@ -132,7 +132,7 @@ def test_more_bytes_than_allowed_are_not_fetched(daemon):
         (Turn(content=b"\x1f\x8b\x08\x00more"), "bad_data", "is compressed by gzip, not JSON text in UTF-8; decompress it first"),
         (Turn(content=b""), "bad_data", "holds no records"),
         (Turn(content=FILE[:-20]), "bad_data", "line 20000: the file ends inside a record"),
-        (Turn(content=FILE + b'{"input": 3, "output": "x"}\n'), "bad_data", "line 20001: /input: is an integer"),
+        (Turn(content=FILE + b'{"input": 3, "output": "x"}\n'), "bad_data", "line 20001, /input: is an integer"),
     ],
     ids=["missing", "redirects", "page", "gzip", "empty", "cut", "broken"],
 )

@@ -105,7 +105,7 @@ def test_generations_are_graded_and_the_grades_are_used(daemon, mock, tmp_path):
 @pytest.mark.parametrize(
     "lines, words",
     [
-        (['{"generation": "1", "expected_answer": "1"}'] * 2 + ['{"expected_answer": "1"}'], "line 3: /generation: must hold the model's answer"),
+        (['{"generation": "1", "expected_answer": "1"}'] * 2 + ['{"expected_answer": "1"}'], "line 3, /generation: must hold the model's answer"),
         (['{"generation": "1", "expected_answer": "1"}', "{"], "line 2: not one JSON object"),
         (['{"generation": "1", "expected_answer": "1"}'] * 3, "has 3 generations, which is no multiple of 2 samples"),
         (['{"generation": "1", "expected_answer": "1"}', '{"generation": "1", "expected_answer": "2"}'], "line 2: another question or expected"),
