@@ -33,6 +33,12 @@ def fsdp(bench: Workbench) -> None:
     parts.tell_memory(bench, job, body, 0)
 
 
+def oom_of_two(bench: Workbench) -> None:
+    """The same over two GPUs, where one process runs out of memory while the other waits for it."""
+    need_two(bench)
+    parts.oom(bench, gpus=2)
+
+
 def reshape(bench: Workbench) -> None:
     """A sharded run of two GPUs is stopped and goes on on one."""
     need_two(bench)

@@ -216,7 +216,7 @@ def has_steps(bench: Workbench, job: dict, count: int) -> bool:
     return bench.keys(job).get("train/loss", {}).get("last_step", 0) >= count
 
 
-def oom(bench: Workbench) -> None:
+def oom(bench: Workbench, gpus: int = 1) -> None:
     """A micro-batch that no GPU of this size can hold; the daemon halves it until it fits."""
     if bench.is_dry:
         raise Skipped("a CPU has no GPU memory to run out of")
@@ -224,16 +224,18 @@ def oom(bench: Workbench) -> None:
     # As the daemon's estimate counts what a block keeps of each token; half as much again as there is cannot fit.
     one = (36 * large["hidden_size"] + 8 * large["intermediate_size"]) * large["num_hidden_layers"] * bench.sizes.large_digits[1]
     micro = max(8, int(1.5 * bench.device_bytes() / one) // 8 * 8)
-    params = sft_params(bench, max_steps=2, global_batch_size=micro, micro_batch_size=micro)
+    batch = micro * gpus
+    params = sft_params(bench, max_steps=2, global_batch_size=batch, micro_batch_size=micro)
     body = bench.train_job(
-        bench.model("large"), bench.data("large"), params, checkpoint={"save_optimizer": False}, retry={"limit": 4, "delay": "1s", "on_oom": "halve_micro_batch"}
-    )
+        bench.model("large"), bench.data("large"), params, checkpoint={"save_optimizer": False}, resources={"gpus": gpus},
+        retry={"limit": 4, "delay": "1s", "on_oom": "halve_micro_batch"},
+    )  # fmt: skip
     job = bench.run("large-batch", {"oom": body})["oom"]
     causes = [attempt["cause"] for attempt in job["attempts"]]
     met = causes[0] == "cuda_oom" and causes[-1] == "succeeded"
     bench.tell("causes of the attempts", causes, "", "cuda_oom, then done", met, micro_batch=micro, messages=[a["message"] for a in job["attempts"]][:1])
     samples = [point["value"] for point in bench.curve(job, "train/num_valid_samples")]
-    bench.tell("samples of a step", samples, "", f"{micro}", samples == [micro, micro])
+    bench.tell("samples of a step", samples, "", f"{batch}", samples == [batch, batch])
     bench.tell_empty(job)
 
 

@@ -36,6 +36,7 @@ PARTS = {
     "dpo": (parts.dpo, 70),
     "grpo": (parts.grpo, 80),
     "fsdp": (pair.fsdp, 120),
+    "oom of two": (pair.oom_of_two, 120),
     "reshape": (pair.reshape, 100),
     "side by side": (pair.side_by_side, 120),
 }
