@@ -155,7 +155,9 @@ extension AnnealService {
                 )
             }
         }
-        if record.kind == .convert { await removeUnfinished(in: configuration.outputDirectory(jobID: record.id)) }
+        if record.kind == .convert || record.engine == NemoRLEngine.name {
+            await removeUnfinished(in: configuration.outputDirectory(jobID: record.id))
+        }
         try await close(job, attempt, outcome, exit: exit, outputs: outputs, summary: closing.report.summary)
     }
 

@@ -19,7 +19,7 @@ struct WorkerCommand: Sendable {
             return WorkerCommand(argv: try userCommand(spec["command"]), environment: trainer)
         case .prepare, .generate, .evaluate, .serve:
             return WorkerCommand(argv: [configuration.workerPath], environment: trainer)
-        case .train where spec["engine"]?.string == NemoRLEngine.name:
+        case .train where spec["engine"]?.string == NemoRLEngine.name, .convert where spec["engine"]?.string == NemoRLEngine.name:
             return WorkerCommand(argv: [configuration.workerPath], environment: [])
         case .train, .convert:
             guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {

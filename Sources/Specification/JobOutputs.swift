@@ -31,7 +31,7 @@ enum JobOutputs {
 
     private static func nemoRL(_ body: JSONObject) -> [(name: String, type: ArtifactType?)] {
         if body["method"]?.string == NemoRLAlgorithm.eval.method { return [("evaluation_data", .file)] }
-        let model = body["export"]?.string == "none" ? [] : ["model"]
+        let model = ["none", "later"].contains(body["export"]?.string) ? [] : ["model"]
         return (["checkpoint.best", "checkpoint.last"] + model).map { ($0, .checkpoint) }
     }
 

@@ -1,16 +1,18 @@
 import JSON
 
-/// What a convert job is for. All but the first run a program that the spec names, and look at what it left.
+/// What a convert job is for. Those between the first and the last run a program that the spec names, and look at what it left.
 enum ConvertEngine: String, CaseIterable {
     case transformers
     case nemo
     case tensorrtLLM = "tensorrt-llm"
     case megatron
+    /// NeMo RL's own converters of its checkpoints.
+    case nemoRL = "nemo-rl"
 
     /// The layouts that a program may write: that of its engine, or Hugging Face's.
     static let layouts = ["hf"] + allCases.filter(\.runsProgram).map(\.rawValue)
 
-    var runsProgram: Bool { self != .transformers }
+    var runsProgram: Bool { self != .transformers && self != .nemoRL }
 }
 
 // Jobs of kind `convert`.
@@ -20,11 +22,14 @@ extension KindRules {
     private static let creationKeys = ["tokenizer", "chat_template", "seed"]
     private static let changeKeys = ["merge_lora", "prune", "dtype", "max_shard_size", "files_from", "export"]
     private static let programKeys = ["command", "to"]
+    private static let checkoutKeys = ["root", "launcher"]
 
     func checkConvert() {
         // An engine of another name was reported as one.
         let engine = body["engine"].map { $0.string.flatMap(ConvertEngine.init) } ?? .transformers
         guard let engine else { return }
+        if engine == .nemoRL { return checkCheckout() }
+        refuse(Self.checkoutKeys, "stands only with the engine nemo-rl")
         if engine.runsProgram { return checkProgram(of: engine) }
         refuse(
             Self.programKeys,
@@ -78,6 +83,25 @@ extension KindRules {
         for name in ["{model}", "{output}"] where !arguments.contains(where: { $0.string?.contains(name) ?? false }) {
             let what = name == "{model}" ? "reads the model" : "writes its result"
             check.fail(.conflict, JSONPointer(["command"]), "has no argument with \(name), the folder where the program \(what)")
+        }
+    }
+
+    private func checkCheckout() {
+        let others = Self.convertSources.filter { $0 != "model" } + Self.creationKeys + Self.changeKeys + Self.programKeys
+        refuse(others, "stands not with the engine nemo-rl, which turns one checkpoint into a model in Hugging Face's format")
+        for key in ["model", "root"] where body[key] == nil {
+            let what = key == "model" ? "the checkpoint step_N that becomes a model" : "the folder of the NeMo RL checkout"
+            check.fail(.conflict, JSONPointer(), "'\(key)' is missing: \(what)", atKey: true)
+        }
+        if let root = body["root"]?.string, root.hasPrefix("/"), check.world.kind(at: root) == .directory,
+            check.world.kind(at: "\(root)/\(NemoRLExport.script)") != .file
+        {
+            check.fail(.missingFile, JSONPointer(["root"]), "'\(root)' has no \(NemoRLExport.script): it is no checkout of NeMo RL")
+        }
+        if let folder = body["model"]?.string, folder.hasPrefix("/"), check.world.kind(at: folder) == .directory,
+            check.world.kind(at: folder + "/training_info.json") != .file
+        {
+            check.fail(.missingFile, JSONPointer(["model"]), "'\(folder)' is no checkpoint of NeMo RL: it has no training_info.json")
         }
     }
 

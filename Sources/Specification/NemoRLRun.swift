@@ -121,34 +121,8 @@ public struct NemoRLRun: Sendable {
         return (metric, reader.resolved(["checkpointing", "higher_is_better"])?.bool ?? false)
     }
 
-    /// How a checkpoint holds its weights, and with it which of NeMo RL's converters reads them.
-    public enum WeightsForm: Sendable, Hashable {
-        /// PyTorch's distributed format, of both DTensor backends.
-        case distributed
-        /// Megatron's, in a folder of this name.
-        case megatron(iteration: String)
-    }
-
-    /// The command line that turns a checkpoint into a model in Hugging Face's format.
-    ///
-    /// - Parameters:
-    ///   - checkpoint: a folder `step_N`.
-    ///   - target: the folder to write, which does not exist yet.
-    public func exportArguments(checkpoint: String, form: WeightsForm = .distributed, to target: String) -> [String] {
-        let weights = checkpoint + "/policy/weights"
-        let common = ["--config", checkpoint + "/config.yaml"]
-        switch form {
-        case .distributed:
-            return launcher + ["examples/converters/convert_dcp_to_hf.py"] + common + [
-                "--dcp-ckpt-path", weights, "--hf-ckpt-path", target,
-            ]
-        case .megatron(let iteration):
-            // uv installs Megatron for this one alone.
-            let start = launcher.prefix(2) == ["uv", "run"] ? ["uv", "run", "--extra", "mcore"] + launcher.dropFirst(2) : launcher
-            return start + ["examples/converters/convert_megatron_to_hf.py"] + common
-                + ["--megatron-ckpt-path", "\(weights)/\(iteration)", "--hf-ckpt-path", target]
-        }
-    }
+    /// What turns its checkpoints into models in Hugging Face's format.
+    public var export: NemoRLExport { NemoRLExport(root: root, launcher: launcher) }
 
     // MARK: Time limits
 

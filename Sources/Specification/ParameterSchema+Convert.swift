@@ -6,12 +6,13 @@ extension ParameterSchema {
         [
             ParameterSchema(
                 "engine", .choice(ConvertEngine.allCases.map(\.rawValue)), default: .string(ConvertEngine.transformers.rawValue),
-                "What the conversion is for; all but transformers run the program that 'command' names."),
+                "What the conversion is for: models of transformers, formats that the program in 'command' reads or writes, or a checkpoint of nemo-rl."
+            ),
             ParameterSchema("create", .object(createTable), "Makes a model with random weights."),
             ParameterSchema("model", .weights, "The model to convert."),
             ParameterSchema("average", .object(averageTable), "Makes a model of the mean of several models' weights."),
         ]
-        + creationTable + changesTable + commandEngineTable
+        + creationTable + changesTable + commandEngineTable + checkoutTable
 
     /// What stands with `create` alone.
     private static let creationTable: [ParameterSchema] = [
@@ -43,6 +44,14 @@ extension ParameterSchema {
             "The program of another engine and its arguments; {model} and {output} in them stand for the folders."),
         ParameterSchema(
             "to", .choice(ConvertEngine.layouts), "The layout that the program writes; without it that of the engine."),
+    ]
+
+    /// What stands with the engine nemo-rl.
+    private static let checkoutTable: [ParameterSchema] = [
+        ParameterSchema("root", .path(.directory, nil), "The folder of the NeMo RL checkout, whose converter runs there."),
+        ParameterSchema(
+            "launcher", .list(.argument, count: 1...SpecLimits.mapCountMax),
+            default: .array(NemoRLRun.defaultLauncher.map(JSONValue.string)), "What starts a Python program in the checkout."),
     ]
 
     private static let averageTable: [ParameterSchema] = [

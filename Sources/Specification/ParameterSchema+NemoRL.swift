@@ -41,8 +41,9 @@ public enum NemoRLEngine {
             "save_margin", .duration(.seconds(1)...SpecLimits.timeoutMax),
             "How long before 'timeout' the last checkpoint is saved; without it a tenth of it, from 2m to 30m, at most half."),
         ParameterSchema(
-            "export", .choice(["best", "last", "none"]), default: "best",
-            "The checkpoint that is turned into a model in Hugging Face's format at the end, the output 'model'."),
+            "export", .choice(["best", "last", "later", "none"]), default: "best",
+            "The checkpoint that is turned into a model in Hugging Face's format at the end, the output 'model'; later leaves that to a "
+                + "convert job, whose converter reads no other form than these three choices save."),
     ]
 
     /// The keys of `params` of a method.

@@ -10,23 +10,25 @@ struct NemoRLCheckpoints {
         var step: Int
         /// Numbers of `training_info.json`, among them the ranked metric under its full name, such as `val:val_loss`.
         var information: JSONObject
+
+        /// - Returns: `nil` for a folder that is no complete `step_<N>`.
+        init?(path: String) {
+            guard let name = path.split(separator: "/").last, let step = CheckpointFolder.step(of: String(name)),
+                access(path + "/training_info.json", F_OK) == 0
+            else { return nil }
+            (self.path, self.step) = (path, step)
+            // A checkpoint whose information cannot be read is complete all the same, and has no metrics.
+            information = (try? WorkerContext.readDocument(path + "/training_info.json", options: .python))?.object ?? [:]
+        }
     }
 
     /// In the order of their steps.
     let all: [Checkpoint]
 
     init(folder: String) {
-        var found: [Checkpoint] = []
         // A folder that cannot be listed holds no checkpoint.
-        for name in (try? Folder.names(in: folder)) ?? [] {
-            guard let step = CheckpointFolder.step(of: name) else { continue }
-            let path = "\(folder)/\(name)"
-            guard access(path + "/training_info.json", F_OK) == 0 else { continue }
-            // A checkpoint whose information cannot be read is complete all the same, and has no metrics.
-            let information = try? WorkerContext.readDocument(path + "/training_info.json", options: .python)
-            found.append(Checkpoint(path: path, step: step, information: information?.object ?? [:]))
-        }
-        all = found.sorted { $0.step < $1.step }
+        let names = (try? Folder.names(in: folder)) ?? []
+        all = names.compactMap { Checkpoint(path: "\(folder)/\($0)") }.sorted { $0.step < $1.step }
     }
 
     var last: Checkpoint? { all.last }
@@ -50,7 +52,7 @@ extension NemoRLCheckpoints.Checkpoint {
     }
 
     /// How its weights lie there; `nil` where none of NeMo RL's converters reads them: adapters alone, or safetensors in parts.
-    var weightsForm: NemoRLRun.WeightsForm? {
+    var weightsForm: NemoRLExport.WeightsForm? {
         let weights = path + "/policy/weights"
         // A folder that cannot be listed has no iteration.
         let iterations = ((try? Folder.names(in: weights)) ?? []).filter { $0.hasPrefix("iter_") }.sorted()

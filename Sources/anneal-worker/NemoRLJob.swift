@@ -8,13 +8,14 @@ import Specification
 /// A job of kind `train` with the engine `nemo-rl`: starts NeMo RL's own program and tells the daemon what it left.
 struct NemoRLJob: Sendable {
     let context: WorkerContext
-    let interruption: Interruption
+    private let program: NemoRLProgram
     private let checkpointFolder: String
     /// What NeMo RL's training prints when it ends at `checkpoint_must_save_by`, before its last step.
     private static let earlyEnd = "Timeout has been reached, stopping training early"
 
     init(context: WorkerContext, interruption: Interruption) throws {
-        (self.context, self.interruption) = (context, interruption)
+        self.context = context
+        program = NemoRLProgram(context: context, interruption: interruption)
         guard let folder = context.variable("ANNEAL_CHECKPOINT_DIR") else { throw WorkerFailure.badRequest("", "no ANNEAL_CHECKPOINT_DIR") }
         checkpointFolder = folder
     }
@@ -27,7 +28,7 @@ struct NemoRLJob: Sendable {
         let arguments = run.arguments(config: file)
         WorkerLog.line("in \(run.root): \(arguments.joined(separator: " "))")
         if let last = NemoRLCheckpoints(folder: checkpointFolder).last { WorkerLog.line("NeMo RL goes on from step \(last.step)") }
-        try await start(arguments, in: run.root)
+        try await program.run(arguments, in: run.root, stopped: stopped)
         guard run.algorithm.trains else { return try evaluated() }
         let checkpoints = NemoRLCheckpoints(folder: checkpointFolder)
         guard let last = checkpoints.last else {
@@ -94,18 +95,6 @@ struct NemoRLJob: Sendable {
 
     // MARK: The program
 
-    /// Runs a program of the checkout to its end; a stop ends it, with exit 75 where there is something to go on from.
-    private func start(_ arguments: [String], in root: String) async throws {
-        let ending = try await EvaluateChild.follow(arguments, environment: context.environment, in: root)
-        if interruption.isRequested { throw stopped() }
-        switch ending {
-        case .exit(0): return
-        case .exit(let code): throw failed("ended with exit code \(code)", code: code)
-        case .signal(let signal): throw failed("was ended by signal \(signal)", code: 128 + signal)
-        case .timeout: throw failed("was late", code: WorkerFailure.ExitCode.failed)
-        }
-    }
-
     /// NeMo RL saves nothing when it is stopped.
     private func stopped() -> WorkerFailure {
         guard let last = NemoRLCheckpoints(folder: checkpointFolder).last else {
@@ -115,15 +104,6 @@ struct NemoRLJob: Sendable {
         var failure = WorkerFailure.interrupted
         failure.message = "stopped; NeMo RL saves nothing then, and a new attempt goes on from step \(last.step)"
         return failure
-    }
-
-    private func failed(_ how: String, code: Int32) -> WorkerFailure {
-        // The cause is told by the program's own log, which the daemon reads where the worker names none.
-        // Codes that mean something else from a worker are told as a plain failure.
-        let own = [WorkerFailure.ExitCode.badRequest, WorkerFailure.ExitCode.badData, WorkerFailure.ExitCode.interrupted]
-        return WorkerFailure(
-            exitCode: own.contains(code) ? WorkerFailure.ExitCode.failed : code, reason: Reason(rawValue: "internal_error"),
-            message: "NeMo RL \(how)")
     }
 
     /// True where the program says that it ended at the time limit and not at its last step.
@@ -147,28 +127,10 @@ struct NemoRLJob: Sendable {
 
     // MARK: What it left
 
-    /// Turns a checkpoint into a model in Hugging Face's format.
+    /// A checkpoint as a model in Hugging Face's format.
     private func export(_ checkpoint: NemoRLCheckpoints.Checkpoint, _ run: NemoRLRun) async throws -> JSONValue {
-        let target = "\(context.outputFolder)/hf_step_\(checkpoint.step)"
-        if access(target + "/config.json", F_OK) != 0 {
-            // The converter refuses a folder that is there; it gets its name when it is complete.
-            let partial = "\(target).\(context.variable("ANNEAL_ATTEMPT_ID") ?? "partial")"
-            guard let form = checkpoint.weightsForm else {
-                throw WorkerFailure(
-                    exitCode: WorkerFailure.ExitCode.failed, reason: .badConfig,
-                    message: "no converter of NeMo RL reads the weights of \(checkpoint.path), an adapter or parts in safetensors; the "
-                        + "checkpoints are kept: set 'export: none', and for a full model 'checkpointing.model_save_format=torch_save'")
-            }
-            let arguments = run.exportArguments(checkpoint: checkpoint.path, form: form, to: partial)
-            WorkerLog.line("exporting step \(checkpoint.step): \(arguments.joined(separator: " "))")
-            try await start(arguments, in: run.root)
-            guard access(partial + "/config.json", F_OK) == 0, rename(partial, target) == 0 else {
-                throw WorkerFailure(
-                    exitCode: WorkerFailure.ExitCode.failed, reason: .crashed,
-                    message: "NeMo RL's converter left no model with a config.json in \(partial)")
-            }
-        }
-        return ["type": "checkpoint", "path": .string(target), "metrics": checkpoint.output["metrics"] ?? [:]]
+        let folder = try await program.export(checkpoint, by: run.export, stopped: stopped)
+        return ["type": "checkpoint", "path": .string(folder), "metrics": checkpoint.output["metrics"] ?? [:]]
     }
 
     /// The answers of an evaluation, and its score as a metric.

@@ -56,6 +56,9 @@ struct Worker {
         case JobKind.train.rawValue? where context.job["engine"]?.string == NemoRLEngine.name:
             try context.outputs.write(try await NemoRLJob(context: context, interruption: interruption).run())
             return WorkerFailure.ExitCode.done
+        case JobKind.convert.rawValue? where context.job["engine"]?.string == NemoRLEngine.name:
+            try context.outputs.write(try await NemoRLExportJob(context: context, interruption: interruption).run())
+            return WorkerFailure.ExitCode.done
         case let kind:
             throw WorkerFailure.badRequest("/kind", "'\(kind ?? "")' is none of prepare, generate, evaluate, serve")
         }

@@ -26,7 +26,7 @@ enum DataFolder {
     /// How often, and how far apart, the lock is tried. A process that a killed daemon was just starting has the lock until its program
     /// runs, for milliseconds on an idle machine.
     private static let lockTries = 20
-    private static let lockPauseMicroseconds: UInt32 = 50_000
+    private static let lockPauseMilliseconds: Int32 = 50
 
     /// Takes the lock that the kernel releases with the process, however it ends.
     static func lock(_ path: String) throws(SettingsError) -> Lock {
@@ -35,7 +35,8 @@ enum DataFolder {
         guard descriptor >= 0 else { throw SettingsError(message: "\(file): \(String(cString: strerror(errno)))") }
         for _ in 0..<lockTries {
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return Lock(descriptor: descriptor) }
-            usleep(lockPauseMicroseconds)
+            // There is no loop yet, and the kernel tells nobody when a lock is given back.
+            poll(nil, 0, lockPauseMilliseconds)
         }
         close(descriptor)
         throw SettingsError(message: "another anneald works on \(path); stop it first, or choose another --data")

@@ -42,11 +42,11 @@ struct NemoRLRunTests {
         #expect(schedule.count == 3 && schedule[2] == ["milestones": [5]] && schedule[1]["kwargs"]?["total_iters"] == 50)
         #expect(run.arguments(config: "/c.yaml") == ["uv", "run", "python", "examples/run_sft.py", "--config", "/c.yaml"])
         #expect(
-            run.exportArguments(checkpoint: "/ckpt/step_5", to: "/hf").suffix(6) == [
+            run.export.arguments(checkpoint: "/ckpt/step_5", to: "/hf").suffix(6) == [
                 "--config", "/ckpt/step_5/config.yaml", "--dcp-ckpt-path", "/ckpt/step_5/policy/weights", "--hf-ckpt-path", "/hf",
             ])
         #expect(
-            run.exportArguments(checkpoint: "/c/step_5", form: .megatron(iteration: "iter_0000000"), to: "/hf") == [
+            run.export.arguments(checkpoint: "/c/step_5", form: .megatron(iteration: "iter_0000000"), to: "/hf") == [
                 "uv", "run", "--extra", "mcore", "python", "examples/converters/convert_megatron_to_hf.py", "--config",
                 "/c/step_5/config.yaml", "--megatron-ckpt-path", "/c/step_5/policy/weights/iter_0000000", "--hf-ckpt-path", "/hf",
             ])

@@ -136,6 +136,21 @@ def test_every_program_takes_what_anneal_writes(world):
     assert model == {"architectures": ["Llama"], "from": world.model, "step": 3}
 
 
+def test_a_checkpoint_becomes_a_model_in_a_job_of_its_own(world):
+    params = {"global_batch_size": 8, "micro_batch_size": 2, "max_steps": 3}
+    convert = {"kind": "convert", "engine": "nemo-rl", "root": world.roots["new"], "launcher": [sys.executable, "-B"]}
+    jobs = {"sft": world.job(params=params, export="later"), "hf": {**convert, "model": "${sft.checkpoint.best}"}}
+    done = world.daemon.run({"name": "export", "jobs": jobs})["jobs"]
+    assert done["hf"]["state"] == "succeeded", (done["hf"]["message"], world.daemon.logs(done["hf"]["id"]))
+    folder = pathlib.Path(done["hf"]["outputs"]["model"]["path"])
+    assert json.loads((folder / "config.json").read_text()) == {"architectures": ["Llama"], "from": world.model, "step": 3}
+    assert [path.name for path in folder.parent.iterdir()] == ["hf_step_3"]
+    refused = world.daemon.submit({"name": "bad", "jobs": {"hf": {**convert, "root": world.model, "model": world.model, "dtype": "float16"}}})
+    found = {error["pointer"]: error["detail"] for error in refused.json["errors"]}
+    assert found.keys() == {"/jobs/hf/dtype", "/jobs/hf/root", "/jobs/hf/model"}, found
+    assert "no checkout of NeMo RL" in found["/jobs/hf/root"] and "training_info.json" in found["/jobs/hf/model"]
+
+
 def test_curves_checkpoints_and_retention(world):
     flags, let = world.flags("curves")
     params = {"global_batch_size": 8, "micro_batch_size": 1, "validate_every": 3, "epochs": 1}
