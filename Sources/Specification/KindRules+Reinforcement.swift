@@ -30,7 +30,12 @@ extension KindRules {
                 .conflict, path / "global_batch_size",
                 "prompts_per_step × generations_per_prompt = \(prompts) × \(each) is not a multiple of the global batch size \(batch)")
         }
-        let rollout = body["params"]?["rollout"]
+        let params = body["params"]
+        let asksOn = params?["dynamic_sampling"]?.bool ?? (params?["variant"]?.string == "dapo")
+        if let multiplier = params?["batch_multiplier"]?.int, multiplier > 1, !asksOn {
+            check.fail(.conflict, path / "batch_multiplier", "makes answers that no step uses without 'dynamic_sampling: true'")
+        }
+        let rollout = params?["rollout"]
         let isServer = rollout?["engine"]?.string == "server"
         if isServer, rollout?["url"] == nil { check.fail(.required, path / "rollout", "engine: server needs a 'url'") }
         if !isServer, rollout?["url"] != nil { check.fail(.conflict, path / "rollout" / "url", "stands only with engine: server") }

@@ -46,6 +46,7 @@ import Testing
             ("max_new_tokens: 1022", ""), ("max_new_tokens: 1023", "leaves no room for a prompt"),
             ("overlong: {}", ""), ("overlong: {buffer: 513}", "/jobs/a/params/overlong conflict"),
             ("reward_scaling: {source_min: 1}", "/jobs/a/params/reward_scaling conflict"),
+            ("batch_multiplier: 2", "/jobs/a/params/batch_multiplier conflict"), ("batch_multiplier: 2\nvariant: dapo", ""),
             ("stop_properly_penalty: 1", ""), ("stop_properly_penalty: 1.1", "/jobs/a/params/stop_properly_penalty"),
             ("ratio_clip_c: 1", "/jobs/a/params/ratio_clip_c"), ("ratio_clip_c: null", ""),
             ("importance_max: 0.5", "/jobs/a/params/importance_max conflict"),

@@ -85,8 +85,9 @@ def test_each_checkpoint_is_evaluated_and_its_result_is_on_the_curve(training):
     training.let(10)
     training.ended(experiment, "watch-step-10")
     wait_until(lambda: accuracies(training, ids["sft"]) == {10: 0.5}, "the first point")
+    wait_until(lambda: daemon.job(ids["watch"])["message"] == "1 of 1 checkpoints evaluated so far", "the count")
     view = daemon.job(ids["watch"])
-    assert (view["state"], view["reason"], view["message"]) == ("waiting", "needs_pending", "1 of 1 checkpoints evaluated so far")
+    assert (view["state"], view["reason"]) == ("waiting", "needs_pending")
     one = daemon.job_of(experiment, "watch-step-10")
     assert one["group"] == "watch" and one["priority"] == 49 and one["state"] == "succeeded"
     said = daemon.get(f"/v1/jobs/{ids['watch']}/explain").json["message"]
