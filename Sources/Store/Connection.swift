@@ -25,6 +25,27 @@ enum Connection {
         return try DatabaseQueue(path: path, configuration: configuration)
     }
 
+    /// Of a database that is no daemon's: it is one file, without a log beside it.
+    static func offline(path: String) throws -> DatabaseQueue {
+        var configuration = common(label: "anneal-offline", limits: .standard)
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA journal_mode = DELETE")
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+        }
+        return try DatabaseQueue(path: path, configuration: configuration)
+    }
+
+    /// Of a file that came from elsewhere: nothing that its schema says is carried out.
+    static func untrusted(path: String) throws -> DatabaseQueue {
+        var configuration = common(label: "anneal-untrusted", limits: .standard)
+        configuration.readonly = true
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA trusted_schema = OFF")
+            try database.execute(sql: "PRAGMA cell_size_check = ON")
+        }
+        return try DatabaseQueue(path: path, configuration: configuration)
+    }
+
     /// Closes a connection that no thread uses any more. The last one of a database checkpoints and removes its log.
     static func close(_ connection: DatabaseQueue) {
         do {

@@ -21,6 +21,11 @@ extension ReadTransaction {
         try row("SELECT count(*) FROM attempt WHERE job_id = ?", [job]) { $0.integer() } ?? 0
     }
 
+    /// Whether an attempt of a job has not ended.
+    public func hasLiveAttempt(job: String) throws -> Bool {
+        try row("SELECT 1 FROM attempt WHERE job_id = ? AND finished_at_ms IS NULL", [job]) { $0.integer() } != nil
+    }
+
     /// Every attempt that has not ended, oldest first.
     public func liveAttempts() throws -> [AttemptRecord] {
         try rows("SELECT \(AttemptRecord.columns) FROM attempt WHERE finished_at_ms IS NULL ORDER BY id") { try AttemptRecord(&$0) }

@@ -7,9 +7,13 @@ public struct JobFilter: Sendable {
     public var states: Set<JobState>?
     /// `nil` for all.
     public var kinds: Set<JobKind>?
+    public var reach: Reach
 
     /// A filter; what is left out does not restrict.
-    public init(experimentID: String? = nil, states: Set<JobState>? = nil, kinds: Set<JobKind>? = nil) {
+    public init(
+        experimentID: String? = nil, states: Set<JobState>? = nil, kinds: Set<JobKind>? = nil, reach: Reach = .everything
+    ) {
+        self.reach = reach
         self.experimentID = experimentID
         self.states = states
         self.kinds = kinds
@@ -56,6 +60,7 @@ extension ReadTransaction {
     public func jobs(_ filter: JobFilter = JobFilter(), limit: Int, after: String? = nil) throws -> Page<JobRecord> {
         var conditions = Conditions()
         conditions.add("experiment_id", equals: filter.experimentID)
+        conditions.add(experiment: "experiment_id", within: filter.reach)
         conditions.add("state", in: filter.states?.map(\.rawValue).sorted())
         conditions.add("kind", in: filter.kinds?.map(\.rawValue).sorted())
         if let after { conditions.add("id < ?", after) }
@@ -122,12 +127,16 @@ extension ReadTransaction {
     }
 
     /// The latest job that succeeded by its own work under this cache key.
-    public func succeededJob(cacheKey: String) throws -> JobRecord? {
-        try row(
+    ///
+    /// - Parameter experiment: that of the job that asks; of another project only what all who see this one's may see is taken.
+    public func succeededJob(cacheKey: String, for experiment: String) throws -> JobRecord? {
+        let owner = "(SELECT project FROM experiment WHERE id = job.experiment_id)"
+        return try row(
             """
-            SELECT \(JobRecord.columns) FROM job WHERE cache_key = ? AND state = 'succeeded' AND cached_from IS NULL
+            SELECT \(JobRecord.columns) FROM job WHERE cache_key = ?1 AND state = 'succeeded' AND cached_from IS NULL
+            AND (experiment_id = ?2 OR \(SharedResults.condition(of: owner, for: "(SELECT project FROM experiment WHERE id = ?2)")))
             ORDER BY finished_at_ms DESC LIMIT 1
-            """, [cacheKey]
+            """, [cacheKey, experiment]
         ) { try JobRecord(&$0) }
     }
 }

@@ -69,6 +69,12 @@ struct Conditions {
         arguments += values
     }
 
+    /// Adds a clause with as many values as it has marks.
+    mutating func add(_ clause: String, list values: [(any DatabaseValueConvertible)?]) {
+        clauses.append(clause)
+        arguments += values
+    }
+
     /// Adds `column = value`, unless there is no value to compare with.
     mutating func add(_ column: String, equals value: (any DatabaseValueConvertible)?) {
         if let value { add("\(column) = ?", value) }

@@ -55,6 +55,25 @@ extension WriteTransaction {
         try execute("UPDATE attempt SET evidence = ? WHERE id = ?", evidence.text(), id)
     }
 
+    /// Keeps what the cluster calls an attempt.
+    public func setExternalID(attempt id: String, _ externalID: String) throws {
+        try execute("UPDATE attempt SET external_id = ? WHERE id = ?", externalID, id)
+    }
+
+    /// Keeps which GPUs of a cluster an attempt was given there.
+    public func setGPUs(attempt id: String, _ gpus: [String]) throws {
+        try execute("UPDATE attempt SET gpus = ? WHERE id = ?", JSONValue.array(gpus.map(JSONValue.string)).text(), id)
+    }
+
+    /// Takes a job whose attempt waits in a cluster's queue out of `queued`, as its next change of state needs it.
+    ///
+    /// - Returns: false where the job is not queued, or no attempt of it lives.
+    @discardableResult
+    public func leaveClusterQueue(job: String, at: Timestamp) throws -> Bool {
+        guard try hasLiveAttempt(job: job) else { return false }
+        return try transition(job: job, from: [.queued], to: .starting, at: at) != nil
+    }
+
     func appendState(of attempt: AttemptRecord, previous: AttemptState?, at: Timestamp) throws {
         try appendEvent(
             "state", experiment: try experimentID(ofJob: attempt.jobID), job: attempt.jobID, attempt: attempt.id, at: at,

@@ -56,12 +56,13 @@ extension WriteTransaction {
     /// Inserts an attempt with its `state` event. A job that has a live attempt is a conflict.
     public func insert(attempt: AttemptRecord) throws {
         try execute(
-            "INSERT INTO attempt (\(AttemptRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempt (\(AttemptRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             attempt.id, attempt.jobID, attempt.number, attempt.state.rawValue, attempt.exitCode, attempt.signal, attempt.cause?.rawValue,
             attempt.message, JSONValue.array(attempt.gpus.map(JSONValue.string)).text(), attempt.cpus, attempt.memoryBytes,
             attempt.directory,
             attempt.tokenHash, attempt.resumedFromStep, attempt.createdAt.milliseconds, attempt.startedAt?.milliseconds,
-            attempt.finishedAt?.milliseconds, attempt.resourceUsage?.text(), attempt.allocationDocument?.text(), attempt.evidence?.text())
+            attempt.finishedAt?.milliseconds, attempt.resourceUsage?.text(), attempt.allocationDocument?.text(), attempt.evidence?.text(),
+            attempt.cluster, attempt.externalID)
         try appendState(of: attempt, previous: nil, at: attempt.createdAt)
     }
 
@@ -120,5 +121,4 @@ extension WriteTransaction {
             ])
     }
 
-    func experimentID(ofJob job: String) throws -> String? { try row("SELECT experiment_id FROM job WHERE id = ?", [job]) { $0.text() } }
 }

@@ -67,6 +67,7 @@ import Testing
         BadValue("setting", "key = ''"),
         BadValue("job", "policy = '[]'"), BadValue("job", "held = 2"), BadValue("job", "micro_batch_divisor = 0"),
         BadValue("attempt", "allocation = '[]'"), BadValue("attempt", "evidence = '{}'"),
+        BadValue("attempt", "cluster = ''"), BadValue("attempt", "external_id = ''"),
         BadValue("project", "name = ''"), BadValue("project", "weight = 0"), BadValue("project", "gpu_limit = -1"),
         BadValue("project", "usage_gpu_seconds = -1"), BadValue("project", "usage_at_ms = -1"),
         BadValue("metric_attempt", "curve_tier = 3"), BadValue("metric_attempt", "device_tier = -1"),
@@ -94,6 +95,14 @@ import Testing
         BadValue("generation_segment", "bits = zeroblob(4097)"), BadValue("generation_failure", "position = -1"),
         BadValue("generation_failure", "cause = ''"), BadValue("generation_failure", "tries = -1"),
         BadValue("generation_failure", "last_at_ms = -1"),
+        BadValue("api_token", "id = 'x'"), BadValue("api_token", "name = ''"), BadValue("api_token", "hash = 'abc'"),
+        BadValue("api_token", "scope = 'all'"), BadValue("api_token", "projects = '{}'"), BadValue("api_token", "created_at_ms = -1"),
+        BadValue("api_token", "expires_at_ms = -1"), BadValue("api_token", "last_used_at_ms = -1"),
+        BadValue("api_token", "revoked_at_ms = -1"), BadValue("audit", "at_ms = -1"), BadValue("audit", "last_at_ms = 0"),
+        BadValue("audit", "count = 0"), BadValue("audit", "actor_kind = ''"), BadValue("audit", "operation = ''"),
+        BadValue("audit", "targets = '{}'"), BadValue("audit", "status = 99"),
+        BadValue("project", "queued_limit = -1"), BadValue("project", "running_limit = -1"),
+        BadValue("project", "artifact_bytes_limit = -1"),
         BadValue("gpu_state", "uuid = ''"), BadValue("gpu_state", "drained = 2"), BadValue("gpu_state", "since_ms = -1"),
     ]
 

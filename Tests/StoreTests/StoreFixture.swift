@@ -143,6 +143,15 @@ extension WriteTransaction {
         try execute("INSERT INTO run_tag (run_id, key, value) VALUES ('run_1', 'k', 'v')")
         try execute("INSERT INTO run_input (run_id, name, digest, document) VALUES ('run_1', 'n', 'd', '{}')")
         try execute("INSERT INTO gpu_account (attempt_ordinal, gpu_seconds, idle_seconds) SELECT ordinal, 1, 1 FROM attempt")
+        try insert(
+            token: TokenRecord(
+                id: "tok_1", name: "ci", hash: String(repeating: "0", count: 64), scope: .read, projects: nil, createdBy: "socket",
+                createdAt: at(1), expiresAt: nil))
+        try insert(
+            audit: AuditRecord(
+                at: at(1), actorKind: "token", actor: "ci", address: nil, operation: "cancelJob", method: "POST",
+                path: "/v1/jobs/job_1/cancel",
+                targets: ["job_1"], status: 200))
         try execute(
             "INSERT INTO webhook (id, url, secret, types, created_at_ms) VALUES ('hook_1', 'https://example.org', 's', '[\"state\"]', 1)")
         try execute(

@@ -35,6 +35,10 @@ public struct AttemptRecord: Sendable, Hashable {
     public var resourceUsage: JSONValue?
     /// What tells of the cause of its end; an array.
     public var evidence: JSONValue?
+    /// The cluster it runs on; `nil` for this machine.
+    public var cluster: String?
+    /// The cluster's own name for it, such as Slurm's job id; `nil` until the cluster has told it.
+    public var externalID: String?
 
     /// An attempt that is being started.
     public init(
@@ -62,7 +66,8 @@ public struct AttemptRecord: Sendable, Hashable {
 
     static let columns = """
         id, job_id, number, state, exit_code, signal, cause, message, gpus, cpus, memory_bytes, directory, token_hash, \
-        resumed_from_step, created_at_ms, started_at_ms, finished_at_ms, rusage, allocation, evidence
+        resumed_from_step, created_at_ms, started_at_ms, finished_at_ms, rusage, allocation, evidence, \
+        cluster, external_id
         """
 
     init(_ row: inout ColumnReader) throws {
@@ -88,5 +93,7 @@ public struct AttemptRecord: Sendable, Hashable {
         gpuShare = allocation?["gpu_share"]?.int ?? 0
         counters = allocation?["counters"]?.object?.reduce(into: [:]) { $0[$1.key] = $1.value.int } ?? [:]
         evidence = try row.optionalJSON()
+        cluster = row.optionalText()
+        externalID = row.optionalText()
     }
 }

@@ -12,6 +12,7 @@ enum JobPolicyDocument {
             ]
         }
         if terms.isHeld { members["hold"] = true }
+        if let cluster = terms.cluster { members["cluster"] = .string(cluster) }
         if let stall = terms.stall {
             members["stall"] = ["least_ms": .int(stall.least.milliseconds), "most_ms": .int(stall.most.milliseconds)]
         }
@@ -41,6 +42,7 @@ enum JobPolicyDocument {
         }
         job.terms.isPreemptible = document["preemptible"]?.bool ?? false
         job.terms.isHeld = document["hold"]?.bool ?? false
+        job.terms.cluster = document["cluster"]?.string
         if let group = document["concurrency"], let name = group["group"]?.string {
             job.terms.concurrency = ConcurrencyGroup(
                 name: name, limit: group["limit"]?.int ?? 1, cancelsInProgress: group["cancel_in_progress"]?.bool ?? false)
@@ -68,6 +70,8 @@ enum JobPolicyDocument {
             "gpus": .int(Int64(request.gpus)), "gpus_max": .int(Int64(request.gpusMax)), "gpu_share": .int(Int64(request.gpuShare)),
             "gpu_memory": .int(request.gpuMemoryBytes), "cpus": .int(Int64(request.cpus)), "memory": .int(request.memoryBytes),
         ]
+        if request.nodes > 1 { members["nodes"] = .int(Int64(request.nodes)) }
+        if request.isExclusive { members["exclusive"] = true }
         if let model = request.gpuModel { members["model"] = .string(model) }
         if !request.counters.isEmpty { members["counters"] = JSONValue(counts: request.counters) }
         if !request.alternatives.isEmpty { members["any_of"] = .array(request.alternatives.map(document)) }
@@ -83,6 +87,8 @@ enum JobPolicyDocument {
         request.gpuMemoryBytes = Int64(document["gpu_memory"]?.int ?? 0)
         request.gpuModel = document["model"]?.string
         request.counters = document["counters"]?.object?.reduce(into: [:]) { $0[$1.key] = $1.value.int } ?? [:]
+        request.nodes = document["nodes"]?.int ?? 1
+        request.isExclusive = document["exclusive"]?.bool ?? false
         request.alternatives = (document["any_of"]?.array ?? []).map { self.request($0, cpus: cpus, memoryBytes: memoryBytes) }
         return request
     }

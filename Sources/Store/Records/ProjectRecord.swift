@@ -7,6 +7,11 @@ public struct ProjectRecord: Sendable, Hashable {
     public var weight: Double
     /// The most GPUs that its jobs may hold at a time; `nil` for no limit.
     public var gpuLimit: Int?
+    /// The most jobs that may wait, and run, at a time; `nil` for no limit.
+    public var queuedLimit: Int?
+    public var runningLimit: Int?
+    /// Bytes of what its jobs made, above which no more are accepted; `nil` for no limit.
+    public var artifactBytesLimit: Int64?
     /// Decayed GPU-seconds, as they were at `usageAt`.
     public var usageGPUSeconds: Double
     public var usageAt: Timestamp
@@ -17,6 +22,9 @@ public struct ProjectRecord: Sendable, Hashable {
         gpuLimit = row.optionalInteger()
         usageGPUSeconds = row.real()
         usageAt = row.timestamp()
+        queuedLimit = row.optionalInteger()
+        runningLimit = row.optionalInteger()
+        artifactBytesLimit = row.optionalLong()
     }
 }
 
@@ -38,7 +46,23 @@ public struct GPUStateRecord: Sendable, Hashable {
 extension ReadTransaction {
     /// Every project that has terms or usage of its own, by name.
     public func projects() throws -> [ProjectRecord] {
-        try rows("SELECT name, weight, gpu_limit, usage_gpu_seconds, usage_at_ms FROM project ORDER BY name") { try ProjectRecord(&$0) }
+        let sql = """
+            SELECT name, weight, gpu_limit, usage_gpu_seconds, usage_at_ms, queued_limit, running_limit, artifact_bytes_limit FROM project
+            ORDER BY name
+            """
+        return try rows(sql) { try ProjectRecord(&$0) }
+    }
+
+    /// Bytes of the checkpoints and datasets that a project's jobs made and that are there; content that two share counts for each.
+    public func artifactBytes(project: String) throws -> Int64 {
+        let sql = """
+            SELECT coalesce(sum(bytes), 0) FROM (
+                SELECT checkpoint.bytes FROM experiment JOIN job ON job.experiment_id = experiment.id
+                JOIN checkpoint ON checkpoint.job_id = job.id WHERE experiment.project = ?1 AND checkpoint.deleted_at_ms IS NULL
+                UNION ALL SELECT dataset.bytes FROM experiment JOIN job ON job.experiment_id = experiment.id
+                JOIN dataset ON dataset.produced_by = job.id WHERE experiment.project = ?1)
+            """
+        return try row(sql, [project]) { $0.long() } ?? 0
     }
 
     /// Every GPU that was ever drained.
@@ -55,6 +79,16 @@ extension WriteTransaction {
             INSERT INTO project (name, weight, gpu_limit) VALUES (?, ?, ?)
             ON CONFLICT (name) DO UPDATE SET weight = excluded.weight, gpu_limit = excluded.gpu_limit
             """, name, weight, gpuLimit)
+    }
+
+    /// Sets how much of jobs and artifacts a project may have; the rest stays.
+    public func setQuotas(project: String, queued: Int?, running: Int?, artifactBytes: Int64?) throws {
+        try execute(
+            """
+            INSERT INTO project (name, queued_limit, running_limit, artifact_bytes_limit) VALUES (?, ?, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET queued_limit = excluded.queued_limit, running_limit = excluded.running_limit,
+            artifact_bytes_limit = excluded.artifact_bytes_limit
+            """, project, queued, running, artifactBytes)
     }
 
     /// Sets a project's decayed GPU-seconds as of a moment; its terms stay.
