@@ -5,9 +5,11 @@ public struct CheckpointFilter: Sendable {
     public var jobID: String?
     /// Whether checkpoints whose files were removed are shown too.
     public var includesDeleted: Bool
+    public var reach: Reach
 
     /// A filter; what is left out does not restrict.
-    public init(jobID: String? = nil, includesDeleted: Bool = false) {
+    public init(jobID: String? = nil, includesDeleted: Bool = false, reach: Reach = .everything) {
+        self.reach = reach
         self.jobID = jobID
         self.includesDeleted = includesDeleted
     }
@@ -45,9 +47,11 @@ extension ReadTransaction {
     ///   - tag: Only those with this tag.
     ///   - after: The identifier of the last one of the page before.
     public func datasets(
-        name: String? = nil, tag: (key: String, value: String)? = nil, limit: Int, after: String? = nil
+        name: String? = nil, tag: (key: String, value: String)? = nil, within reach: Reach = .everything, limit: Int,
+        after: String? = nil
     ) throws -> Page<DatasetRecord> {
         var conditions = Conditions()
+        conditions.add(datasetsWithin: reach)
         conditions.add("name", equals: name)
         if let tag {
             conditions.add("id IN (SELECT dataset_id FROM dataset_tag WHERE key = ? AND value = ?)", tag.key, tag.value)
@@ -78,6 +82,7 @@ extension ReadTransaction {
     > {
         var conditions = Conditions()
         conditions.add("job_id", equals: filter.jobID)
+        conditions.add(job: "job_id", within: filter.reach)
         if !filter.includesDeleted { conditions.add("deleted_at_ms IS NULL") }
         if let after { conditions.add("id < ?", after) }
         return try page(
@@ -93,10 +98,11 @@ extension ReadTransaction {
     /// Evaluations, newest first.
     ///
     /// - Parameter after: The identifier of the last one of the page before.
-    public func evaluations(job: String? = nil, experiment: String? = nil, limit: Int, after: String? = nil) throws -> Page<
-        EvaluationRecord
-    > {
+    public func evaluations(
+        job: String? = nil, experiment: String? = nil, within reach: Reach = .everything, limit: Int, after: String? = nil
+    ) throws -> Page<EvaluationRecord> {
         var conditions = Conditions()
+        conditions.add(job: "job_id", within: reach)
         conditions.add("job_id", equals: job)
         if let experiment { conditions.add("job_id IN (SELECT id FROM job WHERE experiment_id = ?)", experiment) }
         if let after { conditions.add("id < ?", after) }

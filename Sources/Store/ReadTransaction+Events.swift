@@ -7,9 +7,11 @@ public struct EventFilter: Sendable {
     public var jobID: String?
     /// `nil` for all.
     public var types: Set<String>?
+    public var reach: Reach
 
     /// A filter; what is left out does not restrict.
-    public init(experimentID: String? = nil, jobID: String? = nil, types: Set<String>? = nil) {
+    public init(experimentID: String? = nil, jobID: String? = nil, types: Set<String>? = nil, reach: Reach = .everything) {
+        self.reach = reach
         self.experimentID = experimentID
         self.jobID = jobID
         self.types = types
@@ -43,6 +45,7 @@ extension ReadTransaction {
         conditions.add("seq > ?", seq)
         conditions.add("experiment_id", equals: filter.experimentID)
         conditions.add("job_id", equals: filter.jobID)
+        conditions.add(experiment: "experiment_id", within: filter.reach)
         conditions.add("type", in: filter.types?.sorted())
         var found = try page("SELECT \(EventRecord.columns) FROM event\(conditions.sql) ORDER BY seq", conditions.arguments, limit: limit) {
             try EventRecord(&$0)
@@ -65,6 +68,7 @@ extension ReadTransaction {
         conditions.add("is_told = ?", 1)
         conditions.add("job.experiment_id", equals: filter.experimentID)
         conditions.add("attempt.job_id", equals: filter.jobID)
+        conditions.add(experiment: "job.experiment_id", within: filter.reach)
         // Without the hint SQLite would go through the attempts of the job, and sort.
         let sql = """
             SELECT metric_batch.seq, at_ms, experiment_id, job_id, attempt.id, number, data FROM metric_batch
@@ -101,6 +105,7 @@ extension ReadTransaction {
         conditions.add("dropped_seq > ?", seq)
         conditions.add("job.experiment_id", equals: filter.experimentID)
         conditions.add("job_id", equals: filter.jobID)
+        conditions.add(experiment: "job.experiment_id", within: filter.reach)
         return try rows(
             """
             SELECT experiment_id, job_id, max(dropped_seq) FROM metric_attempt JOIN attempt ON ordinal = attempt_ordinal

@@ -6,9 +6,11 @@ public struct ExperimentFilter: Sendable {
     public var name: String?
     /// `nil` for all.
     public var states: Set<ExperimentState>?
+    public var reach: Reach
 
     /// A filter; what is left out does not restrict.
-    public init(project: String? = nil, name: String? = nil, states: Set<ExperimentState>? = nil) {
+    public init(project: String? = nil, name: String? = nil, states: Set<ExperimentState>? = nil, reach: Reach = .everything) {
+        self.reach = reach
         self.project = project
         self.name = name
         self.states = states
@@ -52,6 +54,7 @@ extension ReadTransaction {
         var conditions = Conditions()
         conditions.add("project", equals: filter.project)
         conditions.add("name", equals: filter.name)
+        conditions.add(experiment: "id", within: filter.reach)
         conditions.add("state", in: filter.states?.map(\.rawValue).sorted())
         if let after { conditions.add("id < ?", after) }
         return try page(

@@ -14,12 +14,18 @@ extension ReadTransaction {
         }
     }
 
-    /// Passes of other jobs whose records stand in for those of this one, with the most records first.
+    /// Passes of other jobs whose records stand in for those of this one, with the most records first. Of other projects only those are
+    /// taken that all who see this one's results may see.
     public func generationPasses(fingerprint: String, seed: Int, except job: String, limit: Int) throws -> [GenerationPassRecord] {
-        try rows(
+        func project(_ job: String) -> String {
+            "(SELECT project FROM experiment WHERE id = (SELECT experiment_id FROM job WHERE job.id = \(job)))"
+        }
+        return try rows(
             """
             SELECT \(GenerationPassRecord.columns) FROM generation_pass
-            WHERE fingerprint = ? AND seed = ? AND job_id <> ? AND done > 0 ORDER BY done DESC, id DESC LIMIT ?
+            WHERE fingerprint = ?1 AND seed = ?2 AND job_id <> ?3 AND done > 0
+            AND \(SharedResults.condition(of: project("generation_pass.job_id"), for: project("?3")))
+            ORDER BY done DESC, id DESC LIMIT ?4
             """, [fingerprint, seed, job, limit]
         ) { GenerationPassRecord(&$0) }
     }

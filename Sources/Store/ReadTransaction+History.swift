@@ -19,6 +19,7 @@ extension ReadTransaction {
         var conditions = Conditions()
         conditions.add("job.experiment_id", equals: filter.experimentID)
         conditions.add("job_id", equals: filter.jobID)
+        conditions.add(experiment: "job.experiment_id", within: filter.reach)
         return try rows(
             """
             SELECT experiment_id, job_id, attempt.id, number, key, ordinal, metric_series.id, min(source) FROM metric_series

@@ -51,3 +51,15 @@ extension ReadTransaction {
     /// A value that the daemon keeps for itself.
     public func setting(_ key: String) throws -> String? { try row("SELECT value FROM setting WHERE key = ?", [key]) { $0.text() } }
 }
+
+extension ReadTransaction {
+    /// The time of the newest event or job, by which a clock that went back is seen; `nil` in an empty database.
+    public func newestMoment() throws -> Timestamp? {
+        let sql = """
+            SELECT max(coalesce((SELECT at_ms FROM event ORDER BY seq DESC LIMIT 1), 0),
+                coalesce((SELECT created_at_ms FROM job ORDER BY id DESC LIMIT 1), 0))
+            """
+        guard let newest = try row(sql, [], { $0.long() }), newest > 0 else { return nil }
+        return Timestamp(milliseconds: newest)
+    }
+}

@@ -130,8 +130,47 @@ import Testing
                     try transaction.insert(jobs: [job])
                 }
             }
-            #expect(try await fixture.store.read { try $0.succeededJob(cacheKey: "same")?.id } == "job_2")
-            #expect(try await fixture.store.read { try $0.succeededJob(cacheKey: "other") } == nil)
+            #expect(try await fixture.store.read { try $0.succeededJob(cacheKey: "same", for: "exp_1")?.id } == "job_2")
+            #expect(try await fixture.store.read { try $0.succeededJob(cacheKey: "other", for: "exp_1") } == nil)
+        }
+    }
+
+    @Test func resultsOfAnotherProjectStandInWhereNobodyIsKeptFromThem() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.store.write { transaction throws in
+                for (number, project) in ["", "theirs", "ours", "ours"].enumerated().dropFirst() {
+                    var experiment = ExperimentRecord.sample("exp_\(number)")
+                    (experiment.name, experiment.project) = ("e\(number)", project)
+                    try transaction.insert(experiment: experiment)
+                }
+                var job = JobRecord.sample("job_1", state: .succeeded)
+                (job.cacheKey, job.experimentID, job.finishedAt) = ("same", "exp_1", at(2000))
+                try transaction.insert(jobs: [job])
+            }
+            /// Whether one of the other project finds it, and one of its own.
+            func found() async throws -> [Bool] {
+                var found: [Bool] = []
+                for experiment in ["exp_2", "exp_1"] {
+                    found.append(try await fixture.store.read { try $0.succeededJob(cacheKey: "same", for: experiment)?.id } == "job_1")
+                }
+                return found
+            }
+            func token(_ id: String, _ projects: [String]?, expires: Timestamp? = nil) async throws {
+                let record = TokenRecord(
+                    id: id, name: id, hash: String(repeating: id.last ?? "0", count: 64), scope: .read, projects: projects, createdBy: "x",
+                    createdAt: at(1), expiresAt: expires)
+                try await fixture.store.write { try $0.insert(token: record) }
+            }
+            #expect(try await found() == [true, true])
+            try await token("tok_1", nil)
+            try await token("tok_2", ["theirs"])
+            try await token("tok_3", ["ours", "theirs"])
+            try await token("tok_4", ["ours"], expires: at(2))
+            #expect(try await found() == [true, true], "all who read ours read theirs")
+            try await token("tok_5", ["ours"])
+            #expect(try await found() == [false, true])
+            _ = try await fixture.store.write { try $0.revoke(token: "tok_5", at: at(3)) }
+            #expect(try await found() == [true, true])
         }
     }
 
