@@ -40,7 +40,9 @@ public struct Diagnosis: Sendable, Equatable {
     }
 
     /// Causes that follow from what somebody asked for, and need no advice.
-    private static func isOrdered(_ cause: Reason) -> Bool { [.cancelled, .superseded, .paused, .preempted].contains(cause) }
+    private static func isOrdered(_ cause: Reason) -> Bool {
+        [.cancelled, .superseded, .paused, .preempted, .allocationEnded, .clusterCancelled].contains(cause)
+    }
 
     private static func verdict(_ facts: AttemptEvidence, _ log: LogReading) -> (Reason, String) {
         if let cause = ordered(facts) { return cause }
@@ -91,6 +93,8 @@ public struct Diagnosis: Sendable, Equatable {
         switch facts.stopReason {
         case "paused": return (.paused, "paused by request; \(end(facts))")
         case "preempted": return (.preempted, "made room for a job of higher priority; \(end(facts))")
+        case "allocation_ends": return (.allocationEnded, "its allocation on the cluster came to its end; \(end(facts))")
+        case "cluster_cancelled": return (.clusterCancelled, "it was cancelled in the cluster, not by Anneal; \(end(facts))")
         case "timeout": return (.timeout, "ran longer than its time limit and was stopped; \(end(facts))")
         case "stalled": return (.stalled, "made no progress and was stopped\(finding)")
         case "alert": return (.alert, "stopped by an alert of its spec\(finding)")

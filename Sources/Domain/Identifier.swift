@@ -12,6 +12,7 @@ public enum IdentifierKind: String, Sendable, CaseIterable {
     case webhook = "hook"
     /// A message that a webhook sends.
     case message = "msg"
+    case token = "tok"
 }
 
 /// Makes identifiers such as `job_01k9w3c2vn0000a7k3d9m2x5q8`: a prefix, then 48 bits of time in milliseconds and 80 bits that
@@ -36,6 +37,12 @@ public struct IdentifierGenerator: Sendable {
             if low == 0 { high &+= 1 }
         }
         return kind.rawValue + "_" + Self.text(milliseconds: UInt64(lastMilliseconds), high: high, low: low)
+    }
+
+    /// Whether a text has the form of an identifier of a kind.
+    public static func isIdentifier(_ text: String, of kind: IdentifierKind) -> Bool {
+        let digits = text.utf8.dropFirst(kind.rawValue.utf8.count + 1)
+        return text.hasPrefix(kind.rawValue + "_") && digits.count == 26 && digits.allSatisfy(alphabet.contains)
     }
 
     private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)

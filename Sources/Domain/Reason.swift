@@ -57,6 +57,16 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     /// Supervisor and exit record are both gone.
     public static let supervisorLost = Reason("supervisor_lost")
     public static let hostRebooted = Reason("host_rebooted")
+    /// Its allocation on a cluster came to its end.
+    public static let allocationEnded = Reason("allocation_ended")
+    /// The node of a cluster that it ran on failed.
+    public static let nodeFailed = Reason("node_failed")
+    /// Somebody cancelled it in the cluster itself.
+    public static let clusterCancelled = Reason("cluster_cancelled")
+    /// It ran when the backup was taken that the daemon was restored from.
+    public static let restored = Reason("restored")
+    /// It had not ended when its experiment was exported from the daemon that it came from.
+    public static let imported = Reason("imported")
     /// A reference could not be resolved to an artifact.
     public static let badReference = Reason("bad_reference")
 
@@ -77,6 +87,8 @@ public struct Reason: RawRepresentable, Sendable, Hashable, CustomStringConverti
     public static let quotaExceeded = Reason("quota_exceeded")
     /// A newer job of its concurrency group replaced it.
     public static let superseded = Reason("superseded")
+    /// It was handed to a cluster, in whose own queue it waits.
+    public static let inClusterQueue = Reason("in_cluster_queue")
     public static let retryDelay = Reason("retry_delay")
     public static let userRequest = Reason("user_request")
 }

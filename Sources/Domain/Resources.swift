@@ -16,6 +16,10 @@ public struct ResourceRequest: Sendable, Hashable {
     public var memoryBytes: Int64
     /// Units of the machine's named counters, such as licences.
     public var counters: [String: Int]
+    /// Machines of a cluster; GPUs, CPUs and memory are of each of them.
+    public var nodes = 1
+    /// True where nobody else may use those machines meanwhile.
+    public var isExclusive = false
     /// Further ways to run, tried in order where this one does not fit now. Theirs are empty.
     public var alternatives: [ResourceRequest]
 
@@ -98,6 +102,7 @@ public struct HostCapacity: Sendable, Hashable {
             shortfalls.append(
                 "asks for \(wanted) GPU\(wanted == 1 ? "" : "s")\(kind); this machine offers \(fitting)\(kind.isEmpty ? "" : " such")")
         }
+        if request.nodes > 1 { shortfalls.append("asks for \(request.nodes) nodes; this machine is one: name a cluster") }
         if request.cpus > cpus { shortfalls.append("asks for \(request.cpus) CPUs; this machine offers \(cpus)") }
         if request.memoryBytes > memoryBytes {
             shortfalls.append("asks for \(request.memoryBytes) bytes of memory; this machine offers \(memoryBytes)")
@@ -119,6 +124,13 @@ extension GPUSlot {
 }
 
 extension ResourceRequest {
+    /// What a job that runs on a cluster takes of this machine: named counters alone.
+    public var besideCluster: ResourceRequest {
+        var request = ResourceRequest(cpus: 0)
+        request.counters = counters
+        return request
+    }
+
     /// The words that describe which GPUs will do; empty for any.
     public var gpuKind: String {
         var words = gpuModel.map { " of model '\($0)'" } ?? ""

@@ -52,7 +52,7 @@ public struct RetryPolicy: Sendable, Hashable {
     private static func defaultLimit(for cause: Reason, canResume: Bool) -> Int {
         switch cause {
         case .network: 3
-        case .ncclError, .gpuFault, .stalled: 2
+        case .ncclError, .gpuFault, .stalled, .nodeFailed: 2
         case .crashed, .killed, .unknown, .serverFailed: canResume ? 3 : 0
         default: 0
         }

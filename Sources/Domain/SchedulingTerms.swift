@@ -34,6 +34,8 @@ public struct SchedulingTerms: Sendable, Hashable {
     public var stall: StallPolicy?
     /// Steps in a row with a loss that is no finite number after which an attempt is stopped; `nil` where it is not looked for.
     public var nonFiniteSteps: Int?
+    /// The cluster that the job runs on; `nil` for this machine.
+    public var cluster: String?
     /// What is worth an alert while the job runs.
     public var alerts: [AlertRule] = []
 
