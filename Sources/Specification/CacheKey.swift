@@ -6,7 +6,8 @@ public enum CacheKey {
     /// Keys of a job's body that do not change what it makes.
     private static let excluded: Set<String> = [
         "kind", "engine", "name", "description", "needs", "if", "matrix", "priority", "resources", "timeout", "retry", "grace", "cache",
-        "preemptible", "concurrency", "hold", "stall", "nan_steps", "alerts", "log_dir",
+        "preemptible", "concurrency", "hold", "stall", "nan_steps", "alerts", "log_dir", "secrets",
+        "cluster",
         "env",
         "workdir",
     ]

@@ -54,6 +54,10 @@ public struct JobPlan: Sendable {
     public var references: [Reference]
     /// What the job takes from disk and from the registry.
     public var inputs: [ExternalInput]
+    /// Names of the secrets that the job gets, those of the experiment among them.
+    public var secrets: [String] { Self.secrets(of: spec) }
+    /// The container that its worker runs in; `nil` for none.
+    public var container: ContainerTerms? { ContainerTerms(job: spec) }
     /// The outputs that others may refer to.
     public var outputs: [String]
 
@@ -68,6 +72,9 @@ public struct JobPlan: Sendable {
         return .object(members)
     }
 
+    /// Names of the secrets that a job with this body gets.
+    public static func secrets(of spec: JSONValue) -> [String] { (spec["secrets"]?.array ?? []).compactMap(\.string) }
+
     /// The job's own spec, resolved.
     public func resolvedSpec(lookup: (Reference) -> String) -> JSONValue { Self.resolve(spec: spec, lookup: lookup) }
 
@@ -81,7 +88,9 @@ public struct JobPlan: Sendable {
     }
 
     /// Keys whose text is not searched for references: names, conditions and text for people.
-    static let keysWithoutReferences: Set<String> = ["kind", "description", "needs", "if", "matrix", "engine", "method", "gate", "outputs"]
+    static let keysWithoutReferences: Set<String> = [
+        "kind", "description", "needs", "if", "matrix", "engine", "method", "gate", "outputs", "secrets", "container",
+    ]
 
     private static func resolved(_ value: JSONValue, at path: JSONPointer, _ lookup: (Reference) -> String) -> JSONValue {
         switch value {

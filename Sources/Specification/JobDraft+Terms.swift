@@ -22,6 +22,8 @@ extension JobDraft {
         request.gpuModel = asked["model"]?.string ?? fallback.gpuModel
         request.cpus = asked["cpus"]?.int ?? fallback.cpus
         request.memoryBytes = asked["memory"].flatMap(Quantity.bytes) ?? fallback.memoryBytes
+        request.nodes = asked["nodes"]?.int ?? fallback.nodes
+        request.isExclusive = asked["exclusive"]?.bool ?? fallback.isExclusive
         for (name, units) in asked["counters"]?.object ?? [:] { request.counters[name] = units.int }
         for (name, units) in asked where !ParameterSchema.resources.contains(where: { $0.name == name }) {
             request.counters[name] = units.int
@@ -39,6 +41,7 @@ extension JobDraft {
                 cancelsInProgress: members["cancel_in_progress"]?.bool ?? false)
         default: break
         }
+        terms.cluster = cluster
         terms.stall = stall
         terms.alerts = (body["alerts"]?.array ?? []).compactMap { alert in
             AlertRule(

@@ -13,6 +13,8 @@ struct JobDraft {
     let check: SchemaCheck
     let environment: [String: String]
     let outputs: [(name: String, type: ArtifactType?)]
+    /// The cluster it runs on; `nil` for this machine.
+    let cluster: String?
 
     init(name: String, group: String?, combination: JSONObject?, body: JSONObject, check: SchemaCheck, builder: PlanBuilder) {
         (self.name, self.group, self.combination) = (name, group, combination)
@@ -26,10 +28,20 @@ struct JobDraft {
         var environment = builder.environment
         environment.merge(builder.checkedEnvironment(value["env"], check, at: JSONPointer(["env"]))) { _, own in own }
         self.environment = environment
+        self.body["container"] = check.container(of: value["container"], in: builder.container).map(JSONValue.object)
+        let secrets = builder.checkedSecrets(value["secrets"], environment, check)
+        for name in builder.secrets where environment[name] != nil && builder.environment[name] == nil {
+            check.fail(.conflict, JSONPointer(["env", name]), "'\(name)' is a secret of the experiment", atKey: true)
+        }
+        let all = builder.secrets + secrets.filter { !builder.secrets.contains($0) }
+        if !all.isEmpty { self.body["secrets"] = .array(all.map(JSONValue.string)) }
         if let folder = value["workdir"]?.string, ReferenceText.mightRefer(folder) {
             check.fail(.badValue, JSONPointer(["workdir"]), "a reference cannot stand here")
         }
         outputs = kind.map { JobOutputs.declared(kind: $0, body: body) } ?? []
+        let own = value["cluster"]?.string
+        if let own { builder.checkCluster(own, check, at: JSONPointer(["cluster"])) }
+        cluster = (own ?? builder.defaultCluster).flatMap { $0 == ClusterTerms.local ? nil : $0 }
         self.check = check
         if let kind { KindRules(body: self.body, resources: resources, check: check).check(kind) }
     }

@@ -46,8 +46,10 @@ extension KindRules {
 
     private func checkBatch(_ batch: Int, _ micro: Int, _ path: JSONPointer) {
         let gpus = max(1, resources.gpus)
-        guard batch > 0, micro > 0, micro <= 65_536, gpus <= 1024, batch % (micro * gpus) != 0 else { return }
-        let devices = gpus > 1 ? " × \(gpus) GPUs = \(micro * gpus)" : ""
+        let count = gpus * resources.nodes
+        guard batch > 0, micro > 0, micro <= 65_536, gpus <= 1024, batch % (micro * count) != 0 else { return }
+        let nodes = resources.nodes > 1 ? " × \(resources.nodes) nodes" : ""
+        let devices = (gpus > 1 ? " × \(gpus) GPUs" : "") + nodes + (count > 1 ? " = \(micro * count)" : "")
         let place = body["params"]?["global_batch_size"] == nil ? path : path / "global_batch_size"
         check.fail(.conflict, place, "the global batch size \(batch) is not a multiple of the micro batch size \(micro)\(devices)")
     }
@@ -56,6 +58,8 @@ extension KindRules {
         let parallel = setting("parallel")?.string
         if parallel == "none", resources.gpus > 1 {
             check.fail(.conflict, path / "parallel", "'none' trains on one GPU, and the job asks for \(resources.gpus)")
+        } else if parallel == "none", resources.nodes > 1 {
+            check.fail(.conflict, path / "parallel", "'none' trains on one GPU, and the job asks for \(resources.nodes) nodes")
         }
         if parallel == "none" || parallel == "ddp", let fsdp = body["params"]?["fsdp"]?.object, !fsdp.isEmpty {
             check.fail(.conflict, path / "fsdp", "needs 'parallel: fsdp' or 'auto'")

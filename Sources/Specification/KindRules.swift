@@ -9,6 +9,7 @@ struct KindRules {
 
     func check(_ kind: JobKind) {
         checkResources()
+        checkNodes(kind)
         checkStall()
         checkAlerts()
         switch kind {
@@ -20,6 +21,19 @@ struct KindRules {
         case .generate: checkGenerate()
         case .serve: checkServe()
         case .search: break
+        }
+    }
+
+    /// Of several nodes each runs the worker, which must know what to do with that.
+    private func checkNodes(_ kind: JobKind) {
+        let path = JSONPointer(["resources", "nodes"])
+        guard resources.nodes > 1, kind != .command else { return }
+        if kind != .train {
+            check.fail(.conflict, path, "a job of kind \(kind.rawValue) runs on one node; 'command' and 'train' can use several")
+        } else if body["engine"]?.string == NemoRLEngine.name {
+            check.fail(
+                .conflict, path,
+                "NeMo RL needs a Ray cluster for several nodes, which is not started here: ask for one node, or start it in a 'command'")
         }
     }
 

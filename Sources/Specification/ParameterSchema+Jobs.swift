@@ -7,8 +7,13 @@ extension ParameterSchema {
         ParameterSchema(required: "name", .name(.experiment), "The experiment's name; unique in its project while it is active."),
         ParameterSchema("project", .name(.experiment), default: "default", "The project that the experiment belongs to."),
         ParameterSchema("description", .text(bytesMax: SpecLimits.descriptionBytesMax), "Free text for people."),
+        ParameterSchema(
+            "cluster", .name(.experiment), default: "local",
+            "Where the jobs run that do not say so themselves: a cluster of the daemon's configuration, or local."),
         ParameterSchema("tags", .map(keys: .tag, .argument), "Free key-value pairs to find the experiment by."),
         ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables of all jobs."),
+        ParameterSchema("secrets", secretNames, "Secrets that all jobs get as environment variables, by name."),
+        ParameterSchema("container", .either(containerTypes), "The container that the workers of all jobs run in."),
         ParameterSchema(
             "vars", .object([]), "Values by name: '${vars.name}' in a job, or in 'env', stands for one; '--set vars.name=…' changes it."),
         ParameterSchema(required: "jobs", .map(keys: .job, .object([])), "The jobs, by name."),
@@ -27,9 +32,15 @@ extension ParameterSchema {
         ParameterSchema(
             "matrix", .object([]), "Makes one job for each combination of the listed values, with 'include' and 'exclude'."),
         ParameterSchema("env", .map(keys: .variable, .scalar), "Environment variables; they go before those of the experiment."),
+        ParameterSchema(
+            "secrets", secretNames, "Secrets that the job gets as environment variables, by name, beside those of the experiment."),
+        ParameterSchema(
+            "container", .either(containerTypes),
+            "The container that the worker runs in: an image, or a mapping whose keys go before those of the experiment."),
         ParameterSchema("workdir", .path(.directory, nil), "The folder the worker runs in."),
         ParameterSchema("priority", .integer(0...100), default: 50, "Jobs of a higher priority start first."),
         ParameterSchema("resources", .resources(resources), "What the job holds while it runs."),
+        ParameterSchema("cluster", .name(.experiment), "Where the job runs; without it where the experiment says."),
         ParameterSchema("timeout", .duration(.milliseconds(1)...SpecLimits.timeoutMax), "The longest time one attempt may run."),
         ParameterSchema(
             "retry", .either([.integer(0...SpecLimits.retriesMax), .object(retry)]),
@@ -54,6 +65,8 @@ extension ParameterSchema {
         ParameterSchema("cache", .boolean, default: true, "Takes over the outputs of an equal job that has succeeded."),
     ]
 
+    private static let secretNames = ValueType.list(.name(.variable), count: 0...SpecLimits.secretsMax)
+
     private static let alerts: [ParameterSchema] = [
         ParameterSchema(
             required: "when", .text(bytesMax: 600),
@@ -73,6 +86,9 @@ extension ParameterSchema {
         ParameterSchema("model", .text(bytesMax: 100), "What each GPU's product name must contain, such as H200."),
         ParameterSchema("cpus", .integer(1...65_536), default: 1, "CPU cores."),
         ParameterSchema("memory", .memory, default: 0, "Main memory; 0 accounts for none."),
+        ParameterSchema(
+            "nodes", .integer(1...SpecLimits.nodesMax), default: 1, "Machines of a cluster; GPUs, CPUs and memory are of each of them."),
+        ParameterSchema("exclusive", .boolean, default: false, "Keeps others off a cluster's machines while the job runs."),
         ParameterSchema("counters", .map(keys: .job, .integer(0...1_000_000)), "Units of the machine's named counters, such as licences."),
     ]
 

@@ -9,6 +9,12 @@ struct PlanBuilder {
     var drafts: [JobDraft] = []
     var names = JobNames()
     var environment: [String: String] = [:]
+    /// The cluster of jobs that name none.
+    var defaultCluster: String?
+    /// The secrets of all jobs.
+    var secrets: [String] = []
+    /// The container of all jobs.
+    var container: JSONObject?
     /// Needs of the jobs linked so far.
     var edges = 0
     /// The jobs of kind `serve`, linked before all others, with what they need.
@@ -37,8 +43,13 @@ struct PlanBuilder {
         for (name, text) in environment.sorted(by: { $0.key < $1.key }) {
             refuseReferences(in: text, at: JSONPointer(["env", name]), check)
         }
+        defaultCluster = root["cluster"]?.string
+        if let name = defaultCluster { checkCluster(name, check, at: JSONPointer(["cluster"])) }
+        container = check.containerMembers(root["container"])
+        secrets = checkedSecrets(root["secrets"], environment, check)
         if document.value["jobs"] != nil { draft(jobs) }
         var plans = linkAll()
+        checkClustersOfServers()
         let needs = plans.map { $0?.needs ?? [] }
         // A server ends after the jobs that use it.
         let ends = needs.indices.map { needs[$0] + serverUsers[$0, default: []] }
@@ -113,6 +124,23 @@ struct PlanBuilder {
             }
         }
         return result
+    }
+
+    /// The names of `secrets`, each once.
+    func checkedSecrets(_ value: JSONValue?, _ environment: [String: String], _ check: SchemaCheck) -> [String] {
+        var names: [String] = []
+        for (index, name) in (value?.array ?? []).enumerated() {
+            guard let name = name.string, !names.contains(name) else { continue }
+            let path = JSONPointer(["secrets"]) / index
+            if name.hasPrefix("ANNEAL_") || name == "CUDA_VISIBLE_DEVICES" {
+                check.fail(.badValue, path, "'\(name)' is set by Anneal itself")
+            }
+            if environment[name] != nil {
+                check.fail(.conflict, path, "'\(name)' stands in 'env' too; a secret is named in one of the two")
+            }
+            names.append(name)
+        }
+        return names
     }
 
     /// Reads the mapping of jobs, and expands matrices.

@@ -8,19 +8,24 @@ public struct PlanContext: Sendable {
     public var artifactExists: @Sendable (String) -> Bool
     /// The bytes of a file at an absolute path, one more than `SpecLimits.documentBytesMax` at most; `nil` where it cannot be read.
     public var readFile: @Sendable (String) -> [UInt8]?
+    /// Why an absolute path may not be named at all, in words; `nil` where it may.
+    public var refusal: @Sendable (String) -> String?
     /// What the installed trainer takes as `args` of a training method; `nil` where that is not known, and `args` are not checked.
     public var trainArguments: @Sendable (String) -> TrainArguments?
+    /// The clusters that the daemon has beside its own machine; `nil` where that is not known, and names are not checked.
+    public var clusters: [String]?
 
     /// Creates a context.
     public init(
         baseDirectory: String?, pathExists: @escaping @Sendable (String) -> PathKind?, artifactExists: @escaping @Sendable (String) -> Bool,
-        readFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil },
+        readFile: @escaping @Sendable (String) -> [UInt8]? = { _ in nil }, refusal: @escaping @Sendable (String) -> String? = { _ in nil },
         trainArguments: @escaping @Sendable (String) -> TrainArguments? = { _ in nil }
     ) {
         self.baseDirectory = baseDirectory
         self.pathExists = pathExists
         self.artifactExists = artifactExists
         self.readFile = readFile
+        self.refusal = refusal
         self.trainArguments = trainArguments
     }
 

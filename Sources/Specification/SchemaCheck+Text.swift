@@ -52,6 +52,10 @@ extension SchemaCheck {
                 "the path '\(text)' is relative, and the submission names no folder to start from; give an absolute path")
             return nil
         }
+        if let refusal = world.context.refusal(absolute) {
+            fail(.notAllowed, path, refusal)
+            return nil
+        }
         return absolute
     }
 

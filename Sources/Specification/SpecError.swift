@@ -21,6 +21,8 @@ public struct SpecError: Error, Sendable, Hashable {
         /// Two settings that cannot stand together.
         case conflict
         case tooLarge = "too_large"
+        /// A file that specs may not name.
+        case notAllowed = "not_allowed"
     }
 
     /// The place in the document; for `--set`, the place that the override names.

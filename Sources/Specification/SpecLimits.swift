@@ -34,8 +34,24 @@ public enum SpecLimits {
     public static let retriesMax = 100
     /// Alerts of one job.
     public static let alertsMax = 50
+    /// Secrets that one job, or an experiment, may name.
+    public static let secretsMax = 100
+    /// Bytes of the name of a container's image.
+    public static let imageBytesMax = 1024
+    /// Mounts that a container may ask for.
+    public static let mountsMax = 100
+    /// The highest limit of the kernel that a container may ask for by number.
+    public static let ulimitMax = 1 << 50
     /// Ways to run that `any_of` may list.
     public static let alternativesMax = 16
+    /// Machines of a cluster that one job may ask for.
+    public static let nodesMax = 10_000
+    /// Clusters of the daemon's configuration.
+    public static let clustersMax = 100
+    /// GPUs of one node of a cluster.
+    public static let gpusPerNodeMax = 1024
+    /// Bytes of one word of a cluster's terms, such as its partition.
+    public static let clusterWordBytesMax = 1000
     /// `--set` overrides of one submission.
     public static let overridesMax = 1000
     /// Files that one NeMo RL configuration may be put together from by `defaults`.

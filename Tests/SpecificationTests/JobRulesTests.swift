@@ -299,6 +299,7 @@ import Testing
         for method in TrainingMethod.all { visit(ParameterSchema.table(kind: .train, method: method.name), method.name) }
         visit(ParameterSchema.common, "common")
         visit(ParameterSchema.document, "document")
+        visit(ParameterSchema.cluster, "cluster")
         #expect(ParameterSchema.parameters(method: "sft").contains { $0.name == "learning_rate" && $0.defaultValue == 5e-6 })
         #expect(ParameterSchema.parameters(method: "dop").isEmpty && ParameterSchema.table(kind: .search).isEmpty)
     }
