@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@ int cposix_open(int directory, const char *name, int flags, mode_t mode) {
 }
 
 void cposix_begin_writing(int descriptor, off_t offset, off_t count) { (void)sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE); }
+
+int cposix_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int cposix_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,4 +120,11 @@ int cposix_boot_id(char text[37]) {
     memcpy(text, line, 36);
     text[36] = 0;
     return 0;
+}
+
+int cposix_clock_is_kept(void) {
+    struct timex state;
+    memset(&state, 0, sizeof state);
+    if (adjtimex(&state) < 0) return -1;
+    return (state.status & STA_UNSYNC) == 0;
 }

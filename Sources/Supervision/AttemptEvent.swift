@@ -1,3 +1,5 @@
+import Domain
+
 /// What a supervisor tells of an attempt. `started` comes at most once; `ended` or `lost` comes last and once.
 public enum AttemptEvent: Sendable {
     /// The worker's program runs; the time is in milliseconds since 1970.
@@ -8,6 +10,29 @@ public enum AttemptEvent: Sendable {
     case unsupervised(UnsupervisedWorker)
     /// The outcome cannot be known, and this is why.
     case lost(evidence: String)
+    /// It waits in the queue of a cluster, or the cluster has told its own name for it.
+    case waiting(ClusterWait)
+    /// It runs on these GPUs of a cluster, each by node and index.
+    case placed(gpus: [String])
+    /// The cluster says that it has ended, and the worker's supervisor had no time to say how; the last event, too.
+    case vanished(cause: Reason, message: String)
+}
+
+/// How an attempt stands in the queue of a cluster.
+public struct ClusterWait: Sendable, Equatable {
+    /// The cluster's own name for it; `nil` while the cluster has not told it.
+    public var externalID: String?
+    /// The cluster's word for what it waits for, such as `Resources`.
+    public var code: String
+    /// The same for people.
+    public var words: String
+    /// When the cluster expects it to start, in milliseconds since 1970.
+    public var expectedAtMs: Int64?
+
+    /// Makes one from its parts.
+    public init(externalID: String?, code: String, words: String, expectedAtMs: Int64? = nil) {
+        (self.externalID, self.code, self.words, self.expectedAtMs) = (externalID, code, words, expectedAtMs)
+    }
 }
 
 /// What a new supervisor found of an attempt that another one started.
@@ -56,4 +81,7 @@ public struct WorkerStatus: Sendable, Equatable {
 public struct WorkerUsage: Sendable, Hashable {
     /// Of all processes that live, those that they have waited for included.
     public var cpuSeconds: Double
+
+    /// Makes one.
+    public init(cpuSeconds: Double) { self.cpuSeconds = cpuSeconds }
 }

@@ -30,12 +30,15 @@ struct AttemptFolder: Sendable {
             throw SupervisionError(.alreadyUsed, message: "the folder '\(path)' belongs to an attempt that was started before")
         }
         try write(launch.jobDocument, to: "job.json")
+        if launch.secretHandover == .file, !launch.secrets.isEmpty {
+            try write(SecretHandover.document(of: launch), to: SecretHandover.fileName)
+        }
         // Last, because its presence says that the folder is in use.
         try write(launch.specification(bootID: bootID), to: "spec.json")
     }
 
     /// Makes a folder and those above it.
-    private static func makeFolders(_ path: String) throws {
+    static func makeFolders(_ path: String) throws {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
             throw SupervisionError.system(.folder, "make the folder '\(path)'")
@@ -51,11 +54,13 @@ struct AttemptFolder: Sendable {
         guard chmod(path, 0o700) == 0 else { throw SupervisionError.system(.folder, "protect the folder '\(path)'") }
     }
 
-    private func write(_ document: JSONValue, to name: String) throws {
+    private func write(_ document: JSONValue, to name: String) throws { try write(JSONWriter().bytes(of: document), to: name) }
+
+    /// Replaces a file as a whole.
+    func write(_ bytes: [UInt8], to name: String) throws {
         let file = cposix_open(AT_FDCWD, path(of: name + ".tmp"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw SupervisionError.system(.folder, "create \(name) in '\(path)'") }
         defer { close(file) }
-        let bytes = JSONWriter().bytes(of: document)
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress?.advanced(by: offset), $0.count - offset) }

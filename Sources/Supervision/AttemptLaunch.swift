@@ -29,6 +29,9 @@ public struct StopLadder: Sendable, Hashable {
     /// SIGKILL at once.
     public static let immediate = StopLadder(terminateGrace: .zero)
 
+    /// The time after which nothing of the worker should be left.
+    public var length: Duration { checkpointGrace + terminateGrace }
+
     var document: JSONValue {
         [
             "checkpoint_signal": checkpointSignal.map { .int(Int64($0)) } ?? .null,
@@ -55,6 +58,12 @@ public struct AttemptLaunch: Sendable {
     public var argv: [String]
     /// The worker's whole environment; a later value of a variable replaces an earlier one. `ANNEAL_ATTEMPT_DIR` is added where missing.
     public var environment: [(String, String)]
+    /// Further variables, whose values no file may hold: they reach the shim through memory, see `SecretHandover`.
+    public var secrets: [(name: String, value: String)] = []
+    /// How the secrets get to the shim.
+    public var secretHandover = SecretHandover.descriptor
+    /// Programs that are run, one after the other, when nothing of the worker is left and before its end is recorded.
+    public var cleanUp: [CleanUpStep] = []
     public var workingDirectory: String
     /// Folders that are made before the start where they are missing, each with those above it; absolute paths.
     public var directories: [String]
@@ -68,6 +77,13 @@ public struct AttemptLaunch: Sendable {
     public var controlGroup: ControlGroupPlacement
     /// Bytes of main memory that the worker's tree may use, where a control group can hold it to that; `nil`: no limit.
     public var memoryBytesMax: Int64?
+    /// On a cluster: the longest that a worker may take to end when its allocation does; `nil` for that of the ladder.
+    public var allocationGrace: Duration?
+    /// From the start of its batch job until it is asked to save, where the cluster itself has not told it before.
+    public var allocationTime: Duration?
+    /// On a cluster: on how many nodes of its allocation the worker runs, and how many processes it is meant to have on each.
+    public var nodes = 1
+    public var processesPerNode = 1
     /// Written to job.json.
     public var jobDocument: JSONValue
 
@@ -99,7 +115,11 @@ public struct AttemptLaunch: Sendable {
             "working_directory": .string(workingDirectory),
             "time_limit_ms": timeLimit.map { .int($0.wholeMilliseconds) } ?? .null, "ladder": ladder.document,
             "straggler_grace_ms": .int(stragglerGrace.wholeMilliseconds), "log_bytes_max": logBytesMax.map(JSONValue.int) ?? .null,
+            "allocation_grace_ms": allocationGrace.map { .int($0.wholeMilliseconds) } ?? .null,
+            "allocation_time_ms": allocationTime.map { .int($0.wholeMilliseconds) } ?? .null,
+            "nodes": .int(Int64(nodes)), "processes_per_node": .int(Int64(processesPerNode)),
             "control_group": controlGroupDocument, "memory_bytes_max": memoryBytesMax.map(JSONValue.int) ?? .null,
+            "secrets": .array(secrets.map { .string($0.name) }), "clean_up": .array(cleanUp.map(\.document)),
         ]
     }
 

@@ -17,9 +17,10 @@ public enum ProgramOutput {
 
     /// Runs `argv`, which begins with the path of the program, to its end. Blocks: call it off the loop.
     ///
-    /// It leads a session of its own; its standard input and error are `/dev/null`. Throws a `SupervisionError` where it cannot be started.
+    /// It leads a session of its own; its standard input is `/dev/null`, and so is its standard error where `errors` is no descriptor for it.
+    /// Throws a `SupervisionError` where it cannot be started.
     public static func run(
-        _ argv: [String], environment: [(name: String, value: String)], timeout: Duration, bytesMax: Int
+        _ argv: [String], environment: [(name: String, value: String)], timeout: Duration, bytesMax: Int, errors: Int32? = nil
     ) throws -> (bytes: [UInt8], ending: Ending) {
         let null = cposix_open(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
         guard null >= 0 else { throw SupervisionError.system(.spawn, "open /dev/null") }
@@ -28,7 +29,7 @@ public enum ProgramOutput {
         guard cposix_pipe(&ends) == 0 else { throw SupervisionError.system(.spawn, "make a pipe") }
         defer { close(ends[0]) }
         let started = Result {
-            try ShimProcess.spawnProgram(argv, environment: environment, descriptors: [null, ends[1], null], role: "program")
+            try ShimProcess.spawnProgram(argv, environment: environment, descriptors: [null, ends[1], errors ?? null], role: "program")
         }
         close(ends[1])
         let pid = try started.get()

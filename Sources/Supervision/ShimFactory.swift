@@ -1,4 +1,5 @@
 import CPosix
+import EventLoop
 import Glibc
 
 /// A process that makes shims by copying itself, which is several times cheaper than starting the program anew for each attempt.
@@ -30,7 +31,7 @@ final class ShimFactory: @unchecked Sendable {
     deinit { closeSocket() }
 
     /// Makes a shim for the attempt whose lock is held through `lock`. Blocks shortly.
-    func make(folder: AttemptFolder, lock: Int32) throws -> Made {
+    func make(folder: AttemptFolder, lock: Int32, secrets: Int32?) throws -> Made {
         guard failures < Self.failuresMax, socket >= 0 || start() else { return .unavailable }
         let log = try ShimProcess.openLog(folder)
         defer { close(log) }
@@ -38,7 +39,8 @@ final class ShimFactory: @unchecked Sendable {
         guard cposix_pipe(&ends) == 0 else { throw SupervisionError.system(.spawn, "make a pipe") }
         defer { close(ends[1]) }
         let path = Array(folder.path.utf8)
-        guard cposix_send_message(socket, path, path.count, [log, lock, ends[1]], 3) == 0 else {
+        let descriptors = [log, lock, ends[1]] + [secrets].compactMap(\.self)
+        guard cposix_send_message(socket, path, path.count, descriptors, Int32(descriptors.count)) == 0 else {
             close(ends[0])
             fail()
             return .unavailable
@@ -92,11 +94,8 @@ final class ShimFactory: @unchecked Sendable {
     private func closeSocket() {
         if socket >= 0 { close(socket) }
         socket = -1
-        if process >= 0 {
-            // It may need a moment to end; a zombie more until the daemon ends does no harm.
-            _ = AttemptHandle.reap(process)
-            close(process)
-        }
+        // It ends because of the closed socket, a moment after this.
+        if process >= 0 { Task { @LoopActor [process] in ChildReaper.reap(whenEnded: process) } }
         process = -1
     }
 }

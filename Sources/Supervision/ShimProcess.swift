@@ -12,7 +12,7 @@ struct ShimProcess: Sendable {
     /// Starts the shim of an attempt whose folder is complete. Blocks until the program has been executed.
     ///
     /// The shim inherits the lock that is already held, so that from now on the attempt is never without it, whenever this process dies.
-    static func spawn(shimPath: String, folder: AttemptFolder, lock: Int32) throws -> ShimProcess {
+    static func spawn(shimPath: String, folder: AttemptFolder, lock: Int32, secrets: Int32?) throws -> ShimProcess {
         let null = try open("/dev/null", O_RDWR)
         defer { close(null) }
         let log = try openLog(folder)
@@ -23,8 +23,9 @@ struct ShimProcess: Sendable {
 
         let pid: pid_t
         do {
-            pid = try spawnProgram(
-                [shimPath, folder.path, "--lock-fd", "3", "--ready-fd", "4"], descriptors: [null, null, log, lock, ends[1]])
+            var argv = [shimPath, folder.path, "--lock-fd", "3", "--ready-fd", "4"]
+            if secrets != nil { argv += ["--secrets-fd", "5"] }
+            pid = try spawnProgram(argv, descriptors: [null, null, log, lock, ends[1]] + [secrets].compactMap(\.self))
         } catch {
             close(ends[0])
             throw error

@@ -41,20 +41,24 @@ public final class Supervisor {
         let placed = launch
         let shim = try await starts.run { () throws -> ShimProcess? in
             try folder.create(placed, bootID: try ShimIdentity.currentBootID())
-            return try Self.startShim(shimPath, factory, folder)
+            let secrets = try SecretHandover.descriptor(of: placed)
+            defer { if let secrets { close(secrets) } }
+            return try Self.startShim(shimPath, factory, folder, secrets: secrets)
         }
         guard let shim else { return AttemptHandle(identity: nil, pidfd: nil, folder: folder, files: files, onEvent: onEvent) }
         return AttemptHandle(shim, folder: folder, files: files, onEvent: onEvent)
     }
 
     /// Makes the shim by the factory, or directly where that cannot. `nil` where there is a shim of which nothing more is known.
-    private nonisolated static func startShim(_ shimPath: String, _ factory: ShimFactory, _ folder: AttemptFolder) throws -> ShimProcess? {
+    private nonisolated static func startShim(
+        _ shimPath: String, _ factory: ShimFactory, _ folder: AttemptFolder, secrets: Int32?
+    ) throws -> ShimProcess? {
         let lock = try takeLock(folder)
         do {
             defer { close(lock) }
-            switch try factory.make(folder: folder, lock: lock) {
+            switch try factory.make(folder: folder, lock: lock, secrets: secrets) {
             case .shim(let shim): return shim
-            case .unavailable: return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: lock)
+            case .unavailable: return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: lock, secrets: secrets)
             case .uncertain: break
             }
         }
@@ -62,7 +66,7 @@ public final class Supervisor {
         if try folder.isLocked() { return nil }
         let again = try takeLock(folder)
         defer { close(again) }
-        return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: again)
+        return try ShimProcess.spawn(shimPath: shimPath, folder: folder, lock: again, secrets: secrets)
     }
 
     private nonisolated static func takeLock(_ folder: AttemptFolder) throws -> Int32 {
@@ -83,7 +87,8 @@ public final class Supervisor {
             // The file thread runs as long as this object lives, and no job of it throws here.
             (finding, pidfd) = (.live(nil), nil)
         }
-        if case .live = finding {} else if let pidfd { reap(pidfd) }
+        // A shim whose attempt is over can be a child of this process, where the daemon has replaced its program.
+        if case .live = finding {} else if let pidfd { ChildReaper.reap(whenEnded: pidfd) }
         switch finding {
         case .ended(let record): return .ended(record)
         case .neverStarted(let evidence): return .neverStarted(evidence: evidence)
@@ -104,27 +109,6 @@ public final class Supervisor {
         let pidfd = AttemptFinding.identity(folder)?.openShim()
         let finding = AttemptFinding.examine(folder)
         return (finding, pidfd)
-    }
-
-    /// Sees to it that a shim whose attempt is over does not stay a zombie. It can be a child of this process where the daemon has
-    /// replaced its program, and may not quite have ended.
-    private func reap(_ pidfd: Int32) {
-        guard AttemptHandle.reap(pidfd) == .running else {
-            close(pidfd)
-            return
-        }
-        do {
-            var watcher: DescriptorWatcher?
-            watcher = try DescriptorWatcher(descriptor: pidfd, events: .readable) { _ in
-                _ = AttemptHandle.reap(pidfd)
-                watcher?.cancel()
-                watcher = nil
-                close(pidfd)
-            }
-        } catch {
-            // A zombie more does no harm.
-            close(pidfd)
-        }
     }
 
     /// The folders of all attempts on disk, by name, so that those that the database does not know are found too.

@@ -8,6 +8,12 @@ final class Attempt {
     private let worker: pid_t
     private let controlGroup: ControlGroup?
     private let childSignals: Int32
+    private let batch: BatchOrders?
+    /// Those that the worker runs on, where they are several; it is srun here then.
+    private let nodes: NodeGroup?
+    private let heartbeat: Heartbeat?
+    /// When the worker of a batch job is asked to save.
+    private let allocationEnd: Int64?
     private let startedAt: Int64
     private let startedMonotonic = Clock.monotonic()
 
@@ -21,7 +27,14 @@ final class Attempt {
     /// Time between two looks at the logs' sizes, where they are limited.
     private static let logCheckInterval: Int64 = 1_000
 
-    init(spec: Spec, worker: pid_t, startedAt: Int64, controlGroup: ControlGroup?, childSignals: Int32) {
+    init(
+        spec: Spec, worker: pid_t, startedAt: Int64, controlGroup: ControlGroup?, childSignals: Int32, batch: BatchOrders? = nil,
+        nodes: NodeGroup? = nil
+    ) {
+        (self.batch, self.nodes) = (batch, nodes)
+        // The script has become the shim, so that its age is the allocation's.
+        allocationEnd = batch == nil ? nil : spec.allocationTime.map { Clock.monotonic() - Clock.ageOfProcess() + $0 }
+        heartbeat = batch.map { _ in Heartbeat(now: Clock.monotonic()) }
         self.spec = spec
         self.worker = worker
         self.startedAt = startedAt
@@ -30,7 +43,7 @@ final class Attempt {
     }
 
     /// Returns when the tree has ended, or when what is left of it after the worker's own end cannot be killed.
-    func run(control: ControlSocket) -> ExitRecord {
+    func run(control: ControlSocket?) -> ExitRecord {
         while true {
             reap()
             if end != nil, treeIsEmpty { return record(survivors: []) }
@@ -43,13 +56,17 @@ final class Attempt {
         }
     }
 
-    private func wait(until deadline: Int64?, now: Int64, control: ControlSocket) {
-        var entries = control.pollEntries
+    private func wait(until deadline: Int64?, now: Int64, control: ControlSocket?) {
+        var entries = (control?.pollEntries ?? []) + (batch?.pollEntries ?? [])
         entries.append(pollfd(fd: childSignals, events: Int16(POLLIN), revents: 0))
         let timeout = deadline.map { Int32(clamping: max(0, $0 - now)) } ?? -1
         guard poll(&entries, nfds_t(entries.count), timeout) > 0 else { return }
         for entry in entries where entry.revents != 0 {
-            if entry.fd == childSignals { cposix_drain_signal_descriptor(childSignals) } else { control.handle(entry) }
+            if entry.fd == childSignals {
+                cposix_drain_signal_descriptor(childSignals)
+            } else if batch?.handle(entry) != true {
+                control?.handle(entry)
+            }
         }
     }
 
@@ -70,12 +87,16 @@ final class Attempt {
         let now = Clock.monotonic()
         end = WorkerEnd(status: status, wallClock: Clock.wall(), monotonicClock: now)
         // Stragglers of a worker that was told to end have had their warning: they get no more than was left of its grace.
-        stragglerDeadline = min(now + spec.stragglerGrace, ladder.deadline ?? .max)
+        // What a killed client of a container runtime leaves is the container itself, which is cleaned up at once.
+        let grace = cposix_wait_signaled(status) && !spec.cleanUp.isEmpty ? 0 : spec.stragglerGrace
+        stragglerDeadline = min(now + grace, ladder.deadline ?? .max)
     }
 
     // MARK: Deadlines
 
     private func advance(_ now: Int64) {
+        if let order = batch?.next() { obey(order, now) }
+        heartbeat?.advance(now)
         if end == nil {
             if ladder.phase == .idle { checkLimits(now) }
             perform(ladder.advance(now: now))
@@ -85,7 +106,17 @@ final class Attempt {
         killing?.advance(now, controlGroup: controlGroup)
     }
 
+    /// What the cluster tells while the worker ends already hastens it, and is not why it ends.
+    private func obey(_ order: BatchOrder, _ now: Int64) {
+        guard end == nil else { return stragglerDeadline = order.isDaemons ? 0 : stragglerDeadline }
+        // As for a worker at home: what cannot be written is done without.
+        if order.dumpsStacks { _ = StackDump.write(of: ProcessTree.descendants(), to: "stacks.txt") }
+        let reason = order.isDaemons ? order.reason : ladder.reason ?? order.reason
+        perform(ladder.request(reason: reason, plan: order.plan(of: spec), now: now))
+    }
+
     private func checkLimits(_ now: Int64) {
+        if let end = allocationEnd, now >= end { return obey(BatchOrder(reason: BatchOrders.allocationEnds, isDaemons: false), now) }
         if let limit = spec.timeLimit, now - startedMonotonic >= limit {
             perform(ladder.request(reason: "timeout", plan: spec.plan, now: now))
         } else if let limit = spec.logBytesMax, ["stdout.log", "stderr.log"].contains(where: { size(of: $0) > limit }) {
@@ -99,7 +130,7 @@ final class Attempt {
     }
 
     private func nextDeadline(_ now: Int64) -> Int64? {
-        var deadlines = [killing?.next, killing == nil ? stragglerDeadline : nil]
+        var deadlines = [killing?.next, killing == nil ? stragglerDeadline : nil, batch.map { _ in now + BatchOrders.lookInterval }]
         if end == nil {
             deadlines.append(ladder.deadline)
             if ladder.phase == .idle {
@@ -114,21 +145,32 @@ final class Attempt {
         // Until it is reaped, and it is reaped only in `reap`, the worker's number can belong to no other process or group.
         for action in actions where end == nil {
             switch action {
-            case .signalWorker(let signal): kill(worker, signal)
+            case .signalWorker(let signal): _ = send(signal, toGroup: false)
             case .terminateGroup(let signal):
-                kill(-worker, signal)
+                _ = send(signal, toGroup: true)
                 // A stopped process would not see SIGTERM before somebody continues it.
-                kill(-worker, SIGCONT)
-            case .killTree: killing = killing ?? KillRounds(since: Clock.monotonic())
+                if nodes == nil { kill(-worker, SIGCONT) }
+            case .killTree:
+                nodes?.send(.kill)
+                let delay = nodes == nil ? 0 : NodeGroup.killPatience
+                killing = killing ?? KillRounds(since: Clock.monotonic(), delay: delay)
             }
         }
     }
 
+    /// Signals the worker wherever it runs; false with errno where that fails.
+    private func send(_ signal: Int32, toGroup: Bool) -> Bool {
+        guard let nodes else { return kill(toGroup ? -worker : worker, signal) == 0 }
+        nodes.send(toGroup ? .signalGroup(signal) : .signalWorker(signal))
+        return true
+    }
+
     private func record(survivors: [pid_t]) -> ExitRecord {
-        ExitRecord(
+        let record = ExitRecord(
             startedAt: startedAt, endedAt: end?.wallClock ?? Clock.wall(),
             wallTime: (end?.monotonicClock ?? Clock.monotonic()) - startedMonotonic, status: end?.status,
             stopReason: ladder.reason, startError: nil, survivors: survivors, oomKills: controlGroup?.oomKills())
+        return nodes?.settle(record) ?? record
     }
 
     // MARK: Commands
@@ -178,32 +220,9 @@ final class Attempt {
             return ControlSocket.refusal("a signal needs a number from 1 to 64")
         }
         guard end == nil else { return ControlSocket.refusal("the worker has ended") }
-        let target = command["scope"]?.string == "group" ? -worker : worker
-        guard kill(target, Int32(number)) == 0 else { return ControlSocket.refusal("cannot signal the worker: \(describe(errno))") }
+        guard send(Int32(number), toGroup: command["scope"]?.string == "group") else {
+            return ControlSocket.refusal("cannot signal the worker: \(describe(errno))")
+        }
         return status()
-    }
-}
-
-/// SIGKILL over the whole tree, again and again until it is gone: processes may be born while others are being killed.
-private struct KillRounds {
-    private static let intervalMin: Int64 = 10
-    private static let intervalMax: Int64 = 500
-
-    let since: Int64
-    private(set) var next: Int64
-    private var interval = Self.intervalMin
-
-    init(since: Int64) {
-        self.since = since
-        next = since
-    }
-
-    mutating func advance(_ now: Int64, controlGroup: ControlGroup?) {
-        guard now >= next else { return }
-        // The scan also finds what has left the control group.
-        _ = controlGroup?.kill()
-        ProcessTree.killAll()
-        next = now + interval
-        interval = min(interval * 2, Self.intervalMax)
     }
 }

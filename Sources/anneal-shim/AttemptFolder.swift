@@ -37,7 +37,7 @@ struct AttemptFolder {
     }
 
     /// Replaces `name` as a whole. It need not survive a power failure: the worker does not survive one either.
-    func replace(_ name: String, with document: JSONValue) throws(StartError) {
+    static func replace(_ name: String, with document: JSONValue) throws(StartError) {
         let temporary = name + ".tmp"
         let file = cposix_open(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw StartError(step: "record", doing: "create \(name)", errorNumber: errno) }

@@ -25,10 +25,17 @@ struct ExitRecord {
     var startError: StartError?
     var survivors: [pid_t] = []
     var oomKills: Int?
+    /// Of a worker whose processes were not this one's children.
+    var usage: WorkerUsage?
+
+    /// What a batch job ends with, so that its cluster counts it as what it is: the worker's code, or 128 and the number of its signal.
+    var batchExitCode: Int32 {
+        guard let status else { return 1 }
+        return cposix_wait_exited(status) ? cposix_wait_exit_code(status) : 128 + cposix_wait_signal(status)
+    }
 
     func document() -> JSONValue {
-        var usage = rusage()
-        getrusage(RUSAGE_CHILDREN.rawValue, &usage)
+        let usage = usage ?? .ofChildren()
         var record: JSONObject = ["version": .int(Int64(Self.version))]
         record["exit_code"] = status.flatMap { cposix_wait_exited($0) ? .int(Int64(cposix_wait_exit_code($0))) : nil } ?? .null
         record["signal"] = status.flatMap { cposix_wait_signaled($0) ? .int(Int64(cposix_wait_signal($0))) : nil } ?? .null
@@ -36,10 +43,9 @@ struct ExitRecord {
         record["started_at_ms"] = .int(startedAt)
         record["ended_at_ms"] = .int(endedAt)
         record["wall_ms"] = .int(wallTime)
-        record["user_cpu_ms"] = .int(Self.milliseconds(usage.ru_utime))
-        record["system_cpu_ms"] = .int(Self.milliseconds(usage.ru_stime))
-        // getrusage(2): in kilobytes.
-        record["max_rss_bytes"] = .int(Int64(usage.ru_maxrss) * 1024)
+        record["user_cpu_ms"] = .int(usage.userTime)
+        record["system_cpu_ms"] = .int(usage.systemTime)
+        record["max_rss_bytes"] = .int(usage.memoryMax)
         record["stop_reason"] = stopReason.map(JSONValue.string) ?? .null
         record["start_error"] = startError.map(Self.document) ?? .null
         record["survivors"] = .array(survivors.prefix(Self.survivorsMax).map { .int(Int64($0)) })
@@ -51,6 +57,4 @@ struct ExitRecord {
         let message = String(decoding: error.message.utf8.prefix(messageBytesMax), as: UTF8.self)
         return ["step": .string(error.step), "errno": .int(Int64(error.errorNumber)), "message": .string(message)]
     }
-
-    private static func milliseconds(_ time: timeval) -> Int64 { Int64(time.tv_sec) * 1000 + Int64(time.tv_usec) / 1000 }
 }

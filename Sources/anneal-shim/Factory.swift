@@ -7,8 +7,9 @@ import JSON
 /// A copy costs a fraction of what it takes to load and link a program. Each shim is a process of its own all the same, in a session of
 /// its own, and stays when the factory ends, which it does as soon as the daemon has gone.
 ///
-/// A request is a message with the attempt's folder as its text and three descriptors: the shim's log, the lock, and the pipe that
-/// tells of the worker's start. The answer is the shim's process number with a process descriptor, or a negative error number.
+/// A request is a message with the attempt's folder as its text and descriptors: the shim's log, the lock, the pipe that tells of the
+/// worker's start, and where there are secrets the file that holds them. The answer is the shim's process number with a process
+/// descriptor, or a negative error number.
 struct Factory {
     private static let folderBytesMax = 4096
 
@@ -42,12 +43,12 @@ struct Factory {
             if entries[1].revents != 0 { reap() }
             guard entries[0].revents != 0 else { continue }
             var text = [UInt8](repeating: 0, count: Self.folderBytesMax)
-            var descriptors: [Int32] = [-1, -1, -1]
-            let length = cposix_receive_message(socket, &text, text.count, &descriptors, 3)
+            var descriptors: [Int32] = [-1, -1, -1, -1]
+            let length = cposix_receive_message(socket, &text, text.count, &descriptors, 4)
             guard length > 0 else { return nil }
             let order = ShimOrder(
                 folder: String(decoding: text[..<length], as: UTF8.self), log: descriptors[0], lock: descriptors[1],
-                readiness: descriptors[2])
+                readiness: descriptors[2], secrets: descriptors[3])
             if make(order) { return order }
         }
     }
@@ -60,7 +61,7 @@ struct Factory {
             close(childSignals)
             return true
         }
-        for descriptor in [order.log, order.lock, order.readiness] where descriptor >= 0 { close(descriptor) }
+        for descriptor in [order.log, order.lock, order.readiness, order.secrets] where descriptor >= 0 { close(descriptor) }
         // It is reaped only after this, so that its number can mean no other process yet.
         var answer = pid > 0 ? pid : -errno
         var process = pid > 0 ? cposix_pidfd_open(pid) : -1
@@ -83,4 +84,5 @@ struct ShimOrder {
     let log: Int32
     let lock: Int32
     let readiness: Int32
+    let secrets: Int32
 }

@@ -25,23 +25,33 @@ struct Readiness {
 
 /// From spec.json to a running worker.
 struct Launch {
-    private let spec: Spec
+    private var spec: Spec
     private let controlGroup: ControlGroup?
     private let childSignals: Int32
-    private let control: ControlSocket
+    /// `nil` where the folder's file system, which may be a cluster's, has no sockets.
+    private let control: ControlSocket?
     private let commands: CommandTarget
+    private let batch: BatchOrders?
+    private let nodes: NodeGroup?
     private var attempt: Attempt?
 
     /// Everything that can be made before the worker's process.
-    init(_ folder: AttemptFolder) throws(StartError) {
+    ///
+    /// - Parameter secrets: the open file that holds the secrets, where the maker passed one.
+    init(_ folder: AttemptFolder, secrets: Int32?, batch: BatchOrders? = nil) throws(StartError) {
+        self.batch = batch
         guard let bytes = readFile("spec.json", at: AT_FDCWD, limit: AttemptFolder.specBytesMax) else {
             throw StartError(step: "spec", doing: "read spec.json", errorNumber: errno)
         }
         do {
-            spec = try Spec(parsing: bytes)
+            let asked = try Spec(parsing: bytes)
+            spec = batch == nil ? asked : asked.inheriting(BatchAllocation.environment)
         } catch {
             throw StartError(step: "spec", message: error.message)
         }
+        spec.environment = try Secrets.take(spec.secrets, from: secrets).added(to: spec.environment)
+        nodes = batch != nil && spec.nodes > 1 ? try NodeGroup(count: spec.nodes) : nil
+        if let nodes { spec = try nodes.launch(spec, folder: Self.folderPath()) }
         guard cposix_set_child_subreaper() == 0 else {
             throw StartError(step: "subreaper", doing: "become the reaper of orphans", errorNumber: errno)
         }
@@ -49,26 +59,37 @@ struct Launch {
         guard childSignals >= 0 else { throw StartError(step: "signals", doing: "watch for child processes", errorNumber: errno) }
         let target = CommandTarget()
         commands = target
-        control = try ControlSocket { target.attempt?.answer($0) ?? ControlSocket.refusal("the worker is not running yet") }
+        control = try Self.makeControl(target, isNeeded: batch == nil)
         controlGroup = ControlGroup(spec.controlGroup, name: Self.folderName())
         if let bytes = spec.memoryBytesMax { controlGroup?.limitMemory(to: bytes) }
+    }
+
+    private static func makeControl(_ target: CommandTarget, isNeeded: Bool) throws(StartError) -> ControlSocket? {
+        do throws(StartError) {
+            return try ControlSocket { target.attempt?.answer($0) ?? ControlSocket.refusal("the worker is not running yet") }
+        } catch {
+            if isNeeded { throw error }
+            return nil
+        }
     }
 
     /// Makes the worker's process, records who it is, and only then lets it run: whoever finds no shim.json knows that nothing ran.
     mutating func start(_ folder: AttemptFolder, readiness: Readiness) throws(StartError) {
         do throws(StartError) {
-            var held = try HeldWorker(spec, folder: folder, controlGroup: controlGroup)
+            var held = try hold(folder)
             let startedAt = Clock.wall()
             do throws(StartError) {
                 OOMPreference.protectShim(from: held.pid)
-                try folder.replace("shim.json", with: try identity(of: held, startedAt: startedAt))
+                try AttemptFolder.replace("shim.json", with: try identity(of: held, startedAt: startedAt))
             } catch {
                 held.abandon()
                 throw error
             }
             let attempt = Attempt(
-                spec: spec, worker: held.pid, startedAt: startedAt, controlGroup: controlGroup, childSignals: childSignals)
+                spec: spec, worker: held.pid, startedAt: startedAt, controlGroup: controlGroup, childSignals: childSignals, batch: batch,
+                nodes: nodes)
             try held.release()
+            spec.forgetSecrets()
             self.attempt = attempt
             commands.attempt = attempt
             readiness.announce(["version": 1, "child_pid": .int(Int64(held.pid)), "started_at_ms": .int(startedAt)])
@@ -80,13 +101,32 @@ struct Launch {
         }
     }
 
+    /// The worker's process with the logs as its output, and nothing as its input but for what hands orders to several nodes.
+    private func hold(_ folder: AttemptFolder) throws(StartError) -> HeldWorker {
+        let input = nodes?.input ?? cposix_open(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
+        guard input >= 0 else { throw StartError(step: "stdio", doing: "open /dev/null", errorNumber: errno) }
+        defer { close(input) }
+        let output = try folder.openLog("stdout.log")
+        defer { close(output) }
+        let errors = try folder.openLog("stderr.log")
+        defer { close(errors) }
+        // Here the daemon finds a worker whose shim was killed. On a cluster nobody would, and the next attempt would run beside it.
+        return try HeldWorker(
+            spec, input: input, output: output, errors: errors, controlGroup: controlGroup, parentDeathSignal: batch == nil ? 0 : SIGKILL)
+    }
+
     func watch() -> ExitRecord {
         guard let attempt else { preconditionFailure("watch follows a start that succeeded") }
         return attempt.run(control: control)
     }
 
+    /// Runs what the spec wants run once nothing of the worker is left.
+    func cleanUpBehindWorker() {
+        for step in spec.cleanUp { step.run(environment: spec.environment) }
+    }
+
     func cleanUp() {
-        control.remove()
+        control?.remove()
         controlGroup?.remove()
     }
 
@@ -100,18 +140,22 @@ struct Launch {
         }
         let boot = String(decoding: bootID.prefix(36).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let group: JSONValue = held.isInControlGroup ? controlGroup.map { .string($0.path) } ?? .null : .null
-        return [
+        var identity: JSONObject = [
             "version": 1, "shim_pid": .int(Int64(shim.pid)), "shim_start_ticks": .int(Int64(shim.start_ticks)),
             "child_pid": .int(Int64(child.pid)), "child_start_ticks": .int(Int64(child.start_ticks)), "boot_id": .string(boot),
             "started_at_ms": .int(startedAt), "control_group": group,
         ]
+        if batch != nil { identity["batch"] = BatchAllocation.document(nodes: spec.nodes) }
+        return .object(identity)
     }
 
     /// The last part of the folder's path, which names the attempt.
-    private static func folderName() -> String {
-        guard let path = getcwd(nil, 0) else { return String(getpid()) }
+    private static func folderName() -> String { folderPath().split(separator: "/").last.map(String.init) ?? String(getpid()) }
+
+    private static func folderPath() -> String {
+        guard let path = getcwd(nil, 0) else { return "." }
         defer { free(path) }
-        return String(cString: path).split(separator: "/").last.map(String.init) ?? String(getpid())
+        return String(cString: path)
     }
 }
 

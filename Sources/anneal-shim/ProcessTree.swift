@@ -22,15 +22,20 @@ enum ProcessTree {
     }
 
     /// User and system time of the live tree, children that it has waited for included (proc_pid_stat(5), fields 14 to 17).
-    static func cpuMilliseconds() -> Int64 {
+    static func cpuMilliseconds() -> Int64 { usage().cpuMilliseconds }
+
+    /// The same, and the memory of the live tree (field 24, in pages); pages that processes share count for each.
+    static func usage() -> (cpuMilliseconds: Int64, residentBytes: Int64) {
         let ticksPerSecond = Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
-        return descendants().reduce(0) { total, process in
+        let pageBytes = Int64(max(1, sysconf(Int32(_SC_PAGESIZE))))
+        return descendants().reduce((0, 0)) { total, process in
             guard let text = readText("/proc/\(process.pid)/stat", at: AT_FDCWD, limit: 4096), let end = text.lastIndex(of: ")") else {
                 return total
             }
             let fields = text[text.index(after: end)...].split(separator: " ")
-            guard fields.count > 14 else { return total }
-            return total + fields[11...14].reduce(Int64(0)) { $0 + (Int64($1) ?? 0) } * 1000 / ticksPerSecond
+            guard fields.count > 21 else { return total }
+            let ticks = fields[11...14].reduce(Int64(0)) { $0 + (Int64($1) ?? 0) }
+            return (total.0 + ticks * 1000 / ticksPerSecond, total.1 + (Int64(fields[21]) ?? 0) * pageBytes)
         }
     }
 
@@ -57,5 +62,30 @@ enum ProcessTree {
         var now = cposix_process()
         guard cposix_read_process(process.pid, &now) == 0, now.start_ticks == process.start_ticks else { return }
         _ = cposix_pidfd_send_signal(descriptor, signal)
+    }
+}
+
+/// SIGKILL over the whole tree, again and again until it is gone: processes may be born while others are being killed.
+struct KillRounds {
+    private static let intervalMin: Int64 = 10
+    private static let intervalMax: Int64 = 500
+
+    let since: Int64
+    private(set) var next: Int64
+    private var interval = Self.intervalMin
+
+    /// - Parameter delay: how long the tree may take to go by itself first, in milliseconds.
+    init(since: Int64, delay: Int64 = 0) {
+        self.since = since
+        next = since + delay
+    }
+
+    mutating func advance(_ now: Int64, controlGroup: ControlGroup?) {
+        guard now >= next else { return }
+        // The scan also finds what has left the control group.
+        _ = controlGroup?.kill()
+        ProcessTree.killAll()
+        next = now + interval
+        interval = min(interval * 2, Self.intervalMax)
     }
 }

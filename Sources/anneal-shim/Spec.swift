@@ -18,8 +18,19 @@ struct Spec {
     /// Bytes that each of stdout.log and stderr.log may reach before the stop ladder begins with reason `log_limit`.
     var logBytesMax: Int64?
     var controlGroup: ControlGroupChoice
+    /// On a cluster: on how many nodes of the allocation it runs, and how many processes it is meant to have on each.
+    var nodes = 1
+    var processesPerNode = 1
+    /// On a cluster: the longest that the worker may take to end when its allocation does.
+    var allocationGrace: Int64?
+    /// From the start of the batch job until its worker is asked to save, where the cluster has not told it before.
+    var allocationTime: Int64?
     /// What the tree may use of main memory, where its group can be held to it.
     var memoryBytesMax: Int64?
+    /// Names of variables whose values come beside this file, see `Secrets`.
+    var secrets: [String]
+    /// Run when nothing of the worker is left.
+    var cleanUp: [CleanUp]
 }
 
 /// Where the worker's control group is made.
@@ -58,7 +69,19 @@ extension Spec {
         stragglerGrace = milliseconds(document["straggler_grace_ms"]) ?? 2_000
         killPatience = milliseconds(document["kill_patience_ms"]) ?? 30_000
         logBytesMax = document["log_bytes_max"]?.int.map(Int64.init)
+        nodes = max(1, document["nodes"]?.int ?? 1)
+        processesPerNode = max(1, document["processes_per_node"]?.int ?? 1)
+        allocationGrace = milliseconds(document["allocation_grace_ms"])
+        allocationTime = milliseconds(document["allocation_time_ms"])
         memoryBytesMax = document["memory_bytes_max"]?.int.map(Int64.init)
+        secrets = try document["secrets"].map { value throws(SpecError) in try Self.strings(value, name: "secrets") } ?? []
+        cleanUp = []
+        for step in document["clean_up"]?.array ?? [] {
+            cleanUp.append(
+                CleanUp(
+                    argv: try Self.strings(step["argv"], name: "clean_up"), output: step["output"]?.string,
+                    tries: min(max(1, step["tries"]?.int ?? 1), CleanUp.triesMax)))
+        }
         controlGroup =
             switch document["control_group"] {
             case .bool(false): .none
@@ -94,6 +117,11 @@ extension Spec {
         guard !text.utf8.contains(0) else { throw SpecError(message: "\(name) of spec.json holds a zero byte") }
         return text
     }
+}
+
+extension Spec {
+    /// Takes the secrets out of the environment, which the worker has by now.
+    mutating func forgetSecrets() { environment.removeAll { secrets.contains($0.key) } }
 }
 
 /// A span of time in milliseconds, kept within what can be added to a clock; `nil` where there is none.

@@ -10,15 +10,10 @@ struct HeldWorker {
     var pid: pid_t { held.pid }
     var isInControlGroup: Bool { held.in_cgroup }
 
-    /// Makes the process, in its own session and group, with the logs as its output and nothing as its input.
-    init(_ spec: Spec, folder: AttemptFolder, controlGroup: ControlGroup?) throws(StartError) {
-        let input = cposix_open(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
-        guard input >= 0 else { throw StartError(step: "stdio", doing: "open /dev/null", errorNumber: errno) }
-        defer { close(input) }
-        let output = try folder.openLog("stdout.log")
-        defer { close(output) }
-        let errors = try folder.openLog("stderr.log")
-        defer { close(errors) }
+    /// Makes the process, in its own session and group, with copies of these descriptors.
+    init(
+        _ spec: Spec, input: Int32, output: Int32, errors: Int32, controlGroup: ControlGroup?, parentDeathSignal: Int32 = 0
+    ) throws(StartError) {
         let program = try ProgramSearch(spec).path()
 
         var held = cposix_held_process()
@@ -30,7 +25,7 @@ struct HeldWorker {
                 var request = cposix_start_request(
                     path: path, argv: arguments.pointers, envp: environment.pointers, working_directory: workingDirectory,
                     stdin_descriptor: input, stdout_descriptor: output, stderr_descriptor: errors,
-                    cgroup_descriptor: controlGroup?.descriptor ?? -1, new_session: true, parent_death_signal: 0)
+                    cgroup_descriptor: controlGroup?.descriptor ?? -1, new_session: true, parent_death_signal: parentDeathSignal)
                 return cposix_start_held(&request, &held, &failure)
             }
         }
@@ -84,19 +79,24 @@ struct HeldWorker {
 }
 
 /// Finds the program as a shell would: a name without a slash is looked up in the PATH that the worker will have.
-private struct ProgramSearch {
-    private let spec: Spec
-    private let name: String
+struct ProgramSearch {
+    let name: String
+    let environment: [(key: String, value: String)]
+    /// `nil` for that of this process.
+    let workingDirectory: String?
 
     init(_ spec: Spec) {
-        self.spec = spec
-        name = spec.argv[0]
+        self.init(name: spec.argv[0], environment: spec.environment, workingDirectory: spec.workingDirectory)
+    }
+
+    init(name: String, environment: [(key: String, value: String)], workingDirectory: String? = nil) {
+        (self.name, self.environment, self.workingDirectory) = (name, environment, workingDirectory)
     }
 
     func path() throws(StartError) -> String {
         guard !name.utf8.contains(UInt8(ascii: "/")) else { return name }
         // What glibc's execvp searches where there is no PATH.
-        let search = spec.environment.last { $0.key == "PATH" }?.value ?? "/bin:/usr/bin"
+        let search = environment.last { $0.key == "PATH" }?.value ?? "/bin:/usr/bin"
         var unusable: String?
         for folder in search.split(separator: ":", omittingEmptySubsequences: false) {
             let candidate = absolute(String(folder)) + "/" + name
@@ -112,6 +112,6 @@ private struct ProgramSearch {
     /// An entry of PATH may be relative, or empty for the working directory; both count from the worker's.
     private func absolute(_ folder: String) -> String {
         if folder.hasPrefix("/") { return folder }
-        return (spec.workingDirectory ?? ".") + "/" + folder
+        return (workingDirectory ?? ".") + "/" + folder
     }
 }

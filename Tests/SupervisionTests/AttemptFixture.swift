@@ -171,8 +171,8 @@ struct EventProbe: Sendable {
     func append(_ event: AttemptEvent) {
         continuation.yield(event)
         switch event {
-        case .ended, .lost: continuation.finish()
-        case .started, .unsupervised: break
+        case .ended, .lost, .vanished: continuation.finish()
+        case .started, .unsupervised, .waiting, .placed: break
         }
     }
 
@@ -193,9 +193,9 @@ struct EventProbe: Sendable {
     func ended() async throws -> ExitRecord {
         for await event in stream {
             switch event {
-            case .started: continue
+            case .started, .waiting, .placed: continue
             case .ended(let record): return record
-            case .unsupervised, .lost: throw Missing(what: "an exit record instead of \(event)")
+            case .unsupervised, .lost, .vanished: throw Missing(what: "an exit record instead of \(event)")
             }
         }
         throw Missing(what: "an exit record")

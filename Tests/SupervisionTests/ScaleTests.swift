@@ -62,4 +62,15 @@ struct ScaleTests {
             }
         }
     }
+
+    @Test func noChildIsLeftBehind() async throws {
+        // In a process of its own, where no other test has children.
+        await #expect(processExitsWith: .success) {
+            try await AttemptFixture.with { fixture in _ = try await fixture.run(script: "exit 0") }
+            // The supervisor is gone, and what it started is ending. A zombie would stay, and be found again and again.
+            var child = siginfo_t()
+            while waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 { await Task.yield() }
+            #expect(errno == ECHILD)
+        }
+    }
 }

@@ -68,6 +68,9 @@ int cposix_is_locked(int descriptor);
 /// Opens `name` relative to `directory` (AT_FDCWD allowed); `open` itself is variadic.
 int cposix_open(int directory, const char *name, int flags, mode_t mode);
 
+/// A file that lies in memory alone and goes with its last descriptor (memfd_create(2)), close-on-exec; -1 with `errno`.
+int cposix_memory_file(const char *name);
+
 /// pipe2(2) with close-on-exec on both ends, the reading one first; 0, or -1 with `errno`.
 int cposix_pipe(int ends[2]);
 
@@ -148,6 +151,10 @@ int cposix_start_release(cposix_held_process *held, cposix_start_failure *failur
 // The cores that the scheduler lets this process run on; -1 with errno set where that cannot be asked.
 // In C because the CPU_* macros of sched.h are not visible to Swift.
 int cposix_cpu_count(void);
+
+// Whether something keeps the clock in step (adjtimex(2)): 1 or 0; -1 where the kernel does not tell.
+// In C because sys/timex.h is not visible to Swift.
+int cposix_clock_is_kept(void);
 
 #include "cposix_factory.h"
 
