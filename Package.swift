@@ -39,6 +39,7 @@ let package = Package(
         .target(name: "CResources", cSettings: [.unsafeFlags(["-std=c2x"])]),
 
         // Mechanism
+        .target(name: "Archive"),
         .target(name: "JSON", dependencies: [collections]),
         .target(name: "EventLoop", dependencies: ["CUV", deque]),
         .target(name: "HTTPServer", dependencies: ["EventLoop", "CUV", "CLLHTTP", deque]),
@@ -57,21 +58,22 @@ let package = Package(
         // Storage and hands
         .target(name: "Store", dependencies: ["CResources", "Curves", "Domain", "JSON", grdb, crypto]),
         .target(name: "Supervision", dependencies: ["Domain", "JSON", "EventLoop", "CPosix"]),
+        .target(name: "Slurm", dependencies: ["CPosix", "Domain", "EventLoop", "HTTPClient", "JSON", "Supervision"]),
         .target(name: "Devices", dependencies: ["Domain", "CPosix", "JSON"]),
         .target(name: "Telemetry", dependencies: ["Domain", "JSON", "EventLoop"]),
         .target(name: "Datasets", dependencies: ["CPosix", "Domain", "EventLoop", "JSON", crypto]),
         .target(name: "Evaluation", dependencies: ["Domain", "JSON"]),
         .target(name: "Packing", dependencies: ["JSON"]),
-        .target(name: "WebDataset", dependencies: ["CSQLite", "Datasets", "JSON"]),
+        .target(name: "WebDataset", dependencies: ["Archive", "CSQLite", "Datasets", "JSON"]),
         .target(name: "Generation", dependencies: ["CPosix", "Datasets", "Domain", "EventLoop", "Evaluation", "HTTPClient", "JSON"]),
 
         // Use cases
         .target(
             name: "Service",
             dependencies: [
-                "APITypes", "Curves", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON", "Scheduling",
-                "Specification",
-                "HTTPClient", "Store", "Supervision", "Telemetry",
+                "APITypes", "Archive", "Curves", "Datasets", "Devices", "Diagnosis", "Domain", "Evaluation", "EventLoop", "JSON",
+                "Scheduling", "Specification",
+                "HTTPClient", "Slurm", "Store", "Supervision", "Telemetry",
                 crypto, deque, logging,
             ]),
 
@@ -97,7 +99,7 @@ let package = Package(
                 "APITypes", "Datasets", "Domain", "EventLoop", "HTTPClient", "JSON", "Specification", "Terminal", argumentParser,
             ]),
         .executableTarget(name: "anneal-simulator", dependencies: ["Domain", "Scheduling", "SchedulerSimulation", argumentParser]),
-        .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "JSON"]),
+        .executableTarget(name: "anneal-shim", dependencies: ["CPosix", "Devices", "JSON"]),
         .executableTarget(
             name: "anneal-worker",
             dependencies: [
@@ -106,6 +108,7 @@ let package = Package(
             ]),
 
         // Tests
+        .testTarget(name: "ArchiveTests", dependencies: ["Archive"]),
         .testTarget(name: "APITypesTests", dependencies: ["APITypes", "JSON"]),
         .testTarget(
             name: "CLITests", dependencies: ["APITypes", "JSON", "Terminal", "anneal"], exclude: ["scripted_server.py", "terminal_run.py"]),
@@ -125,9 +128,11 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "APITypes", "Devices", "Diagnosis", "Domain", "EventLoop", "JSON", "Service", "Store", "Supervision", "anneal-shim",
+                "APITypes", "Archive", "Devices", "Diagnosis", "Domain", "EventLoop", "JSON", "Service", "Store", "Supervision",
+                "anneal-shim",
                 logging,
             ]),
+        .testTarget(name: "SlurmTests", dependencies: ["Domain", "JSON", "Slurm"]),
         .testTarget(name: "SpecificationTests", dependencies: ["Domain", "JSON", "Specification"]),
         .testTarget(name: "StoreTests", dependencies: ["Curves", "Domain", "JSON", "Store"]),
         .testTarget(name: "SupervisionTests", dependencies: ["CPosix", "EventLoop", "JSON", "Supervision", "anneal-shim"]),
