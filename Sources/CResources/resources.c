@@ -27,6 +27,14 @@ static const unsigned char migration_0006[] = {
 #embed "../../migrations/0006_generations.sql" suffix(,)
     0};
 
+static const unsigned char migration_0007[] = {
+#embed "../../migrations/0007_clusters.sql" suffix(,)
+    0};
+
+static const unsigned char migration_0008[] = {
+#embed "../../migrations/0008_access.sql" suffix(,)
+    0};
+
 static const struct cresources_migration migrations[] = {
     {1, "create_tables", migration_0001, sizeof migration_0001 - 1},
     {2, "queue", migration_0002, sizeof migration_0002 - 1},
@@ -34,6 +42,8 @@ static const struct cresources_migration migrations[] = {
     {4, "runs", migration_0004, sizeof migration_0004 - 1},
     {5, "dataset_tags", migration_0005, sizeof migration_0005 - 1},
     {6, "generations", migration_0006, sizeof migration_0006 - 1},
+    {7, "clusters", migration_0007, sizeof migration_0007 - 1},
+    {8, "access", migration_0008, sizeof migration_0008 - 1},
 };
 
 const struct cresources_migration *const cresources_migrations = migrations;
