@@ -56,6 +56,8 @@ public struct GPUDevice: Sendable, Hashable {
     public var hasRemappingFailure = false
     /// Memory errors that could not be corrected, since the driver was loaded.
     public var uncorrectedErrors: Int?
+    /// Whether the driver stays loaded while nobody uses the GPU; read with the slow readings.
+    public var hasPersistence: Bool?
     /// The driver's error code of a fault; only simulated GPUs keep one, others report it once to `watchFaults`.
     public var xid: Int?
 

@@ -20,6 +20,12 @@ public struct HostFacts: Sendable, Hashable {
         return HostFacts(cpuCount: cpuCount, memoryBytes: memoryBytes, bootID: readBootID())
     }
 
+    /// Whether a time service keeps the clock in step; `nil` where the kernel does not tell.
+    public static var isClockKept: Bool? {
+        let answer = cposix_clock_is_kept()
+        return answer < 0 ? nil : answer == 1
+    }
+
     private static func affinityCount() -> Int {
         let count = cposix_cpu_count()
         return count > 0 ? Int(count) : max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))

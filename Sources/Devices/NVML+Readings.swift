@@ -1,6 +1,7 @@
 // Readings beyond those that say whether a GPU is in use: what it is held back by, and what goes over its links.
 extension NVML {
     private typealias ClockCall = @convention(c) (Handle, UInt32, UnsafeMutablePointer<UInt32>) -> Int32
+    private typealias WordCall = @convention(c) (Handle, UnsafeMutablePointer<UInt32>) -> Int32
     private typealias LongCall = @convention(c) (Handle, UnsafeMutablePointer<UInt64>) -> Int32
     private typealias FieldsCall = @convention(c) (Handle, Int32, UnsafeMutableRawPointer) -> Int32
     private typealias EccCall = @convention(c) (Handle, UInt32, UInt32, UnsafeMutablePointer<UInt64>) -> Int32
@@ -21,6 +22,7 @@ extension NVML {
         device.pcieReceiveKBps = counter("nvmlDeviceGetPcieThroughput", handle, 1)  // NVML_PCIE_UTIL_RX_BYTES
         (device.nvlinkTransmitKiB, device.nvlinkReceiveKiB) = linkTraffic(handle)
         device.correctedErrors = correctedErrors(handle)
+        device.hasPersistence = hasPersistence(handle)
         return device
     }
 
@@ -36,6 +38,13 @@ extension NVML {
         var number: UInt64 = 0
         guard let call = function(name, as: LongCall.self), call(handle, &number) == Self.success else { return nil }
         return number
+    }
+
+    private func hasPersistence(_ handle: Handle) -> Bool? {
+        var mode: UInt32 = 0
+        let call = function("nvmlDeviceGetPersistenceMode", as: WordCall.self)
+        guard let call, call(handle, &mode) == Self.success else { return nil }
+        return mode == 1  // NVML_FEATURE_ENABLED
     }
 
     private func correctedErrors(_ handle: Handle) -> Int? {

@@ -12,6 +12,8 @@ public struct ServerCommand: Sendable {
     /// The engine's flags, by name without dashes; `true` gives the bare flag and `false` leaves it out.
     public var flags: JSONObject
     public var environment: [(name: String, value: String)]
+    /// The address that it listens on, in numbers: those who can reach it can ask it.
+    public var host = "127.0.0.1"
 
     /// - Parameters:
     ///   - python: the interpreter of the environment in which the engine is installed; the engine's program lies beside it, else in the
@@ -43,10 +45,13 @@ public struct ServerCommand: Sendable {
         }
     }
 
-    /// The whole argument list for a server on `port` of the loopback address.
+    /// Where a server on `port` answers, without a path.
+    func baseURL(port: Int) -> String { "http://\(host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host):\(port)" }
+
+    /// The whole argument list for a server on `port`.
     func argv(port: Int) -> [String] {
         let start = engine.template.arguments.map { $0 == ServerEngine.modelPlace ? model : $0 }
-        return [executable] + start + ["--host", "127.0.0.1", "--port", String(port)] + flags.flatMap(Self.arguments)
+        return [executable] + start + ["--host", host, "--port", String(port)] + flags.flatMap(Self.arguments)
     }
 
     private static func arguments(name: String, value: JSONValue) -> [String] {

@@ -63,7 +63,7 @@ public final class ServerProcess {
         let (log, output) = try ServerLog.open(path: logPath)
         defer { close(output) }
         self.log = log
-        baseURL = "http://127.0.0.1:\(port)"
+        baseURL = command.baseURL(port: port)
         pid = try Self.spawn(command, port: port, output: output)
         pidfd = cposix_pidfd_open(pid)
         // A watcher that cannot be had is looked for below.

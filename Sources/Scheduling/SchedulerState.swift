@@ -26,6 +26,8 @@ public struct SchedulerState: Sendable {
     private(set) var claims: [String: Claim] = [:]
     /// Running jobs by project and concurrency group.
     private(set) var groupCounts: [String: Int] = [:]
+    /// How many jobs of each project run.
+    private(set) var projectCounts: [String: Int] = [:]
     private(set) var queue = JobBuckets()
     /// Jobs that wait for a user or for the end of a retry's delay; they are looked at when that has come.
     private(set) var aside: [String: QueuedJob] = [:]
@@ -132,6 +134,7 @@ public struct SchedulerState: Sendable {
         running[id] = run
         free.take(run.allocation)
         fairShare.change(run.project, by: run.allocation.gpuCount, at: now)
+        projectCounts[run.project, default: 0] += 1
         if let group = run.concurrency { groupCounts[Self.groupKey(run.project, group), default: 0] += 1 }
     }
 
@@ -149,6 +152,7 @@ public struct SchedulerState: Sendable {
         guard let run = running.removeValue(forKey: id) else { return nil }
         free.giveBack(run.allocation)
         fairShare.change(run.project, by: -run.allocation.gpuCount, at: now)
+        projectCounts[run.project] = projectCounts[run.project].flatMap { $0 > 1 ? $0 - 1 : nil }
         if let group = run.concurrency {
             let key = Self.groupKey(run.project, group)
             groupCounts[key] = groupCounts[key].flatMap { $0 > 1 ? $0 - 1 : nil }
@@ -261,7 +265,7 @@ public struct SchedulerState: Sendable {
                 walk.skipShape()
             // A time limit can still let another job of the same shape through.
             case .behind: if job.timeLimit == nil { walk.skipShapeWithoutLimits() }
-            case .blocked, .cannotFit, .quota, .group: walk.skipShape()
+            case .blocked, .cannotFit, .quota, .jobQuota, .group: walk.skipShape()
             }
         }
         return plan

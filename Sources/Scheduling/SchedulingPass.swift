@@ -8,6 +8,8 @@ struct SchedulingPass {
         /// Today's machine cannot run it: a GPU is out of use, or the capacity shrank.
         case cannotFit
         case quota(limit: Int)
+        /// So many jobs of its project run as may.
+        case jobQuota(limit: Int)
         case group(ConcurrencyGroup)
         /// It does not fit into what is free.
         case blocked
@@ -25,6 +27,7 @@ struct SchedulingPass {
     /// GPUs that preempted jobs are giving to others, by the job that gets them.
     private let claims: [String: Set<Int>]
     private var groupCounts: [String: Int]
+    private var projectCounts: [String: Int]
     private var projectGPUs: [String: Double] = [:]
 
     init(_ state: SchedulerState, now: Timestamp) {
@@ -33,6 +36,7 @@ struct SchedulingPass {
         free = state.free
         claims = state.claims.mapValues(\.gpus)
         groupCounts = state.groupCounts
+        projectCounts = state.projectCounts
     }
 
     /// True once nothing can start any more, whatever it asks for.
@@ -43,6 +47,9 @@ struct SchedulingPass {
         guard fitsMachine(job) else { return .cannotFit }
         if let group = job.concurrency, groupCounts[SchedulerState.groupKey(job.project, group), default: 0] >= group.limit {
             return .group(group)
+        }
+        if let limit = fairShare.terms(job.project).runningLimit, projectCounts[job.project, default: 0] >= limit {
+            return .jobQuota(limit: limit)
         }
         let room = gpusLeft(job.project)
         if job.request.choices.allSatisfy({ max(Double($0.gpus), Double($0.gpuShare) / 1000) > room }) {
@@ -80,6 +87,7 @@ struct SchedulingPass {
         free.take(allocation)
         reservation?.charge(placing, timeLimit: job.timeLimit, now: now)
         projectGPUs[job.project, default: fairShare.gpusInUse(job.project)] += allocation.gpuCount
+        projectCounts[job.project, default: 0] += 1
         if let group = job.concurrency { groupCounts[SchedulerState.groupKey(job.project, group), default: 0] += 1 }
     }
 

@@ -43,7 +43,11 @@ public struct ProjectTerms: Sendable, Hashable {
     public var weight: Double
     /// The most GPUs that its jobs may hold at a time; `nil` for no limit.
     public var gpuLimit: Int?
+    /// The most of its jobs that may run at a time; `nil` for no limit.
+    public var runningLimit: Int?
 
     /// Creates terms.
-    public init(weight: Double = 1, gpuLimit: Int? = nil) { (self.weight, self.gpuLimit) = (weight, gpuLimit) }
+    public init(weight: Double = 1, gpuLimit: Int? = nil, runningLimit: Int? = nil) {
+        (self.weight, self.gpuLimit, self.runningLimit) = (weight, gpuLimit, runningLimit)
+    }
 }

@@ -47,6 +47,8 @@ public struct WaitExplanation: Sendable, Hashable {
         case concurrency(ConcurrencyGroup, holders: [String])
         /// Its project holds as many GPUs as it may.
         case quota(limit: Int, inUse: Double)
+        /// So many jobs of its project run as may.
+        case jobQuota(limit: Int)
         /// Jobs of lower priority are saving their work to make room for it.
         case preempting(victims: [String])
     }
@@ -65,7 +67,7 @@ public struct WaitExplanation: Sendable, Hashable {
         case .delayed: .retryDelay
         case .held: .held
         case .concurrency: .concurrencyLimit
-        case .quota: .quotaExceeded
+        case .quota, .jobQuota: .quotaExceeded
         case .ready, .resources, .behind, .cannotFit, .preempting: .insufficientResources
         }
     }
@@ -122,6 +124,7 @@ extension SchedulerState {
         case .start: return .ready
         case .cannotFit: return .cannotFit(shortfalls(of: request, job, all: true))
         case .quota(let limit): return .quota(limit: limit, inUse: fairShare.gpusInUse(job.project))
+        case .jobQuota(let limit): return .jobQuota(limit: limit)
         case .group(let group):
             let holders = running.filter { $0.value.project == job.project && $0.value.concurrency?.name == group.name }.keys
             return .concurrency(group, holders: holders.sorted())

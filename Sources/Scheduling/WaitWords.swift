@@ -19,6 +19,7 @@ extension SchedulerState {
         case .concurrency(let group, let holders):
             "its concurrency group '\(group.name)' lets \(group.limit) run at a time: \(holders.joined(separator: ", "))"
         case .quota(let limit, let inUse): "its project may hold \(limit) GPUs at a time, and holds \(Self.number(inUse))"
+        case .jobQuota(let limit): "its project may run \(limit) job\(limit == 1 ? "" : "s") at a time, and does"
         case .preempting(let victims):
             "\(victims.joined(separator: ", ")) \(victims.count == 1 ? "saves its work and makes" : "save their work and make") room for it"
         }

@@ -25,6 +25,8 @@ final class ActiveJob {
     var queuedAt: Timestamp?
     /// Failed attempts in a row without progress.
     var failures: Int
+    /// The furthest that an attempt has come by its metrics; `nil` where none since the daemon's start has told.
+    var furthest: Double?
     /// GPUs on which an attempt of this job has met a fault.
     var avoidedGPUs: Set<String> = []
     /// Needs that have not ended.
@@ -35,6 +37,8 @@ final class ActiveJob {
     var stopRequest: StopRequest?
     /// The attempt that is being started or runs.
     var attempt: RunningAttempt?
+    /// The folder of its last attempt on a cluster, behind which the next one's job may wait.
+    var successorFolder: String?
     /// When its first attempt's program began.
     var firstStartedAt: Timestamp?
     /// What makes a job of kind `serve` a server; `nil` for all others.
@@ -64,9 +68,17 @@ final class ActiveJob {
         self.pendingNeeds = pendingNeeds
     }
 
+    /// What it takes of this machine.
+    private var ownRequest: ResourceRequest { terms.cluster == nil ? resources : resources.besideCluster }
+
+    /// What a worker's token stands for.
+    func identity(ofAttempt attemptID: String) -> AttemptIdentity {
+        AttemptIdentity(attemptID: attemptID, jobID: id, experimentID: experimentID, project: project)
+    }
+
     /// The job as the scheduler sees it while it waits.
     func queued(notBefore: Timestamp?, now: Timestamp) -> QueuedJob {
-        var entry = QueuedJob(id: id, priority: priority, enqueuedAt: queuedAt ?? now, request: resources, notBefore: notBefore)
+        var entry = QueuedJob(id: id, priority: priority, enqueuedAt: queuedAt ?? now, request: ownRequest, notBefore: notBefore)
         entry.project = project
         entry.timeLimit = timeout
         entry.isPreemptible = terms.isPreemptible

@@ -15,6 +15,7 @@ extension AnnealService {
         case .started:
             // A worker that ends within the moment needs no transaction of its own for its start.
             attempt.startedAt = now
+            if attempt.metrics == nil { follow(attempt, job: job, record: record) }
             attempt.startTimer = LoopTimer(after: Self.startRecordingDelay) { [weak self] in
                 guard let self, attempt.startTimer != nil else { return }
                 attempt.startTimer = nil
@@ -33,9 +34,18 @@ extension AnnealService {
             log.warning(
                 "a worker lives without its supervisor; it is left alone and its resources stay held",
                 metadata: ["attempt": "\(attempt.id)", "worker": "\(worker)"])
+        case .waiting(let wait): take(wait, of: attempt, job: job)
+        case .placed(let gpus): take(gpus: gpus, of: attempt)
+        case .vanished(let cause, let message):
+            attempt.hasEnded = true
+            serverWentAway(job)
+            persistently("recording the end of \(attempt.id)") { [self] in
+                try await conclude(job, attempt, record, nil, Diagnosis(cause: cause, message: message, evidence: []))
+            }
         case .lost(let evidence):
             attempt.hasEnded = true
             serverWentAway(job)
+            removeContainer(ofLost: attempt, job: record)
             persistently("recording the loss of \(attempt.id)") { [self] in try await lose(job, attempt, evidence) }
         }
     }
@@ -45,7 +55,11 @@ extension AnnealService {
 
     private func recordStart(_ job: ActiveJob, _ attempt: RunningAttempt) async throws {
         let moment = attempt.startedAt ?? now
-        try await store.write { try Self.recordStart(job.id, attempt.id, in: $0, at: moment) }
+        let isElsewhere = job.terms.cluster != nil
+        try await store.write { writer in
+            if isElsewhere { try writer.leaveClusterQueue(job: job.id, at: moment) }
+            try Self.recordStart(job.id, attempt.id, in: writer, at: moment)
+        }
     }
 
     private nonisolated static func recordStart(_ job: String, _ attempt: String, in writer: WriteTransaction, at moment: Timestamp) throws
@@ -116,16 +130,25 @@ extension AnnealService {
         if source != .log { watch(points, of: attempt, job: job) }
     }
 
-    private func conclude(_ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord) async throws {
+    /// - Parameters:
+    ///   - exit: what its supervisor wrote; `nil` where that had no time to.
+    ///   - told: what a cluster says of its end then.
+    private func conclude(
+        _ job: ActiveJob, _ attempt: RunningAttempt, _ record: JobRecord, _ exit: ExitRecord?, _ told: Diagnosis? = nil
+    ) async throws {
         await attempt.metrics?.drain()
         if let change = await attempt.checkpoints?.finish() { try await apply(change, job: job, attempt: attempt) }
         // What was told of before may still be on its way into the database.
         await attempt.checkpointWork?.value
-        let closing = try await files.run { try ClosingFiles.read(attempt.directory, isFailure: exit.exitCode != 0) }
+        let (secrets, names) = (secrets, JobPlan.secrets(of: record.spec))
+        let closing = try await files.run {
+            try ClosingFiles.read(attempt.directory, isFailure: exit?.exitCode != 0, mask: secrets.mask(for: names))
+        }
         let hasCheckpoint = (attempt.lastCheckpointStep ?? attempt.resumedFromStep) != nil
-        var diagnosis = Diagnosis.of(evidence(of: attempt, exit, closing), patterns: causePatterns)
+        let evidence = evidence(of: attempt, exit, closing, record)
+        var diagnosis = told ?? Diagnosis.of(evidence, patterns: causePatterns)
         // A worker that finds its server gone while that is where it was has met another trouble, which is not endlessly tried again.
-        if diagnosis.cause == .serverLost, exit.stopReason != StopRequest.serverLost.rawValue, try await hasItsServers(job, attempt) {
+        if diagnosis.cause == .serverLost, exit?.stopReason != StopRequest.serverLost.rawValue, try await hasItsServers(job, attempt) {
             diagnosis.cause = .serverFailed
         }
         // What a user has asked for meanwhile goes before the loss of a server, even where the worker never heard of it.
@@ -134,7 +157,8 @@ extension AnnealService {
         }
         let context = AttemptOutcome.Context(
             retry: record.retry, failures: job.failures,
-            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1) || job.server?.hasServed == true,
+            madeProgress: (attempt.lastCheckpointStep ?? -1) > (attempt.resumedFromStep ?? -1) || job.server?.hasServed == true
+                || diagnosis.cause == .allocationEnded && cameFurther(attempt, than: job),
             // A ledger of answers is as good as a checkpoint: a new attempt asks for what is missing. A server has nothing to lose.
             canResume: hasCheckpoint || [.generate, .evaluate, .serve].contains(record.kind),
             microBatchDivisor: record.microBatchDivisor,
@@ -172,13 +196,22 @@ extension AnnealService {
         }
     }
 
-    private func evidence(of attempt: RunningAttempt, _ exit: ExitRecord, _ closing: ClosingFiles) -> AttemptEvidence {
+    /// Whether the metrics of an attempt show it further than those before it came.
+    private func cameFurther(_ attempt: RunningAttempt, than job: ActiveJob) -> Bool {
+        guard let done = attempt.progress.view?.done, done > 0 else { return false }
+        defer { job.furthest = max(job.furthest ?? done, done) }
+        return done > job.furthest ?? 0
+    }
+
+    private func evidence(of attempt: RunningAttempt, _ exit: ExitRecord?, _ closing: ClosingFiles, _ record: JobRecord)
+        -> AttemptEvidence
+    {
         var evidence = AttemptEvidence()
-        evidence.exitCode = exit.exitCode
-        evidence.signal = exit.signal
-        evidence.stopReason = exit.stopReason
-        evidence.startError = exit.startError?.message
-        evidence.oomKills = exit.oomKills
+        evidence.exitCode = exit?.exitCode
+        evidence.signal = exit?.signal
+        evidence.stopReason = exit?.stopReason
+        evidence.startError = exit?.startError?.message
+        evidence.oomKills = exit?.oomKills
         evidence.stderrTail = closing.stderrTail
         evidence.stdoutTail = closing.stdoutTail
         evidence.reportedReason = closing.report.failure?.reason
@@ -187,6 +220,13 @@ extension AnnealService {
         evidence.missedGate = closing.report.gateMessage
         evidence.gpuFaults = attempt.gpuFaults
         evidence.finding = attempt.finding
+        if let container = ContainerTerms(job: record.spec), let exit {
+            let runtime = configuration.seen(from: configuration.cluster(record.terms.cluster)).containers.program
+            let end = ContainerEnd(runtime: runtime, image: container.image, state: closing.container)
+            evidence.startError = evidence.startError ?? end.startError(exitCode: exit.exitCode, stderrTail: closing.stderrTail)
+            evidence.signal = evidence.signal ?? end.signal(exitCode: exit.exitCode)
+            if closing.container?.isOutOfMemory == true { evidence.oomKills = max(1, evidence.oomKills ?? 0) }
+        }
         return evidence
     }
 
@@ -213,7 +253,10 @@ extension AnnealService {
             }
         let unrecordedStart = attempt.startTimer == nil ? nil : attempt.startedAt
         attempt.startTimer?.cancel()
+        let isElsewhere = job.terms.cluster != nil
+        if isElsewhere { await removeSecrets(of: attempt) }
         let next = try await store.write { writer -> NextState in
+            if isElsewhere { try writer.leaveClusterQueue(job: job.id, at: moment) }
             if let unrecordedStart { try Self.recordStart(job.id, attempt.id, in: writer, at: unrecordedStart) }
             try outputs.write(in: writer, at: moment)
             if outcome.disposition == .succeed || outcome.disposition == .rest {
@@ -260,6 +303,7 @@ extension AnnealService {
         log.info(
             "attempt ended",
             metadata: ["job": "\(job.id)", "attempt": "\(attempt.id)", "state": "\(outcome.attemptState)", "reason": "\(outcome.reason)"])
+        settleSuccessor(of: attempt, job, next)
         moveOn(job, next, at: moment, unheard: unheard)
     }
 

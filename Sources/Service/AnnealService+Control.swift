@@ -50,9 +50,12 @@ extension AnnealService {
         // The jobs are withdrawn first, so that none of them starts while the others are being cancelled.
         for id in ids where jobs[id]?.isDispatched == false { scheduler.remove(id) }
         let moment = now
+        let elsewhere = Set(ids.filter { jobs[$0]?.terms.cluster != nil })
         let ended = try await store.write { writer in
             try ids.filter { id in
-                try writer.transition(
+                // One that waits in the queue of a cluster is taken out of that first.
+                if elsewhere.contains(id), try writer.hasLiveAttempt(job: id) { return false }
+                return try writer.transition(
                     job: id, from: [.waiting, .queued, .paused], to: .cancelled,
                     reason: request == .superseded ? .superseded : .userRequest,
                     message: request == .superseded ? "replaced by a newer job of its concurrency group" : "cancelled by request",
@@ -94,7 +97,9 @@ extension AnnealService {
         startFactsAtHand[jobID] = nil
         jobs[jobID]?.awaitsServer = false
         let moment = now
-        let changed = try await store.write { writer in
+        let isElsewhere = jobs[jobID]?.terms.cluster != nil
+        let changed = try await store.write { writer -> JobRecord? in
+            if isElsewhere, try writer.hasLiveAttempt(job: jobID) { return nil }
             // A preempted job is paused already; from now on it waits for the user.
             try writer.transition(job: jobID, from: [.paused], to: .queued, at: moment)
             return try writer.transition(
@@ -102,6 +107,7 @@ extension AnnealService {
         }
         guard changed == nil else {
             jobs[jobID]?.server?.phase = .paused
+            jobs[jobID].map(dropSuccessor)
             reviewServers()
             return true
         }
@@ -136,6 +142,7 @@ extension AnnealService {
         try await store.write { try $0.setPriority(job: jobID, priority) }
         hub.touch(jobID)
         jobs[jobID]?.priority = priority
+        jobs[jobID]?.attempt?.slurm?.setPriority(priority)
         scheduler.reprioritise(jobID, to: priority)
         schedule()
     }
@@ -158,6 +165,7 @@ extension AnnealService {
         }
         hub.touch(jobID)
         jobs[jobID]?.isHeld = isHeld
+        jobs[jobID]?.attempt?.slurm?.setHeld(isHeld)
         scheduler.setHeld(jobID, isHeld)
         schedule()
     }
@@ -185,6 +193,7 @@ extension AnnealService {
 
     /// Reopens the chosen jobs, every job downstream of them that was skipped, and the servers of all of these; admits them to the queue.
     private func reopen(experimentID: String, _ choose: @escaping @Sendable (JobRecord) -> Bool) async throws {
+        try await refuseImported(experimentID)
         let moment = now
         let (records, needs) = try await store.write { writer in
             let all = try writer.jobs(experiment: experimentID)
@@ -245,7 +254,9 @@ extension AnnealService {
         scheduler.noteStopping(jobID)
         let moment = now
         let (reason, message) = request.stopping
+        let isElsewhere = job.terms.cluster != nil
         let state = try await store.write { writer in
+            if isElsewhere { try writer.leaveClusterQueue(job: jobID, at: moment) }
             // One that is being stopped already is from now on stopped for this.
             if try writer.jobState(jobID) == .stopping { try writer.setReason(job: jobID, reason, message: message) }
             try writer.transition(job: jobID, from: [.starting, .running], to: .stopping, reason: reason, message: message, at: moment)

@@ -3,6 +3,7 @@ import EventLoop
 import Glibc
 import JSON
 import Scheduling
+import Specification
 import Store
 import Supervision
 
@@ -32,40 +33,50 @@ extension AnnealService {
         guard let facts = try await startFacts(of: job.id) else { return withdraw(job) }
         let (record, resolved) = (facts.record, facts.resolved)
         if record.cacheEnabled, record.state == .queued,
-            let twin = try await store.read({ try $0.succeededJob(cacheKey: resolved.cacheKey) })
+            let twin = try await store.read({ try $0.succeededJob(cacheKey: resolved.cacheKey, for: record.experimentID) })
         {
             return try await useTwin(job, twin)
         }
         guard let endpoints = endpoints(for: job) else { return waitAgain(job) }
         try await checkReferences(among: resolved.inputs)
-        let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: configuration)
+        let executor = try executor(of: record.terms.cluster)
+        let seen = configuration.seen(from: configuration.cluster(record.terms.cluster))
+        let command = try WorkerCommand.make(kind: record.kind, spec: resolved.spec, configuration: seen)
         let reuse = try await reusableGenerations(of: record, resolved)
         let kept = record.kind == .train ? try await keptCheckpoints(of: record) : [:]
+        let (secrets, secretNames) = (secrets, JobPlan.secrets(of: record.spec))
+        let secretValues = secretNames.isEmpty ? [] : try await files.run { try secrets.values(of: secretNames) }
         let token = TokenHash.makeToken()
         let attempt = try await openAttempt(record, allocation, token: token)
         guard let attempt else { return withdraw(job) }
         job.attempt = attempt
-        attemptsByToken[attempt.tokenHash] = attempt.id
+        attemptsByToken[attempt.tokenHash] = job.identity(ofAttempt: attempt.id)
         arm(attempt, record)
-        let launch = AttemptLaunch(
+        var launch = AttemptLaunch(
             directory: attempt.directory, argv: command.argv,
-            environment: environment(of: record, resolved, attempt, token: token, command: command, experiment: facts.experiment),
+            environment: environment(of: record, resolved, attempt, token: token, command: command, experiment: facts.experiment, seen),
             workingDirectory: record.workingDirectory ?? configuration.outputDirectory(jobID: record.id), timeLimit: record.timeout,
             ladder: record.grace.map { StopLadder(terminateGrace: $0) } ?? StopLadder(),
             directories: [configuration.checkpointDirectory(jobID: record.id), configuration.outputDirectory(jobID: record.id)],
             memoryBytesMax: attempt.allocation.memoryBytes > 0 && controlGroups.limitsMemory ? attempt.allocation.memoryBytes : nil,
             jobDocument: jobDocument(
                 of: record, resolved, attempt, experiment: facts.experiment, endpoints: endpoints, reuse: reuse, kept: kept))
+        launch.secrets = secretValues
+        // Descriptors do not reach another machine.
+        if job.terms.cluster != nil { launch.secretHandover = .file }
         do {
-            let handle = try await supervisor.start(launch) { [weak self] event in
+            launch = try await enclose(launch, record, resolved, attempt)
+            let predecessor = try await predecessor(of: attempt, record)
+            let handle = try await executor.start(launch, of: record, attempt: attempt.id, after: predecessor) { [weak self] event in
                 self?.attemptEvent(event, job: job, attempt: attempt, record: record)
             }
-            follow(attempt, job: job, record: record)
+            // One that waits in a cluster's queue has nothing to follow yet.
+            if job.terms.cluster == nil { follow(attempt, job: job, record: record) }
             attempt.handle = handle
             watchEndpoint(of: job, attempt)
             if let request = job.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         } catch {
-            let message = "the supervisor could not be started: \(error)"
+            let message = (error as? ServiceError)?.detail ?? "the supervisor could not be started: \(error)"
             try await close(
                 job, attempt, AttemptOutcome(attemptState: .failed, disposition: .fail, reason: .startFailed, message: message), exit: nil)
         }
@@ -117,14 +128,20 @@ extension AnnealService {
         let resumed = isTraining ? try await files.run { try CheckpointFolders.steps(in: checkpoints).max() } : nil
         let moment = now
         let tokenHash = TokenHash.of(token)
+        let cluster = record.terms.cluster
         let number = try await store.write { writer -> Int? in
             let number = try writer.attemptCount(job: record.id) + 1
             // One that a user has paused since the decision stays paused.
             if try writer.standing(job: record.id)?.reason == .preempted {
                 try writer.transition(job: record.id, from: [.paused], to: .queued, at: moment)
             }
-            guard try writer.transition(job: record.id, from: [.queued], to: .starting, at: moment) != nil
-            else { return nil }
+            if let cluster {
+                // There it waits in another queue, and is not being started.
+                guard try writer.jobState(record.id) == .queued else { return nil }
+                try writer.setReason(job: record.id, .inClusterQueue, message: "handed to the cluster '\(cluster)'")
+            } else {
+                guard try writer.transition(job: record.id, from: [.queued], to: .starting, at: moment) != nil else { return nil }
+            }
             // Before the row is on disk: of a row without a folder nobody could tell whether its worker has run.
             try Folders.create(directory)
             var attempt = AttemptRecord(
@@ -133,6 +150,7 @@ extension AnnealService {
             )
             attempt.gpuShare = allocation.gpuShare
             attempt.counters = allocation.counters
+            attempt.cluster = cluster
             try writer.insert(attempt: attempt)
             return number
         }
@@ -146,13 +164,17 @@ extension AnnealService {
     /// The variables of the worker contract, below those that the spec gives.
     private func environment(
         of record: JobRecord, _ resolved: ResolvedJob, _ attempt: RunningAttempt, token: String, command: WorkerCommand,
-        experiment: String
+        experiment: String, _ configuration: ServiceConfiguration
     ) -> [(String, String)] {
-        var environment: [(String, String)] = Self.inherited.compactMap { name in
+        let isLocal = record.terms.cluster == nil
+        // On a cluster the node's own environment stands in for the daemon's.
+        var environment: [(String, String)] = (isLocal ? Self.inherited : []).compactMap { name in
             getenv(name).map { (name, String(cString: $0)) }
         }
+        // Those of a cluster are set by its script, so that what the script's own lines set wins.
+        if isLocal { environment += configuration.cluster(ClusterTerms.local)?.environment.map { ($0, $1) } ?? [] }
         environment += command.environment.map { ($0.name, $0.value) }
-        environment += trackerEnvironment(of: record, attempt, token: token, experiment: experiment)
+        environment += trackerEnvironment(of: record, attempt, token: token, experiment: experiment, configuration)
         for (name, value) in resolved.spec["env"]?.object ?? [:] { environment.append((name, value.string ?? value.description)) }
         environment += [
             ("ANNEAL_ATTEMPT_DIR", attempt.directory), ("ANNEAL_SPEC", attempt.directory + "/job.json"), ("ANNEAL_JOB_ID", record.id),
@@ -161,8 +183,10 @@ extension AnnealService {
             ("ANNEAL_OUTPUT_DIR", configuration.outputDirectory(jobID: record.id)),
             ("ANNEAL_METRICS", attempt.directory + "/metrics.jsonl"), ("ANNEAL_OUTPUTS", attempt.directory + "/outputs.json"),
             ("ANNEAL_URL", configuration.workerURL), ("ANNEAL_TOKEN", token), ("ANNEAL_LOG_DIR", record.logDirectory ?? attempt.directory),
-            ("CUDA_VISIBLE_DEVICES", attempt.allocation.gpus.joined(separator: ",")),
         ]
+        if let cluster = record.terms.cluster { environment.append(("ANNEAL_CLUSTER", cluster)) }
+        // A cluster sets it by itself.
+        if isLocal { environment.append(("CUDA_VISIBLE_DEVICES", attempt.allocation.gpus.joined(separator: ","))) }
         // An unmodified Python program then prints the stacks of all its threads when it is stopped for a stall.
         environment.append(("PYTHONFAULTHANDLER", "1"))
         if let bytes = shareBytes(of: attempt.allocation) { environment.append(("ANNEAL_GPU_MEMORY_BYTES", String(bytes))) }
@@ -174,9 +198,9 @@ extension AnnealService {
     }
 
     /// What makes the loggers of unmodified trainers write to this daemon. The spec's own variables win.
-    private func trackerEnvironment(of record: JobRecord, _ attempt: RunningAttempt, token: String, experiment: String) -> [(
-        String, String
-    )] {
+    private func trackerEnvironment(
+        of record: JobRecord, _ attempt: RunningAttempt, token: String, experiment: String, _ configuration: ServiceConfiguration
+    ) -> [(String, String)] {
         [
             ("MLFLOW_TRACKING_URI", configuration.workerURL), ("MLFLOW_TRACKING_TOKEN", token), ("MLFLOW_RUN_ID", record.id),
             ("MLFLOW_EXPERIMENT_NAME", experiment), ("TRACKIO_SERVER_URL", configuration.workerURL), ("TRACKIO_WRITE_TOKEN", token),
@@ -207,13 +231,19 @@ extension AnnealService {
             "name": .string(record.name), "kind": .string(record.kind.rawValue), "engine": record.engine.map(JSONValue.string) ?? .null,
             "attempt": .int(Int64(attempt.number)), "spec": resolved.spec, "inputs": .object(inputs),
             "servers": .object(JSONObject(uniqueKeysWithValues: servers)),
-            "gpus": .array(attempt.allocation.gpus.map(JSONValue.string)),
+            "gpus": .array(gpuNames(of: record, attempt).map(JSONValue.string)),
             "gpu_memory_bytes": shareBytes(of: attempt.allocation).map(JSONValue.int) ?? .null,
             "micro_batch_divisor": .int(Int64(record.microBatchDivisor)), "checkpoints_awaited": .bool(isFollowed(record.id)),
         ]
         if let reuse { document["reuse"] = reuse }
         if !kept.isEmpty { document["checkpoints_kept"] = .object(kept) }
         return .object(document)
+    }
+
+    /// What the worker may call its GPUs: those of this machine by UUID, those of a cluster's node by their place.
+    private func gpuNames(of record: JobRecord, _ attempt: RunningAttempt) -> [String] {
+        guard record.terms.cluster != nil else { return attempt.allocation.gpus }
+        return (0..<max(record.resources.gpus, record.resources.gpuShare > 0 ? 1 : 0)).map(String.init)
     }
 
     /// The memory that a share of a GPU may use; `nil` for whole GPUs.

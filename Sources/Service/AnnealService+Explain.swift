@@ -28,7 +28,7 @@ extension AnnealService {
             }
             if waits.isEmpty { waits = userWaits(id) }
         case .queued:
-            waits = resourceWaits(wait) + serverWaits(id)
+            waits = resourceWaits(wait) + serverWaits(id) + clusterWaits(id)
         case .paused:
             waits =
                 job.reason == .preempted
@@ -39,7 +39,8 @@ extension AnnealService {
         var view = ExplainView(
             jobID: id, state: job.state.rawValue, reason: job.reason?.rawValue, message: Self.sentence(job, waits), waitsFor: waits,
             evidence: attempts.flatMap { [Self.evidence($0)] + JobRendering.evidence(of: $0) })
-        view.expectedAt = wait?.expectedAt?.description
+        view.expectedAt = wait?.expectedAt?.description ?? waits.first { $0.kind == "cluster" }?.until
+        if job.state.holdsResources, let active = jobs[id] { view.message += silence(of: active) }
         return view
     }
 
@@ -56,6 +57,9 @@ extension AnnealService {
     /// How far a server that does not answer yet is.
     private func condition(of job: ActiveJob) -> String {
         if let request = job.stopRequest { return "is stopping (\(request.stopping.1))" }
+        if let attempt = job.attempt, attempt.clusterWait != nil, attempt.startedAt == nil {
+            return "waits in the queue of the cluster '\(job.terms.cluster ?? ClusterTerms.local)'"
+        }
         if job.attempt != nil { return "is loading its model" }
         if job.isDispatched { return "is starting" }
         switch job.server?.phase {
@@ -82,7 +86,7 @@ extension AnnealService {
         case .held: return [WaitView(kind: "request", message: wait.message)]
         case .concurrency(_, let holders):
             return [Self.wait("concurrency", wait.message, holders: holders.map { HolderView(jobID: $0, amount: 1, gpus: []) })]
-        case .quota: return [WaitView(kind: "quota", message: wait.message)]
+        case .quota, .jobQuota: return [WaitView(kind: "quota", message: wait.message)]
         case .preempting(let victims):
             return [Self.wait("preemption", wait.message, holders: victims.map { HolderView(jobID: $0, amount: 1, gpus: []) })]
         case .resources(let shortfalls), .behind(_, let shortfalls), .cannotFit(let shortfalls):
@@ -129,9 +133,7 @@ extension AnnealService {
         if let signal = attempt.signal { data["signal"] = .int(Int64(signal)) }
         if let usage = attempt.resourceUsage { data["usage"] = usage }
         let outcome = attempt.message.flatMap { $0.isEmpty ? nil : $0 } ?? attempt.state.rawValue
-        return EvidenceView(
-            kind: "attempt", message: "attempt \(attempt.number): \(attempt.cause?.rawValue ?? attempt.state.rawValue): \(outcome)",
-            attemptID: attempt.id,
-            data: .object(data))
+        let words = unique(["attempt \(attempt.number)", attempt.cause?.rawValue ?? attempt.state.rawValue, outcome])
+        return EvidenceView(kind: "attempt", message: words.joined(separator: ": "), attemptID: attempt.id, data: .object(data))
     }
 }

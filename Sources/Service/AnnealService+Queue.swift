@@ -53,6 +53,7 @@ extension AnnealService {
     func finished(_ jobID: String, as state: JobState) {
         startFactsAtHand[jobID] = nil
         guard let job = jobs.removeValue(forKey: jobID) else { return }
+        dropSuccessor(of: job)
         var ready: [String] = []
         for dependentID in job.dependents {
             guard let dependent = jobs[dependentID], dependent.pendingNeeds.remove(jobID) != nil else { continue }
@@ -239,7 +240,7 @@ private enum QueueStep: Sendable {
             try writer.setReason(job: record.id, .serverIdle, message: AnnealService.restingMessage)
             return .waiting
         case .enqueue(let record, let resolved):
-            let twin = record.cacheEnabled ? try writer.succeededJob(cacheKey: resolved.cacheKey) : nil
+            let twin = record.cacheEnabled ? try writer.succeededJob(cacheKey: resolved.cacheKey, for: record.experimentID) : nil
             let reason: Reason? = record.isHeld ? .held : nil
             guard try writer.transition(job: record.id, from: [.waiting], to: .queued, reason: reason, at: moment) != nil else {
                 return nil

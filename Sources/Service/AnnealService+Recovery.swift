@@ -2,6 +2,7 @@ import Curves
 import Domain
 import EventLoop
 import Scheduling
+import Specification
 import Store
 import Supervision
 
@@ -25,11 +26,17 @@ extension AnnealService {
                 lastEvent: try reader.lastEventSeq())
         }
         hub.start(at: facts.lastEvent)
+        let (secrets, names) = (secrets, Set(facts.jobs.flatMap { JobPlan.secrets(of: $0.spec) }).sorted())
+        // So that what workers of an earlier daemon tell of their secrets is hidden from the first word on.
+        _ = try await files.run { secrets.mask(for: names) }
+        try await cleanUpTransfers()
         try await recoverQueueTerms()
+        try await recoverTokens()
         let unfinished = Set(facts.jobs.map(\.id))
         // Jobs that are to be advanced or queued wait until every live attempt has its resources back.
-        let idle = facts.jobs.filter { !$0.state.holdsResources }
-        let held = facts.jobs.filter(\.state.holdsResources)
+        let elsewhere = Set(facts.attempts.filter { $0.cluster != nil }.map(\.jobID))
+        let idle = facts.jobs.filter { !$0.state.holdsResources && !elsewhere.contains($0.id) }
+        let held = facts.jobs.filter { $0.state.holdsResources || elsewhere.contains($0.id) }
         remember(facts.jobs, projects: facts.projects, needs: facts.needs.mapValues { $0.filter(unfinished.contains) })
         phase = .reconciling(done: 0, total: facts.attempts.count)
         let records = Dictionary(held.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -45,6 +52,9 @@ extension AnnealService {
             phase = .reconciling(done: index + 1, total: facts.attempts.count)
         }
         try await requeueStartless(held, attempts: facts.attempts)
+        if configuration.containers.isConfigured || held.contains(where: { ContainerTerms(job: $0.spec) != nil }) {
+            background("removing containers of an earlier daemon") { [self] in try await prepareContainers() }
+        }
         phase = .ready
         resumeWaiting(idle)
         schedule()
@@ -55,7 +65,8 @@ extension AnnealService {
     /// Puts an attempt that an earlier daemon started back into memory and into the ledger of who holds what.
     private func takeUp(_ record: AttemptRecord, of job: JobRecord, cursors: [MetricCursor], total: Points?) -> FoundAttempt? {
         guard let active = jobs[job.id] else { return nil }
-        var allocation = Allocation(gpus: record.gpus, cpus: record.cpus, memoryBytes: record.memoryBytes)
+        // The GPUs of a cluster are none of this machine's.
+        var allocation = Allocation(gpus: record.cluster == nil ? record.gpus : [], cpus: record.cpus, memoryBytes: record.memoryBytes)
         allocation.gpuShare = record.gpuShare
         allocation.counters = record.counters
         let attempt = RunningAttempt(
@@ -71,21 +82,26 @@ extension AnnealService {
         active.isDispatched = true
         if job.state == .stopping { active.stopRequest = StopRequest(stopping: job.reason) }
         scheduler.allocate(job.id, active.running(allocation, since: record.startedAt ?? record.createdAt, lastSavedAt: nil))
-        return FoundAttempt(job: active, attempt: attempt, record: job)
+        return FoundAttempt(job: active, attempt: attempt, record: job, row: record)
     }
 
     private func reattach(_ found: FoundAttempt) async throws {
         let (active, attempt, job) = (found.job, found.attempt, found.record)
         try await restoreAlerts(of: attempt, job: active)
-        let result = await supervisor.reattach(directory: attempt.directory) { [weak self] event in
+        guard let executor = try? executor(of: found.row.cluster) else {  // the reason is logged in the next line
+            // Not to see it is not to know: it stays as it is until the cluster is configured again.
+            return log.error("the cluster of an attempt is not configured any more", metadata: ["attempt": "\(attempt.id)"])
+        }
+        let result = try await executor.takeUp(found.row, of: job) { [weak self] event in
             self?.attemptEvent(event, job: active, attempt: attempt, record: job)
         }
         switch result {
         case .running(let handle):
-            attemptsByToken[attempt.tokenHash] = attempt.id
+            attemptsByToken[attempt.tokenHash] = active.identity(ofAttempt: attempt.id)
             attempt.handle = handle
+            if let id = found.row.externalID { attempt.clusterWait = ClusterWait(externalID: id, code: "", words: "not asked about yet") }
             watchEndpoint(of: active, attempt)
-            follow(attempt, job: active, record: job)
+            if active.terms.cluster == nil { follow(attempt, job: active, record: job) }
             // A stop that was written down but may never have reached the shim is sent again; the shim's ladder starts once.
             if let request = active.stopRequest { try await handle.stop(reason: request.rawValue, ladder: request.ladder) }
         case .ended(let exit):
@@ -108,7 +124,10 @@ extension AnnealService {
         let cancelled = job.stopRequest == .cancelled || job.stopRequest == .superseded
         let paused = job.stopRequest == .paused || job.stopRequest == .diskFull
         let state: JobState = cancelled ? .cancelled : paused ? .paused : .queued
+        let isElsewhere = job.terms.cluster != nil
+        if isElsewhere { await removeSecrets(of: attempt) }
         try await store.write { writer in
+            if isElsewhere { try writer.leaveClusterQueue(job: job.id, at: moment) }
             try writer.transition(
                 attempt: attempt.id, from: [.starting, .running, .stopping], to: cancelled ? .cancelled : .failed, cause: .startFailed,
                 message: "the daemon ended before the worker was started", at: moment)
@@ -143,6 +162,8 @@ extension AnnealService {
         webhookSender?.stop()
         deviceWatch?.stop()
         saveUsage()
+        auditTrail.flush()
+        background("noting uses of tokens") { [self] in await saveTokenUses() }
     }
 }
 
@@ -163,8 +184,10 @@ private final class FoundAttempt {
     let job: ActiveJob
     let attempt: RunningAttempt
     let record: JobRecord
+    let row: AttemptRecord
 
-    init(job: ActiveJob, attempt: RunningAttempt, record: JobRecord) {
+    init(job: ActiveJob, attempt: RunningAttempt, record: JobRecord, row: AttemptRecord) {
+        self.row = row
         self.job = job
         self.attempt = attempt
         self.record = record

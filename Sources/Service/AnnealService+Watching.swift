@@ -38,10 +38,14 @@ extension AnnealService {
                 saveUsage()
                 background("looking at the disk") { [self] in try await watchDisk() }
             }
+            if watchTicks.isMultiple(of: Self.tokenUseInterval) { background("noting uses of tokens") { [self] in await tidyTokens() } }
             if watchTicks % 300 == 1 {
-                background("tidying metrics and webhooks") { [self] in
+                background("tidying metrics, webhooks, answers and the audit log") { [self] in
                     try await tidyMetrics()
                     try await forgetDeliveries()
+                    try await forgetAudit()
+                    try await forgetAnswers()
+                    try await collectGarbageDaily()
                 }
             }
             if watchTicks.isMultiple(of: 2) { for job in jobs.values { job.attempt?.metrics?.look() } }
@@ -49,7 +53,9 @@ extension AnnealService {
             isWatching = true
             background("looking for stalls") { [self] in
                 defer { isWatching = false }
-                for job in jobs.values { try await watchForStall(job) }
+                for job in jobs.values {
+                    if job.terms.cluster == nil { try await watchForStall(job) } else { try await watchNode(of: job) }
+                }
             }
         }
     }
@@ -103,6 +109,11 @@ extension AnnealService {
         attempt.stall?.observe(
             StallWatch.Reading(
                 at: Double(now.milliseconds) / 1000, logBytes: logBytes, cpuSeconds: usage.cpuSeconds, gpuUtilization: utilization))
+        try await stopIfStalled(job, attempt, handle)
+    }
+
+    /// Stops an attempt of which its watch says that it has stalled, and keeps what its processes are at.
+    func stopIfStalled(_ job: ActiveJob, _ attempt: RunningAttempt, _ handle: any AttemptControl) async throws {
         guard attempt.stall?.verdict == .stalled else { return }
         attempt.finding = attempt.stall?.evidence
         attempt.stall = nil

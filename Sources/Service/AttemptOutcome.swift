@@ -59,7 +59,7 @@ struct AttemptOutcome: Sendable, Equatable {
         switch diagnosis.cause {
         case .succeeded:
             return AttemptOutcome(attemptState: .succeeded, disposition: .succeed, reason: .succeeded)
-        case .cancelled, .superseded:
+        case .cancelled, .superseded, .clusterCancelled:
             return AttemptOutcome(attemptState: .cancelled, disposition: .cancel, reason: diagnosis.cause, message: message)
         case .paused:
             return AttemptOutcome(attemptState: .paused, disposition: .pause, reason: .userRequest, message: message)
@@ -71,8 +71,8 @@ struct AttemptOutcome: Sendable, Equatable {
             // No fault of this job: the server's own retries decide how often that may happen.
             return AttemptOutcome(
                 attemptState: .failed, disposition: .retry(after: .zero, failures: context.failures), reason: .serverLost, message: message)
-        case .interrupted:
-            return interruption(message, context)
+        case .interrupted, .allocationEnded:
+            return interruption(diagnosis.cause, message, context)
         case .cudaOOM where context.retry.onOutOfMemory == .halveMicroBatch && context.retry.rules[.cudaOOM] == nil:
             return halving(message, context)
         default:
@@ -86,15 +86,15 @@ struct AttemptOutcome: Sendable, Equatable {
         return AttemptOutcome(attemptState: .lost, disposition: .lose, reason: reason, message: evidence)
     }
 
-    private static func interruption(_ message: String, _ context: Context) -> AttemptOutcome {
+    private static func interruption(_ cause: Reason, _ message: String, _ context: Context) -> AttemptOutcome {
         let failures = context.madeProgress ? 0 : context.failures + 1
         guard failures <= max(context.retry.limit ?? 0, fruitlessInterruptionsMax) else {
             return AttemptOutcome(
-                attemptState: .failed, disposition: .fail, reason: .interrupted, message: "\(message), \(failures) times without progress")
+                attemptState: .failed, disposition: .fail, reason: cause, message: "\(message), \(failures) times without progress")
         }
-        let delay: Duration = failures == 0 ? .zero : context.retry.delay(for: .interrupted, afterFailures: failures)
+        let delay: Duration = failures == 0 ? .zero : context.retry.delay(for: cause, afterFailures: failures)
         return AttemptOutcome(
-            attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: .interrupted, message: message)
+            attemptState: .paused, disposition: .retry(after: delay, failures: failures), reason: cause, message: message)
     }
 
     private static func failure(_ reason: Reason, _ message: String, _ context: Context) -> AttemptOutcome {

@@ -2,6 +2,7 @@ import Diagnosis
 import Domain
 import EventLoop
 import Scheduling
+import Slurm
 import Store
 import Supervision
 import Telemetry
@@ -20,7 +21,11 @@ final class RunningAttempt {
     /// The step of the checkpoint it started from; `nil` where it started anew.
     let resumedFromStep: Int?
     let createdAt: Timestamp
-    var handle: AttemptHandle?
+    var handle: (any AttemptControl)?
+    /// How it stands in the queue of its cluster; `nil` for one of this machine.
+    var clusterWait: ClusterWait?
+    /// The same as a job of Slurm.
+    var slurm: SlurmAttempt? { handle as? SlurmAttempt }
     /// True once its end is known, though not yet written down.
     var hasEnded = false
     /// When its worker's program began, as this daemon saw it.
@@ -50,6 +55,9 @@ final class RunningAttempt {
     var unsavedAccount = GPUAccount(gpuSeconds: 0, idleSeconds: 0)
     /// Since when none of its GPUs does anything.
     var idleSince: Timestamp?
+    /// Of one on a cluster: when its node last told something, and when that was last kept, by the node's clock.
+    var lastNodeReadingAt: Timestamp?
+    var lastNodePointAt: Timestamp?
     /// Looks for what the spec's alerts describe.
     var alerts: [AlertWatch] = []
     /// What a watch saw before it stopped the attempt, in words.

@@ -20,7 +20,7 @@ struct TrainingMemory {
             let shape = Self.shape(ofModel: model)
         else { return nil }
         var training = MemoryEstimate.Training()
-        training.gpus = max(1, job.resources.gpus)
+        training.gpus = max(1, job.resources.gpus) * job.resources.nodes
         training.deviceBytes = deviceBytes(for: job.resources)
         let value = { (name: String) in job.spec["params"]?[name] ?? Self.defaultValue(name, method: job.spec["method"]?.string) }
         let length = min(value("max_length")?.int ?? 1024, 1 << 24)

@@ -10,7 +10,7 @@ struct WorkerCommand: Sendable {
 
     /// Chooses the program for a kind.
     ///
-    /// - Parameter spec: the job's body, references resolved; `command` and the engine of `train` are read.
+    /// - Parameter spec: the job's body, references resolved; `command`, `container` and the engine of `train` are read.
     static func make(kind: JobKind, spec: JSONValue, configuration: ServiceConfiguration) throws(ServiceError) -> WorkerCommand {
         // Where a worker finds the programs that it runs Python for, such as the grader of mathematics.
         let trainer = configuration.trainerDirectory.map { [("ANNEAL_TRAINER", $0)] } ?? []
@@ -22,7 +22,8 @@ struct WorkerCommand: Sendable {
         case .train where spec["engine"]?.string == NemoRLEngine.name, .convert where spec["engine"]?.string == NemoRLEngine.name:
             return WorkerCommand(argv: [configuration.workerPath], environment: [])
         case .train, .convert:
-            guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {
+            let own = ContainerTerms(job: spec).map { $0.python ?? "python3" }
+            guard let python = own ?? configuration.pythonPath, let trainer = configuration.trainerDirectory else {
                 throw ServiceError(
                     .unavailable,
                     "a \(kind.rawValue) job needs Python with PyTorch and the anneal_trainer package; "

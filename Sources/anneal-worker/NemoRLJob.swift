@@ -54,7 +54,7 @@ struct NemoRLJob: Sendable {
     private func makeRun() throws -> NemoRLRun {
         let spec = context.job["spec"]?.object ?? [:]
         let gpus = context.job["gpus"]?.array?.count ?? 0
-        let limit = spec["timeout"].flatMap(Quantity.duration)
+        let limit = [spec["timeout"].flatMap(Quantity.duration), timeUntilSave].compactMap(\.self).min()
         let facts = NemoRLFacts(
             gpus: gpus, microBatchDivisor: context.job["micro_batch_divisor"]?.int ?? 1, checkpointDirectory: checkpointFolder,
             logDirectory: (context.variable("ANNEAL_LOG_DIR") ?? context.attemptFolder) + "/nemo-rl", outputDirectory: context.outputFolder,
@@ -70,6 +70,11 @@ struct NemoRLJob: Sendable {
                 issues: issues)
         }
         return run
+    }
+
+    /// On a cluster: until the allocation is as good as over.
+    private var timeUntilSave: Duration? {
+        context.variable("ANNEAL_SAVE_BY").flatMap { Double($0) }.map { .seconds(max(1, $0 - Double(SystemTime.now()) / 1000)) }
     }
 
     /// The keys of a dataset's first record; none where it cannot be read, which NeMo RL will tell of.

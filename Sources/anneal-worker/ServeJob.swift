@@ -16,8 +16,9 @@ struct ServeJob: Sendable {
     func run() async throws -> Never {
         let spec = try RequestFields(context.job["spec"], at: JSONPointer())
         let model = try context.input(at: "/model")?.path ?? spec.required("model")
-        guard case .started(let command, let timeout) = try EvaluateRequest.server(spec.fields("server"), model: model, context: context)
+        guard case .started(var command, let timeout) = try EvaluateRequest.server(spec.fields("server"), model: model, context: context)
         else { throw WorkerFailure.badRequest("/server/engine", "is missing") }
+        if let host = try host() { command.host = host }
         // The server's output is the job's, so that it can be followed like that of any other program.
         let starter = try ServerStarter(
             command, logPath: context.attemptFolder + "/stdout.log",
@@ -31,6 +32,22 @@ struct ServeJob: Sendable {
             throw failure
         }
     }
+
+    /// The address of this node that those who use the server reach; `nil` where they are on this machine.
+    private func host() throws(WorkerFailure) -> String? {
+        guard context.variable("ANNEAL_CLUSTER") != nil else { return nil }
+        if let named = context.variable(Self.hostVariable), !named.isEmpty { return named }
+        let daemon = context.variable("ANNEAL_URL") ?? ""
+        guard let address = NodeAddress.towards(daemon) else {
+            throw .badRequest(
+                "",
+                "no address of this node leads to the daemon at '\(daemon)': set 'url' of the cluster, or \(Self.hostVariable) of the job")
+        }
+        return address
+    }
+
+    /// Takes the place of the address that leads to the daemon.
+    private static let hostVariable = "ANNEAL_SERVE_HOST"
 
     @LoopActor
     private func serve(_ starter: ServerStarter) async throws -> Never {

@@ -38,7 +38,7 @@ def ranks(tmp_path, monkeypatch):
 
     def run(program: str) -> int:
         (package / "__main__.py").write_text(textwrap.dedent(WAIT) + textwrap.dedent(program))
-        return launch.launch(2)
+        return launch.launch(launch.Layout(2))
 
     yield run
     for number, handler in handlers.items():
@@ -110,7 +110,10 @@ def test_how_many_processes_a_job_runs_as(tmp_path):
     def job(kind: str, gpus: int) -> Job:
         return Job(kind, {}, {}, tmp_path, tmp_path, tmp_path / "m", gpus=gpus)
 
-    assert launch.processes_wanted(job("train", 4), {}) == 4
-    assert launch.processes_wanted(job("train", 1), {}) == launch.processes_wanted(job("train", 0), {}) == 1
-    assert launch.processes_wanted(job("convert", 4), {}) == 1
-    assert launch.processes_wanted(job("train", 4), {"RANK": "1"}) == 1
+    assert launch.layout_of(job("train", 4), {}).count == 4
+    assert launch.layout_of(job("train", 1), {}) == launch.layout_of(job("train", 0), {}) == launch.Layout(1)
+    assert launch.layout_of(job("convert", 4), {}).count == 1
+    assert launch.layout_of(job("train", 4), {"RANK": "1"}).count == 1
+    nodes = launch.layout_of(job("train", 4), {"NNODES": "3", "NODE_RANK": "2"})
+    assert nodes.count == 12 and list(nodes.ranks) == [8, 9, 10, 11]
+    assert list(launch.layout_of(job("train", 0), {"NNODES": "2", "NODE_RANK": "1"}).ranks) == [1]

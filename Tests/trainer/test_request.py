@@ -1,11 +1,16 @@
 """Requests: defaults, and every error of one told at once with its pointer."""
 
+import pathlib
+import re
+
 import pytest
 
 from anneal_trainer.create_request import CreateRequest
 from anneal_trainer.errors import BadRequest
 from anneal_trainer.job import Job
-from anneal_trainer.request import TrainRequest
+from anneal_trainer.request import COMMON_KEYS, TrainRequest
+
+CONTRACT = pathlib.Path(__file__).resolve().parents[2] / "openapi.yaml"
 
 
 def job(tmp_path, kind="train", inputs=None, **spec) -> Job:
@@ -132,3 +137,10 @@ def test_a_micro_batch_that_cannot_be_divided_is_refused(tmp_path):
     job = Job("train", spec, {}, tmp_path, tmp_path, tmp_path / "metrics", micro_batch_divisor=2)
     with pytest.raises(BadRequest, match="cannot be divided by 2"):
         TrainRequest.parse(job, {})
+
+
+def test_keys_of_any_job_are_those_of_the_contract():
+    # A command takes no others beside its own two; what the daemon acts on must not be unknown to a worker.
+    schema = re.search(r"^    CommandJob:\n(.*?)^    \w", CONTRACT.read_text(), re.MULTILINE | re.DOTALL)[1]
+    keys = set(re.findall(r"^        (\w+):", schema, re.MULTILINE)) - {"command", "outputs", "log_dir"}
+    assert keys <= COMMON_KEYS, keys - COMMON_KEYS

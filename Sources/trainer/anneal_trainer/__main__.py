@@ -8,7 +8,7 @@ import warnings
 
 from .errors import BadRequest, tell
 from .job import Job, outputs_path, write_failure, write_outputs
-from .launch import RENDEZVOUS, end_by, launch, processes_wanted
+from .launch import RENDEZVOUS, end_by, launch, layout_of
 from .signals import StopSignals
 
 
@@ -24,9 +24,9 @@ def main() -> int:
     signals.install()
     try:
         job = Job.read(os.environ)
-        count = processes_wanted(job, os.environ)
-        if count > 1:
-            code = launch(count)
+        layout = layout_of(job, os.environ)
+        if layout.count > 1:
+            code = launch(layout)
             if code < 0:
                 end_by(-code)
             return code
@@ -68,5 +68,14 @@ def is_first_rank() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def leave(code: int) -> None:
+    """End this process. One of several does so at once: threads of torch's process groups may abort an interpreter that shuts down."""
+    if RENDEZVOUS in os.environ:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,7 +1,8 @@
 """One process for each GPU of a job, and one exit code for all of them. No torch.
 
 torchrun would turn every failure into the exit code 1, and so lose what the worker contract says. The processes meet over a file (see
-`ranks.py`), so no port has to be guessed. Rank 0 has the job's own output; the others write to `rank_<k>.log` in the log folder.
+`ranks.py`), so no port has to be guessed; those of several nodes, on each of which one launcher runs, meet at the address that the
+nodes were given. Rank 0 has the job's own output; the others write to `rank_<k>.log` in the log folder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import EXIT_FAILED, EXIT_RESUME
@@ -30,21 +32,40 @@ TAIL_BYTES = 4000
 RENDEZVOUS = "ANNEAL_RENDEZVOUS"
 
 
-def processes_wanted(job: Job, environment: Mapping[str, str]) -> int:
-    """How many processes the job is to run as: one for each GPU it holds, and one where a launcher has started this one already."""
+@dataclass(frozen=True)
+class Layout:
+    """How the processes of a job lie: so many `local` ones on each of `nodes` machines, of which this is number `node`."""
+
+    local: int
+    nodes: int = 1
+    node: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.local * self.nodes
+
+    @property
+    def ranks(self) -> range:
+        """Those of this machine."""
+        return range(self.node * self.local, (self.node + 1) * self.local)
+
+
+def layout_of(job: Job, environment: Mapping[str, str]) -> Layout:
+    """How the job is to run: one process for each GPU it holds on each of its nodes, and one where a launcher has started this one."""
     if job.kind != "train" or "RANK" in environment or "LOCAL_RANK" in environment:
-        return 1
-    return max(1, job.gpus)
+        return Layout(1)
+    nodes = int(environment.get("NNODES") or 1)
+    return Layout(max(1, job.gpus), nodes, int(environment.get("NODE_RANK") or 0) if nodes > 1 else 0)
 
 
-def launch(count: int) -> int:
-    """Run this program as `count` processes; returns the exit code of the job, negative where a signal ended it."""
+def launch(layout: Layout) -> int:
+    """Run this program as this machine's processes; returns their exit code, negative where a signal ended them."""
     attempt = Path(os.environ.get("ANNEAL_ATTEMPT_DIR") or outputs_path().parent)
     logs = Path(os.environ.get("ANNEAL_LOG_DIR") or attempt)
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ranks-", dir=attempt) as meeting:
-        ranks = [Rank(number, count, Path(meeting), logs) for number in range(count)]
-        group = RankGroup(ranks)
+        ranks = [Rank(number, layout, Path(meeting), logs) for number in layout.ranks]
+        group = RankGroup(ranks, layout)
         group.run()
         return group.conclude()
 
@@ -52,7 +73,7 @@ def launch(count: int) -> int:
 class Rank:
     """One of the processes."""
 
-    def __init__(self, number: int, count: int, meeting: Path, logs: Path):
+    def __init__(self, number: int, layout: Layout, meeting: Path, logs: Path):
         self.number = number
         self.log = logs / f"rank_{number}.log" if number else None
         #: Where it says what it died of; that of rank 0 is the job's own.
@@ -60,14 +81,14 @@ class Rank:
         self.report_before = modified(self.report)
         environment = os.environ | {
             "RANK": str(number),
-            "LOCAL_RANK": str(number),
-            "WORLD_SIZE": str(count),
-            "LOCAL_WORLD_SIZE": str(count),
+            "LOCAL_RANK": str(number % layout.local),
+            "WORLD_SIZE": str(layout.count),
+            "LOCAL_WORLD_SIZE": str(layout.local),
             "ANNEAL_OUTPUTS": str(self.report),
             RENDEZVOUS: str(meeting),
         }
         # As torchrun has it: the processes share the cores.
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // layout.local)))
         with self.log.open("ab") if self.log else contextlib.nullcontext() as output:
             command = [sys.executable, "-m", "anneal_trainer"]
             self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -90,8 +111,9 @@ class Rank:
 class RankGroup:
     """All processes of a job: signals go to each, and the end of one is the end of all."""
 
-    def __init__(self, ranks: list[Rank]):
+    def __init__(self, ranks: list[Rank], layout: Layout):
         self.ranks = ranks
+        self.layout = layout
         self.changed = threading.Event()
         #: The processes by which the others were ended, in the order in which they ended.
         self.ended: list[Rank] = []
@@ -160,7 +182,7 @@ class RankGroup:
     def tell_of(self, rank: Rank) -> None:
         """Repeat a process's last words where the job's are, and make its report the job's."""
         fate = f"signal {-rank.code}" if rank.code < 0 and rank not in self.killed else f"exit code {self.code_of(rank)}"
-        print(f"error: process {rank.number} of {len(self.ranks)} ended first, by {fate}", file=sys.stderr)
+        print(f"error: process {rank.number} of {self.layout.count} ended first, by {fate}", file=sys.stderr)
         if rank.log is None:
             return
         with rank.log.open("rb") as log:

@@ -33,10 +33,17 @@ def processes(sharded: bool = False) -> PartialState:
 
 
 def join(meeting: Path | None, on_cpu: bool) -> None:
-    """Meet the other processes: rank 0 takes a free port and writes it into a file of the folder; None where there are no others."""
+    """Meet the other processes: rank 0 takes a free port and writes it into a file of the folder; None where there are no others.
+
+    Those of several nodes meet where their environment says instead.
+    """
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     patience = datetime.timedelta(seconds=PATIENCE)
-    if rank == 0:
+    address = ADDRESS
+    if meeting is not None and count > int(os.environ["LOCAL_WORLD_SIZE"]):
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = torch.distributed.TCPStore(address, port, count, rank == 0, patience, wait_for_workers=False)
+    elif rank == 0:
         store = torch.distributed.TCPStore(ADDRESS, 0, count, True, patience, wait_for_workers=False)
         if meeting is not None:
             (meeting / "port.new").write_text(str(store.port))
@@ -44,7 +51,7 @@ def join(meeting: Path | None, on_cpu: bool) -> None:
     else:
         store = torch.distributed.TCPStore(ADDRESS, read_port(meeting / "port"), count, False, patience)
     # Accelerate and other libraries look for these; nothing is bound to the port again.
-    os.environ |= {"MASTER_ADDR": ADDRESS, "MASTER_PORT": str(store.port)}
+    os.environ |= {"MASTER_ADDR": address, "MASTER_PORT": str(store.port)}
     # Sums of what lies in main memory (offloaded weights, checkpoints) go by gloo.
     backend = "gloo" if on_cpu else "cuda:nccl,cpu:gloo"
     if not on_cpu:

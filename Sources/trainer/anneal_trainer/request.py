@@ -16,7 +16,7 @@ from .parallel import STRATEGIES, ShardingParams, parse_sharding
 #: Keys of any job's body, which the daemon acts on and a worker passes over.
 COMMON_KEYS = frozenset(
     "kind needs if matrix env workdir priority resources cache timeout retry grace description name group "
-    "preemptible concurrency hold stall nan_steps alerts".split()
+    "preemptible concurrency hold stall nan_steps alerts secrets container cluster".split()
 )
 
 
