@@ -27,19 +27,32 @@ public final class API: HTTPHandler {
     public func handle(_ exchange: HTTPExchange) {
         let request = exchange.request
         if answerPoll(exchange) { return }
+        // As far as it is known, for the answer to a request that is refused.
+        var (found, known): ((Route, [String])?, Caller?) = (nil, nil)
         do throws(ServiceError) {
             try admission.checkHost(request)
             try admission.checkOrigin(request)
+            let address = admission.address(of: request)
+            if let address, !address.isLocal {
+                do { try service.limiter.admit(address: address.key) } catch { throw ServiceError(tooMuch: "this address asks", error) }
+            }
             let (route, parameters) = try find(request)
-            let caller = try identify(request, route: route)
+            found = (route, parameters)
+            let caller = try identify(request, route: route, address)
+            known = caller
+            if let key = caller.rateKey {
+                do { try service.limiter.admit(token: key) } catch { throw ServiceError(tooMuch: "this token asks", error) }
+            }
+            try caller.check(route)
             try checkPhase(route)
             let call = Call(
                 exchange: exchange, route: route, parameters: parameters, caller: caller, service: service, views: views, frames: frames,
                 dashboard: dashboard)
             try call.checkQuery()
+            try call.takeStreamPlace()
             run(call)
         } catch {
-            refuse(exchange, error)
+            refuse(exchange, error, found, known)
         }
     }
 
@@ -53,6 +66,18 @@ public final class API: HTTPHandler {
     }
 
     private func run(_ call: Call) {
+        guard call.needsReachCheck else { return start(call) }
+        Task { @LoopActor in
+            do {
+                try await call.checkReach()
+            } catch {
+                return call.fail(error)
+            }
+            start(call)
+        }
+    }
+
+    private func start(_ call: Call) {
         switch call.route.handler {
         case .direct(let body): body(call)
         case .task(let body):
@@ -85,33 +110,47 @@ public final class API: HTTPHandler {
     }
 
     private func find(_ request: HTTPRequest) throws(ServiceError) -> (Route, [String]) {
-        let target = request.target
-        guard let segments = Self.segments(of: target[...]) else {
+        let path = request.rawPath
+        guard let segments = Self.segments(of: path[...]) else {
             throw ServiceError(.badRequest, "the path holds a malformed percent-encoding")
         }
         switch router.match(method: request.method, segments: segments) {
         case .route(let route, let parameters): return (route, parameters)
         case .wrongMethod(let allowed):
             throw ServiceError(.methodNotAllowed, allowed.joined(separator: ", "))
-        case .unknownPath: throw ServiceError(.notFound, "there is nothing at \(target.prefix { $0 != "?" })")
+        case .unknownPath: throw ServiceError(.notFound, "there is nothing at \(path)")
         }
     }
 
-    private func identify(_ request: HTTPRequest, route: Route) throws(ServiceError) -> Caller {
-        if let token = try RequestGuard.bearerToken(request) ?? request.headers["x-trackio-write-token"] {
-            if admission.isUserToken(token) { return .user }
-            if let attemptID = service.attemptID(ofToken: token) {
-                guard route.access != .write else {
-                    throw ServiceError(.forbidden, "an attempt's token may only read, and log for its own job")
-                }
-                return .attempt(attemptID)
+    private func identify(
+        _ request: HTTPRequest, route: Route, _ address: (text: String, key: String, isLocal: Bool)?
+    ) throws(ServiceError) -> Caller {
+        guard let token = try RequestGuard.token(of: request) else {
+            if case .unix(let user) = request.remote { return Caller(.socket(user: user), address: nil) }
+            guard admission.requiresToken else { return Caller(.anonymous, address: address?.text) }
+            guard route.access == .open else {
+                throw ServiceError(.unauthorized, "a token is required: send 'Authorization: Bearer TOKEN'")
             }
-            throw ServiceError(.unauthorized, "the token is not known or no longer valid")
+            return Caller(.anonymous, scope: .read, reach: .projects([]), address: address?.text)
         }
-        if admission.requiresToken, !request.isOverUnixSocket, route.access != .open {
-            throw ServiceError(.unauthorized, "a token is required: send 'Authorization: Bearer TOKEN'")
+        let proof = AnnealService.proof(ofToken: token)
+        if let address {
+            do { try service.limiter.checkGuessing(from: address.key, proof: proof) } catch {
+                throw ServiceError(tooMuch: "this address has shown many unknown tokens; it asks", error)
+            }
         }
-        return .anonymous
+        guard let caller = caller(showing: token, address?.text) else {
+            if let address { service.limiter.noteFailure(from: address.key) }
+            throw ServiceError(.unauthorized, "the token is not known, has expired or was revoked")
+        }
+        if let address { service.limiter.noteSuccess(from: address.key, proof: proof) }
+        return caller
+    }
+
+    private func caller(showing token: String, _ address: String?) -> Caller? {
+        if admission.isConfigured(token) { return Caller(.configured, address: address) }
+        if let attempt = service.attempt(ofToken: token) { return Caller(attempt, address: address) }
+        return service.accessToken(token).map { Caller($0, address: address) }
     }
 
     private func checkPhase(_ route: Route) throws(ServiceError) {
@@ -124,8 +163,13 @@ public final class API: HTTPHandler {
     }
 
     /// Answers a request that reached no handler.
-    private func refuse(_ exchange: HTTPExchange, _ error: ServiceError) {
-        if exchange.request.target.hasPrefix(MLflowRoutes.base) {
+    private func refuse(_ exchange: HTTPExchange, _ error: ServiceError, _ found: (Route, [String])?, _ caller: Caller?) {
+        if let (route, parameters) = found {
+            let status = Problem(error).answer(instance: "", requestID: "").status.code
+            let unknown = Caller(.anonymous, scope: .read, reach: .projects([]), address: admission.address(of: exchange.request)?.text)
+            Auditing.note(exchange.request, route, parameters, caller ?? unknown, status: status, headers: HTTPHeaders(), in: service)
+        }
+        if exchange.request.rawPath.hasPrefix(MLflowRoutes.base) {
             let answer = MLflowProblem.answer(error)
             return exchange.respond(answer.status, headers: answer.headers, body: answer.body)
         }
@@ -139,5 +183,13 @@ public final class API: HTTPHandler {
         // RFC 9110 section 15.5.6: a 405 lists the methods that are allowed.
         if let allowed { answer.headers.set("Allow", allowed) }
         exchange.respond(answer.status, headers: answer.headers, body: answer.body)
+    }
+}
+
+extension ServiceError {
+    /// A request above its caller's rate.
+    init(tooMuch who: String, _ excess: CallLimiter.Excess) {
+        self.init(.tooMany, "\(who) more often than it may; try again in \(excess.seconds) s")
+        retryAfter = excess.seconds
     }
 }

@@ -14,6 +14,8 @@ final class Call {
     let frames: FrameCache
     let dashboard: DashboardFiles
     private let parameters: [String]
+    /// Held while the answer streams or is held back.
+    var streamPlace: StreamPlace?
     /// The body, once it was read.
     private var wholeBody: [UInt8]?
 
@@ -36,7 +38,10 @@ final class Call {
     /// The path parameter at `index`, in the order of the route's path.
     func parameter(_ index: Int = 0) -> String { parameters[index] }
 
-    func answer(_ answer: Answer) { exchange.respond(answer.status, headers: answer.headers, body: answer.body) }
+    func answer(_ answer: Answer) {
+        Auditing.note(request, route, parameters, caller, status: answer.status.code, headers: answer.headers, in: service)
+        exchange.respond(answer.status, headers: answer.headers, body: answer.body)
+    }
 
     /// Answers with the problem of `error`.
     func fail(_ error: any Error) {

@@ -90,8 +90,21 @@ final class HTTPListener {
             uv_pipe_init(loop, pipe, 0)
             let stream = UnsafeMutableRawPointer(pipe).assumingMemoryBound(to: uv_stream_t.self)
             guard uv_accept(handle, stream) == 0 else { return Self.drop(stream) }
-            server.accepted(stream, remote: .unix)
+            server.accepted(stream, remote: .unix(user: Self.peerUser(of: stream)))
         }
+    }
+
+    /// The user that connected to the Unix socket, as the kernel knows it.
+    private static func peerUser(of stream: UnsafeMutablePointer<uv_stream_t>) -> UInt32? {
+        var descriptor: uv_os_fd_t = -1
+        let handle = UnsafeMutableRawPointer(stream).assumingMemoryBound(to: uv_handle_t.self)
+        guard uv_fileno(handle, &descriptor) == 0 else { return nil }
+        // `struct ucred` is process, user and group (unix(7)); Glibc's module shows it only to GNU sources.
+        var credentials: [UInt32] = [0, 0, 0]
+        let size = socklen_t(credentials.count * MemoryLayout<UInt32>.size)
+        var length = size
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0, length == size else { return nil }
+        return credentials[1]
     }
 
     /// Closes a stream that has no connection object.

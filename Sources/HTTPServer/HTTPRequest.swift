@@ -4,8 +4,8 @@ public struct HTTPRequest: Sendable {
     public enum Remote: Sendable, Hashable, CustomStringConvertible {
         /// TCP, with the peer's numeric address and port, such as `127.0.0.1:40312` or `[::1]:40312`.
         case tcp(String)
-        /// The Unix socket, which only the daemon's own user can open.
-        case unix
+        /// The Unix socket, which only the daemon's own user can open, with the user at its other end where the kernel tells.
+        case unix(user: UInt32?)
 
         public var description: String {
             switch self {
@@ -27,12 +27,15 @@ public struct HTTPRequest: Sendable {
     public var minorVersion: Int { head.minorVersion }
     public var headers: HTTPHeaders { HTTPHeaders(head: head) }
     /// Whether the request came over the Unix socket.
-    public var isOverUnixSocket: Bool { remote == .unix }
+    public var isOverUnixSocket: Bool { if case .unix = remote { true } else { false } }
 
     /// The request target as it was sent.
     public var target: String { head.text(head.target) }
     /// The host and port that the request is for: of an absolute target, else the `Host` field (RFC 9112 §3.2.2).
     public var authority: String? { place.authority.map { head.text($0) } ?? headers["host"] }
+
+    /// The path as it was sent, of an absolute target too.
+    public var rawPath: String { place.path.count > 0 ? head.text(place.path) : "/" }
 
     /// The path, percent-decoded except for `%2F`, which is not a separator; `*` for `OPTIONS *`.
     public var path: String {

@@ -1,6 +1,7 @@
 import APITypes
 import ArgumentParser
 import JSON
+import Specification
 import Terminal
 
 struct Projects: ParsableCommand {
@@ -26,7 +27,7 @@ struct ProjectList: ParsableCommand {
                 StyledText(NumberText.fixed(project.share * 100, decimals: 0) + " %"),
                 StyledText(NumberText.fixed(project.usageGPUSeconds / 3600, decimals: 1)),
                 StyledText(NumberText.fixed(project.gpusInUse, decimals: 1)), StyledText(project.gpuLimit.map(String.init) ?? "–"),
-                StyledText("\(project.running)"), StyledText("\(project.queued)"),
+                Self.amount(project.running, of: project.runningLimit), Self.amount(project.queued, of: project.queuedLimit),
             ]
         }
         let columns: [Table.Column] = [
@@ -35,11 +36,14 @@ struct ProjectList: ParsableCommand {
         ]
         Output.table(Table(columns, rows: rows), ifEmpty: "no projects")
     }
+
+    /// A count, with what it may be where there is a limit.
+    private static func amount(_ count: Int, of limit: Int?) -> StyledText { StyledText(limit.map { "\(count)/\($0)" } ?? "\(count)") }
 }
 
 struct ProjectSet: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Change a project's weight or its limit of GPUs.",
+        commandName: "set", abstract: "Change a project's weight or its limits.",
         discussion: HelpText.discussion(examples: "anneal projects set vision --weight 2 --gpu-limit 4"))
 
     @Argument(help: ArgumentHelp("The project.", valueName: "project"))
@@ -51,17 +55,42 @@ struct ProjectSet: ParsableCommand {
     @Option(help: ArgumentHelp("The most GPUs that its jobs may hold at a time; 'none' for no limit.", valueName: "count|none"))
     var gpuLimit: String?
 
+    @Option(help: ArgumentHelp("The most jobs that may wait; a spec with more is refused.", valueName: "count|none"))
+    var queuedLimit: String?
+
+    @Option(help: ArgumentHelp("The most jobs that may run at a time; others wait.", valueName: "count|none"))
+    var runningLimit: String?
+
+    @Option(
+        help: ArgumentHelp("Bytes of checkpoints and datasets of its jobs, above which specs are refused.", valueName: "size|none"))
+    var artifactLimit: String?
+
     @OptionGroup var shared: SharedOptions
 
+    private var counts: [(option: String, member: String, text: String?)] {
+        [
+            ("--gpu-limit", "gpu_limit", gpuLimit), ("--queued-limit", "queued_limit", queuedLimit),
+            ("--running-limit", "running_limit", runningLimit),
+        ]
+    }
+
     func validate() throws {
-        if weight == nil, gpuLimit == nil { throw ValidationError("give --weight or --gpu-limit") }
-        if let gpuLimit, gpuLimit != "none", Int(gpuLimit) == nil { throw ValidationError("--gpu-limit must be a number or 'none'") }
+        if weight == nil, artifactLimit == nil, counts.allSatisfy({ $0.text == nil }) {
+            throw ValidationError("give --weight, --gpu-limit, --queued-limit, --running-limit or --artifact-limit")
+        }
+        for (option, _, text) in counts {
+            if let text, text != "none", Int(text) == nil { throw ValidationError("\(option) must be a number or 'none'") }
+        }
+        if let artifactLimit, artifactLimit != "none", Quantity.bytes(.string(artifactLimit)) == nil {
+            throw ValidationError("--artifact-limit must be a size such as 500GiB, or 'none'")
+        }
     }
 
     func run() throws {
         var body: JSONObject = [:]
         if let weight { body["weight"] = .double(weight) }
-        if let gpuLimit { body["gpu_limit"] = Int64(gpuLimit).map(JSONValue.int) ?? .null }
+        for (_, member, text) in counts { if let text { body[member] = Int64(text).map(JSONValue.int) ?? .null } }
+        if let artifactLimit { body["artifact_bytes_limit"] = Quantity.bytes(.string(artifactLimit)).map(JSONValue.int) ?? .null }
         let answer = try shared.client().send(
             "PATCH", ["v1", "projects", project], headers: [("Content-Type", "application/json")],
             body: JSONWriter().bytes(of: .object(body)))
