@@ -52,8 +52,10 @@ public struct DoctorView: Codable, Sendable, Equatable {
 public struct DoctorCheck: Codable, Sendable, Equatable {
     /// Its name.
     public var name: String
-    /// True where nothing is wrong.
+    /// True where nothing is wrong, or only something that need not be.
     public var ok: Bool
+    /// `ok`, `warn` or `fail`.
+    public var level: String
     /// What was found.
     public var detail: String
     /// What to do about it, where it is not well.
@@ -62,6 +64,7 @@ public struct DoctorCheck: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey {
         case name
         case ok
+        case level
         case detail
         case advice
     }
@@ -70,7 +73,15 @@ public struct DoctorCheck: Codable, Sendable, Equatable {
     public init(name: String, ok: Bool, detail: String, advice: String? = nil) {
         self.name = name
         self.ok = ok
+        level = ok ? "ok" : "fail"
         self.detail = detail
         self.advice = advice
+    }
+
+    /// One that works, and could be better.
+    public static func warning(_ name: String, _ detail: String, advice: String) -> DoctorCheck {
+        var check = DoctorCheck(name: name, ok: true, detail: detail, advice: advice)
+        check.level = "warn"
+        return check
     }
 }

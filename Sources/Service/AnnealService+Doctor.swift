@@ -1,58 +1,59 @@
 import APITypes
+import Devices
 import Domain
 import Glibc
 import Store
+import Supervision
 
 // Self-examination: is what a team needs there, and what to do where it is not.
 extension AnnealService {
-    /// Looks at the database, the programs, Python, the disk and the GPUs.
-    public func doctor() async throws -> DoctorView {
-        let configuration = configuration
-        let machine = try await files.run { Self.machineChecks(configuration) }
-        let database = try await store.read { try $0.quickCheck() }
-        let check = DoctorCheck(
-            name: "database", ok: database == "ok", detail: database == "ok" ? "\(configuration.databasePath) is sound" : database,
-            advice: database == "ok" ? nil : "stop the daemon and restore the newest file of \(configuration.dataDirectory)/backups")
-        let gpus = DoctorCheck(
-            name: "gpus", ok: true,
-            detail: "\(capacity.gpus.count) from \(devices.source)" + (devices.message.isEmpty ? "" : ": \(devices.message)"))
-        let groups = DoctorCheck(name: "control_groups", ok: true, detail: controlGroups.status)
-        return DoctorView(checks: [check] + machine + [gpus, groups])
+    /// Looks at the database, the programs, Python, the disk, limits, the clock and the GPUs.
+    ///
+    /// - Parameter isDeep: whether Python is to import the trainer and clusters are to run a short job, which takes seconds.
+    public func doctor(isDeep: Bool = false) async throws -> DoctorView {
+        let (configuration, devices, moment) = (configuration, devices, now)
+        let facts = try await store.read { reader in
+            (
+                verdict: try reader.quickCheck(), bytes: try reader.databaseSize(), newest: try reader.newestMoment(),
+                live: Set(try reader.liveAttempts().map(\.id))
+            )
+        }
+        var checks = [Self.database(facts.verdict, bytes: facts.bytes, configuration)]
+        checks += try await files.run { MachineExamination(configuration: configuration).checks() }
+        checks.append(ClockExamination.check(now: moment, newest: facts.newest))
+        checks += try await asking.run { PythonExamination(configuration: configuration).checks(isDeep: isDeep) }
+        checks += try await gpuThread.run { GPUExamination.checks(devices) }
+        checks.append(Self.controlGroups(controlGroups))
+        checks.append(try await files.run { try ShimExamination.check(below: configuration.attemptsDirectory, live: facts.live) })
+        let secrets = secrets
+        checks.append(try await files.run { Self.secretCheck(secrets) })
+        checks.append(try await containerThread.run { Self.containerCheck(configuration.containers) })
+        return DoctorView(checks: checks + (try await clusterChecks(isDeep: isDeep)))
     }
 
-    private nonisolated static func machineChecks(_ configuration: ServiceConfiguration) -> [DoctorCheck] {
-        [
-            executable("shim", configuration.shimPath), executable("worker", configuration.workerPath), python(configuration),
-            disk(configuration.dataDirectory),
-        ]
-    }
-
-    private nonisolated static func executable(_ name: String, _ path: String) -> DoctorCheck {
-        let ok = access(path, X_OK) == 0
-        return DoctorCheck(
-            name: name, ok: ok, detail: ok ? path : "\(path) cannot be executed",
-            advice: ok ? nil : "install it beside anneald, or set '\(name)' in the configuration")
-    }
-
-    private nonisolated static func python(_ configuration: ServiceConfiguration) -> DoctorCheck {
-        guard let python = configuration.pythonPath, let trainer = configuration.trainerDirectory else {
+    private nonisolated static func secretCheck(_ secrets: SecretSource) -> DoctorCheck {
+        if let complaint = secrets.complaint() {
             return DoctorCheck(
-                name: "python", ok: false, detail: "no Python with PyTorch was found; train and convert jobs cannot run",
-                advice: "run 'make build', or set 'python' and 'trainer' in the configuration")
+                name: "secrets", ok: false, detail: complaint, advice: "jobs that name secrets are refused until the file is put right")
         }
-        return DoctorCheck(name: "python", ok: access(python, X_OK) == 0, detail: "\(python), trainer in \(trainer)")
+        let names = secrets.names()
+        return DoctorCheck(
+            name: "secrets", ok: true, detail: names.isEmpty ? "none in files" : "in files: \(names.joined(separator: ", "))")
     }
 
-    private nonisolated static func disk(_ path: String) -> DoctorCheck {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else {
-            return DoctorCheck(name: "disk", ok: false, detail: "\(path): \(String(cString: strerror(errno)))")
+    private nonisolated static func database(_ verdict: String, bytes: Int64, _ configuration: ServiceConfiguration) -> DoctorCheck {
+        guard verdict == "ok" else {
+            return DoctorCheck(
+                name: "database", ok: false, detail: verdict,
+                advice: "stop the daemon and bring a backup back by 'anneal restore', or the newest file of "
+                    + "\(configuration.dataDirectory)/backups")
         }
-        let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
-        let total = UInt64(status.f_blocks) * UInt64(status.f_frsize)
-        let ok = free > 5 << 30
-        return DoctorCheck(
-            name: "disk", ok: ok, detail: "\(free >> 30) of \(total >> 30) GiB free at \(path)",
-            advice: ok ? nil : "checkpoints will not fit: delete old ones (anneal checkpoints rm) or move the data folder")
+        return DoctorCheck(name: "database", ok: true, detail: "\(configuration.databasePath) is sound, \(bytes >> 20) MiB")
+    }
+
+    private nonisolated static func controlGroups(_ tree: ControlGroupTree) -> DoctorCheck {
+        if tree.limitsMemory { return DoctorCheck(name: "control_groups", ok: true, detail: tree.status) }
+        return .warning(
+            "control_groups", tree.status, advice: "run the daemon as a systemd service with Delegate=yes (deploy/systemd), or as root")
     }
 }

@@ -6,14 +6,18 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check that the daemon, its disk and its Python environment are well, and advise.",
         discussion: HelpText.discussion(
-            "The exit code is 1 where something is not well, and 5 where no daemon answers.", examples: "anneal doctor"))
+            "Each line is well (✓), could be better (!) or is wrong (✗). The exit code is 1 where something is wrong, and 5 where no daemon answers.",
+            examples: "anneal doctor", "anneal doctor --deep --json"))
+
+    @Flag(help: "Also import the trainer and ask a node of each cluster by a short job, which takes some seconds.")
+    var deep = false
 
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
         let client = try shared.client()
         let health = try client.get(HealthView.self, ["healthz"]).view
-        let answer = try client.get(DoctorView.self, ["v1", "doctor"])
+        let answer = try client.get(DoctorView.self, ["v1", "doctor"], query: deep ? [("deep", "true")] : [])
         var checks = answer.view.checks
         if shared.json {
             Output.json(answer.body)
@@ -32,7 +36,12 @@ struct Doctor: ParsableCommand {
     }
 
     private static func lines(_ check: DoctorCheck) -> [StyledText] {
-        let mark = check.ok ? StyledText("✓ ", .green) : StyledText("✗ ", .red)
+        let mark =
+            switch check.level {
+            case "ok": StyledText("✓ ", .green)
+            case "warn": StyledText("! ", .yellow)
+            default: StyledText("✗ ", .red)
+            }
         let found = mark + StyledText(check.name, .bold) + StyledText(": \(check.detail)")
         return [found] + (check.advice.map { [StyledText("  → \($0)", .yellow)] } ?? [])
     }
