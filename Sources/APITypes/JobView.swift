@@ -36,6 +36,8 @@ public struct JobView: Codable, Sendable, Equatable {
     public var held = false
     /// The group of which only so many jobs run at a time.
     @Nullable public var concurrencyGroup: String?
+    /// The cluster that it runs on; null for the daemon's machine.
+    @Nullable public var cluster: String?
     /// After which an attempt is stopped.
     @Nullable public var timeoutSeconds: Double?
     /// Identifiers of the jobs that must succeed before.
@@ -79,6 +81,7 @@ public struct JobView: Codable, Sendable, Equatable {
         case preemptible
         case held
         case concurrencyGroup = "concurrency_group"
+        case cluster
         case timeoutSeconds = "timeout_seconds"
         case needs
         case outputs
@@ -154,6 +157,10 @@ public struct ResourcesView: Codable, Sendable, Equatable {
     public var cpus: Int
     /// 0 where the job names none.
     public var memoryBytes: Int64
+    /// Machines of a cluster, each with the GPUs, CPUs and memory above.
+    public var nodes = 1
+    /// Whether a cluster's machines are to be its own meanwhile.
+    public var exclusive = false
     /// Units of the machine's named counters.
     public var counters: OrderedMap<Int> = [:]
     /// Further ways to run, in the order of preference.
@@ -169,6 +176,8 @@ public struct ResourcesView: Codable, Sendable, Equatable {
         case anyOf = "any_of"
         case cpus
         case memoryBytes = "memory_bytes"
+        case nodes
+        case exclusive
     }
 
     /// Makes one from its parts.
@@ -202,6 +211,10 @@ public struct AttemptView: Codable, Sendable, Equatable {
     public var gpuShare = 0.0
     /// What tells of the cause of its end.
     public var evidence: [EvidenceView] = []
+    /// The cluster that it runs on; null for the daemon's machine.
+    @Nullable public var cluster: String?
+    /// What the cluster calls it, such as Slurm's job id.
+    @Nullable public var externalID: String?
     /// The checkpoint step from which it went on.
     @Nullable public var resumedFromStep: Int?
     /// When it started.
@@ -220,6 +233,8 @@ public struct AttemptView: Codable, Sendable, Equatable {
         case gpus
         case gpuShare = "gpu_share"
         case evidence
+        case cluster
+        case externalID = "external_id"
         case resumedFromStep = "resumed_from_step"
         case startedAt = "started_at"
         case finishedAt = "finished_at"

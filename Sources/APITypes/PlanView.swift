@@ -57,6 +57,8 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
     @Nullable public var reason: String?
     /// What a training is expected to take of each GPU's memory, in words; null where nothing can be said before the start.
     @Nullable public var memoryEstimate: String?
+    /// The container that it runs in, in short: runtime, image, and what its spec and the configuration show it of the machine.
+    @Nullable public var container: String?
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -71,12 +73,15 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
         case fits
         case reason
         case memoryEstimate = "memory_estimate"
+        case container
     }
 
     /// Makes one from its parts.
     public init(
         name: String, kind: String, engine: String? = nil, group: String? = nil, needs: [String], resources: ResourcesView,
-        argv: [String], environment: OrderedMap<String>, outputs: [String], fits: Bool, reason: String? = nil, memoryEstimate: String? = nil
+        argv: [String], environment: OrderedMap<String>, outputs: [String], fits: Bool, reason: String? = nil,
+        memoryEstimate: String? = nil,
+        container: String? = nil
     ) {
         self.name = name
         self.kind = kind
@@ -90,5 +95,6 @@ public struct PlannedJobView: Codable, Sendable, Equatable {
         self.fits = fits
         self.reason = reason
         self.memoryEstimate = memoryEstimate
+        self.container = container
     }
 }

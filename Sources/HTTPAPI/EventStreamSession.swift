@@ -13,6 +13,8 @@ import Store
 @LoopActor
 final class EventStreamSession {
     struct Filter: Sendable {
+        /// What the client may see.
+        var reach = Reach.everything
         var experiment: String?
         var job: String?
         /// Event types wanted; `nil` for all.
@@ -30,7 +32,15 @@ final class EventStreamSession {
         var wantsMetrics: Bool { types?.contains("metric") ?? true }
 
         /// What is read from the database: states too, since they tell when the stream ends.
-        var stored: EventFilter { EventFilter(experimentID: experiment, jobID: job, types: types.map { $0.union(["state"]) }) }
+        var stored: EventFilter {
+            EventFilter(experimentID: experiment, jobID: job, types: types.map { $0.union(["state"]) }, reach: reach)
+        }
+
+        /// Its subject, whatever the type of what is told of it.
+        var subject: EventFilter { EventFilter(experimentID: experiment, jobID: job, reach: reach) }
+
+        /// Whether an event as it happens says by itself if it is within; else the database is asked.
+        var isTold: Bool { reach == .everything || experiment != nil || job != nil }
     }
 
     private static let pingEvery: Duration = .seconds(15)
@@ -96,6 +106,10 @@ final class EventStreamSession {
     /// An event as it happens; only a client that has everything before it gets it from here.
     private func receive(_ event: EventRecord) {
         guard isLive, !isClosed, event.seq > position else { return }
+        guard filter.isTold else {
+            isLive = false
+            return catchUp()
+        }
         place = .events(event.seq)
         pass(event)
         if writer.bufferedBytes > ServiceLimits.streamBufferBytesMax { isLive = false }
@@ -143,7 +157,7 @@ final class EventStreamSession {
                     (
                         try reader.events(after: after, filter.stored, limit: ServiceLimits.streamPageEvents), try reader.lastEventSeq(),
                         wantsGaps
-                            ? try reader.metricGaps(after: metricsAfter, EventFilter(experimentID: filter.experiment, jobID: filter.job))
+                            ? try reader.metricGaps(after: metricsAfter, filter.subject)
                             : []
                     )
                 }
@@ -177,7 +191,7 @@ final class EventStreamSession {
     private func tellHistory(as snapshot: Int64, told: Int) async throws -> Bool {
         let filter = filter
         if history == nil {
-            let all = try await service.streamReads.read { try $0.history(EventFilter(experimentID: filter.experiment, jobID: filter.job)) }
+            let all = try await service.streamReads.read { try $0.history(filter.subject) }
             history = all.filter { one in filter.keys.map { $0.contains { $0.matches(one.key) } } ?? true }.reversed()
         }
         guard let one = history?.popLast() else {

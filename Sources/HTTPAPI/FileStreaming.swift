@@ -11,19 +11,28 @@ enum FileStreaming {
     @LoopActor
     static func send(path: String, from: Int64, to: Int64, _ call: Call, headers: HTTPHeaders) async throws {
         let files = call.service.reading
-        // The first piece is read before the answer begins, so that a file that cannot be read is a problem and not a torn answer.
-        var piece = try await files.run { try read(path: path, at: from, upTo: to) }
+        var offset = from
+        try await send(call, headers: headers) {
+            let start = offset
+            let piece = try await files.run { try read(path: path, at: start, upTo: to) }
+            offset += Int64(piece.count)
+            return piece
+        }
+    }
+
+    /// Sends what `next` hands out as the whole answer, until it hands out nothing.
+    @LoopActor
+    static func send(_ call: Call, headers: HTTPHeaders, next: @LoopActor () async throws -> [UInt8]) async throws {
+        // The first piece is made before the answer begins, so that what cannot be read is a problem and not a torn answer.
+        var piece = try await next()
         let writer = call.exchange.startStreaming(.ok, headers: headers)
         let pace = Pace(writer)
         call.exchange.onDisconnect = { pace.stop() }
-        var offset = from
         while !piece.isEmpty, !pace.isStopped {
             writer.write(piece)
-            offset += Int64(piece.count)
             await pace.wait()
-            let start = offset
             do {
-                piece = try await files.run { try read(path: path, at: start, upTo: to) }
+                piece = try await next()
             } catch {
                 // The answer has begun; closing without its end is the one way left to say that it is not whole.
                 return writer.abort()

@@ -43,8 +43,8 @@ enum Idempotency {
 
     /// Runs an operation under its idempotency key, if the request is a POST that carries one.
     static func run(_ call: Call, _ body: @escaping @LoopActor @Sendable (Call) async throws -> Answer) async throws -> Answer {
-        // A submission keeps its answer itself, in its own transaction.
-        guard call.route.method == .post, call.route.operation != "submitExperiment", key(of: call) != nil else {
+        // A submission keeps its answer itself, in its own transaction; the answer that holds a new token is kept nowhere.
+        guard call.route.method == .post, !["submitExperiment", "createToken"].contains(call.route.operation), key(of: call) != nil else {
             return try await body(call)
         }
         let sent = call.hasBody ? try await call.body(upTo: ServiceLimits.trackingRequestBytesMax) : []
@@ -69,7 +69,9 @@ enum Idempotency {
             throw ServiceError(
                 .badRequest, "the Idempotency-Key must be 1 to \(ServiceLimits.idempotencyKeyLengthMax) visible ASCII characters")
         }
-        let route = "\(call.request.method.rawValue) \(call.request.target)"
+        // One caller's answers are not for another who may see less.
+        let owner = call.caller.reach == .everything ? "" : " of " + (call.caller.rateKey ?? call.caller.description)
+        let route = "\(call.request.method.rawValue) \(call.request.target)\(owner)"
         let hash = SHA256.hash(data: body).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
         let known = try await call.service.store.read { try $0.idempotency(key: key, route: route) }
         guard let known else { return Reservation(stored: nil, key: key, route: route, bodyHash: hash, service: call.service) }

@@ -25,6 +25,7 @@ final class LogSession {
     private var positions: [Position]
     private var wake: CheckedContinuation<Void, Never>?
     private var hasNews = false
+    private var mask = SecretMask(values: [])
 
     init(_ call: Call, source: LogSource, streams: [String], asEvents: Bool) {
         self.call = call
@@ -36,6 +37,7 @@ final class LogSession {
     }
 
     func run(offset: Int64, tail: Int?, follow: Bool) async throws {
+        mask = try await call.service.mask(for: source)
         for index in positions.indices {
             positions[index].offset = offset
             guard let tail else { continue }
@@ -77,15 +79,27 @@ final class LogSession {
         for index in positions.indices {
             while !pace.isStopped {
                 let (path, offset) = (positions[index].path, positions[index].offset)
-                let piece = try await call.service.reading.run {
-                    try FileStreaming.read(path: path, at: offset, upTo: offset + Self.pieceBytes)
-                }
+                let mask = mask
+                let piece = try await call.service.reading.run { try Self.piece(path, at: offset, mask) }
                 if piece.isEmpty { break }
                 positions[index].offset += Int64(piece.count)
                 writer.write(asEvents ? event(piece, stream: positions[index].stream, at: offset) : piece)
                 await pace.wait()
             }
         }
+    }
+
+    /// A piece of a log with the secrets in it hidden, also those that begin before it or end behind it.
+    private nonisolated static func piece(_ path: String, at offset: Int64, _ mask: SecretMask) throws -> [UInt8] {
+        let context = Int64(mask.contextBytes)
+        let start = max(0, offset - context)
+        let end = offset + pieceBytes
+        var bytes: [UInt8] = []
+        while case let more = try FileStreaming.read(path: path, at: start + Int64(bytes.count), upTo: end + context), !more.isEmpty {
+            bytes += more
+        }
+        mask.hide(in: &bytes)
+        return Array(bytes.dropFirst(Int(offset - start)).prefix(Int(pieceBytes)))
     }
 
     private func follow(_ writer: HTTPBodyWriter, _ pace: Pace) async throws {

@@ -18,7 +18,9 @@ struct Problem {
         case let error as StoreError: self.error = ServiceError(storeError: error)
         default: self.error = ServiceError(.internal, "the daemon met an internal error; its log has the details")
         }
-        if self.error.code == .unavailable || self.error.code == .tooMany { headers.set("Retry-After", "1") }
+        if self.error.code == .unavailable || self.error.code == .tooMany {
+            headers.set("Retry-After", String(self.error.retryAfter ?? 1))
+        }
         if self.error.code == .unauthorized { headers.set("WWW-Authenticate", "Bearer") }
     }
 

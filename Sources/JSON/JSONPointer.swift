@@ -8,9 +8,10 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
     /// Reads the text form; `nil` where it neither is empty nor starts with `/`.
     public init?(text: String) {
         guard !text.isEmpty else { self.tokens = []; return }
-        guard text.hasPrefix("/") else { return nil }
-        tokens = text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { token in
-            token.split(separator: "~1", omittingEmptySubsequences: false).joined(separator: "/")
+        // By scalars: a mark after the slash makes one character of both.
+        guard text.unicodeScalars.first == "/" else { return nil }
+        tokens = text.unicodeScalars.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { token in
+            String(token).split(separator: "~1", omittingEmptySubsequences: false).joined(separator: "/")
                 .split(separator: "~0", omittingEmptySubsequences: false).joined(separator: "~")
         }
     }

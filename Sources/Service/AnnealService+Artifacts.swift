@@ -12,10 +12,10 @@ extension AnnealService {
 
     /// Datasets, newest first.
     public func datasets(
-        name: String?, tag: (key: String, value: String)? = nil, page: PageRequest
+        name: String?, tag: (key: String, value: String)? = nil, within reach: Reach = .everything, page: PageRequest
     ) async throws -> APITypes.Page<DatasetView> {
         APITypes.Page(
-            try await store.read { try $0.datasets(name: name, tag: tag, limit: page.limit, after: page.after) }, id: \.id,
+            try await store.read { try $0.datasets(name: name, tag: tag, within: reach, limit: page.limit, after: page.after) }, id: \.id,
             render: ArtifactRendering.view)
     }
 
@@ -33,9 +33,12 @@ extension AnnealService {
     // MARK: Checkpoints
 
     /// Checkpoints, newest first; those that were deleted too, for the lineage.
-    public func checkpoints(job: String?, page: PageRequest) async throws -> APITypes.Page<CheckpointView> {
+    public func checkpoints(
+        job: String?, within reach: Reach = .everything, page: PageRequest
+    ) async throws -> APITypes.Page<CheckpointView> {
         let found = try await store.read { reader in
-            let page = try reader.checkpoints(CheckpointFilter(jobID: job, includesDeleted: true), limit: page.limit, after: page.after)
+            let filter = CheckpointFilter(jobID: job, includesDeleted: true, reach: reach)
+            let page = try reader.checkpoints(filter, limit: page.limit, after: page.after)
             return (page, Set(try Set(page.items.map(\.jobID)).compactMap { try reader.job($0)?.bestCheckpointID }))
         }
         return APITypes.Page(found.0, id: \.id) { ArtifactRendering.view(of: $0, isBest: found.1.contains($0.id)) }
@@ -70,6 +73,7 @@ extension AnnealService {
 
     /// Deletes a checkpoint's files; its row stays, so that lineage still names it.
     public func deleteCheckpoint(_ id: String) async throws {
+        try refuseDuringBackup("the deletion of a checkpoint")
         let record = try await existing(id)
         guard !record.pinned else { throw ServiceError(.conflict, "the checkpoint '\(id)' is pinned; unpin it first") }
         if let job = jobs[record.jobID], job.attempt != nil {
@@ -98,9 +102,13 @@ extension AnnealService {
     // MARK: Evaluations
 
     /// Evaluations, newest first.
-    public func evaluations(job: String?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<EvaluationView> {
+    public func evaluations(
+        job: String?, experiment: String?, within reach: Reach = .everything, page: PageRequest
+    ) async throws -> APITypes.Page<EvaluationView> {
         APITypes.Page(
-            try await store.read { try $0.evaluations(job: job, experiment: experiment, limit: page.limit, after: page.after) }, id: \.id,
+            try await store.read {
+                try $0.evaluations(job: job, experiment: experiment, within: reach, limit: page.limit, after: page.after)
+            }, id: \.id,
             render: ArtifactRendering.view)
     }
 

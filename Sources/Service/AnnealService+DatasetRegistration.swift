@@ -28,6 +28,7 @@ extension AnnealService {
 
     /// Registers a file of this machine: a copy of it, or the file itself, which must then stay as it is.
     public func registerFile(_ path: String, copies: Bool, _ request: DatasetRegistration) async throws -> (DatasetView, isNew: Bool) {
+        try checkReadable(path, at: "/file")
         guard try await files.run({ PathProbe.kind(of: path) }) == .file else {
             throw ServiceError(
                 .conflict, "there is no file at '\(path)'", errors: [.init(pointer: "/file", detail: "there is no such file")])
@@ -181,9 +182,9 @@ enum DatasetCheck {
 /// Room on the disk for content.
 enum DatasetRoom {
     /// Throws where `bytes` more do not fit below a folder.
-    static func check(_ bytes: Int64, in folder: String) throws {
+    static func check(_ bytes: Int64, of what: String = "dataset", in folder: String) throws {
         let free = try Folders.freeBytes(folder)
         guard bytes > free else { return }
-        throw ServiceError(.diskFull, "the dataset has \(bytes) bytes; \(free) are free on the disk of \(folder)")
+        throw ServiceError(.diskFull, "the \(what) has \(bytes) bytes; \(free) are free on the disk of \(folder)")
     }
 }

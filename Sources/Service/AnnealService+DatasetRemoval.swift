@@ -11,6 +11,7 @@ extension AnnealService {
     /// - Parameter force: whether jobs that have ended may lose what they made or used. A tag `pinned` and jobs that have not ended
     ///   keep a dataset whatever is asked.
     public func deleteDataset(_ reference: String, force: Bool = false) async throws {
+        try refuseDuringBackup("the deletion of a dataset")
         let record = try await datasetRecord(reference)
         let hasContentOfItsOwn = !record.isReference
         let isLastOfContent = try await store.write { writer in

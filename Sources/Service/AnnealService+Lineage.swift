@@ -6,10 +6,12 @@ import Store
 // Lineage: what made this, and what was made from it.
 extension AnnealService {
     /// The graph around an artifact or a job: upstream to the sources, downstream one step.
-    public func lineage(_ id: String) async throws -> LineageView {
+    ///
+    /// - Parameter reach: what is told of; the graph ends before other things.
+    public func lineage(_ id: String, within reach: Reach = .everything) async throws -> LineageView {
         let version = configuration.version
         return try await store.read { reader in
-            var graph = LineageGraph(reader: reader, version: version)
+            var graph = LineageGraph(reader: reader, version: version, reach: reach)
             guard let root = try graph.add(id) else { throw ServiceError.missing("artifact or job", id) }
             try graph.walkUp(from: id)
             try graph.addConsumers(of: id)
@@ -24,18 +26,22 @@ private struct LineageGraph {
 
     let reader: ReadTransaction
     let version: String
+    let reach: Reach
     private(set) var nodes: [LineageNode] = []
     private(set) var edges: [LineageEdge] = []
     private var known: Set<String> = []
 
-    init(reader: ReadTransaction, version: String) {
+    init(reader: ReadTransaction, version: String, reach: Reach) {
         self.reader = reader
+        self.reach = reach
         self.version = version
     }
 
     /// Adds the node of an id; its type, or `nil` where the id names nothing.
     mutating func add(_ id: String) throws -> String? {
-        guard let node = try node(id) else { return nil }
+        guard let node = try node(id), try reach == .everything || AnnealService.isWithin(.artifact, id, reach, in: reader) else {
+            return nil
+        }
         if known.insert(id).inserted { nodes.append(node) }
         return node.type
     }

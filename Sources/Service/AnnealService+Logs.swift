@@ -1,4 +1,5 @@
 import Domain
+import Specification
 import Store
 
 /// Where a job's logs are.
@@ -7,6 +8,8 @@ public struct LogSource: Sendable {
     public var directory: String?
     public var jobID: String
     public var attemptID: String?
+    /// Names of the job's secrets, which are not shown.
+    var secrets: [String] = []
 }
 
 // Logs are served from the files that the workers write.
@@ -21,14 +24,30 @@ extension AnnealService {
             return (job, attempts)
         }
         guard let (job, attempts) = found else { throw ServiceError.missing("job", id) }
+        let secrets = JobPlan.secrets(of: job.spec)
         if let number {
             guard let attempt = attempts.first(where: { $0.number == number }) else {
                 throw ServiceError(.notFound, "the job '\(job.name)' has no attempt \(number); it has had \(attempts.count)")
             }
-            return LogSource(directory: attempt.directory, jobID: id, attemptID: attempt.id)
+            return LogSource(directory: attempt.directory, jobID: id, attemptID: attempt.id, secrets: secrets)
         }
         let newest = attempts.max { $0.number < $1.number }
-        return LogSource(directory: newest?.directory, jobID: id, attemptID: newest?.id)
+        return LogSource(directory: newest?.directory, jobID: id, attemptID: newest?.id, secrets: secrets)
+    }
+
+    /// What hides the secrets in the text of a log; reads their files on the thread that reads logs.
+    public nonisolated func mask(for source: LogSource) async throws -> SecretMask {
+        try await reading.run { [secrets] in secrets.mask(for: source.secrets) }
+    }
+
+    /// Hides the secrets in a JSON document that shows what workers have written.
+    public nonisolated func hidingSecrets(in document: [UInt8]) async throws -> [UInt8] {
+        try await reading.run { [secrets] in
+            let mask = secrets.maskOfJSON()
+            var bytes = document
+            if !mask.isEmpty { mask.hide(in: &bytes) }
+            return bytes
+        }
     }
 
     /// Whether more may still be written to an attempt's logs.

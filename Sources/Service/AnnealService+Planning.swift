@@ -1,4 +1,5 @@
 import Domain
+import JSON
 import Specification
 import Store
 import Synchronization
@@ -15,12 +16,17 @@ struct CheckedSubmission: Sendable {
 extension AnnealService {
     /// - Parameter assumesFiles: take local paths that do not exist for what their names look like.
     func makePlan(_ request: SubmissionRequest, assumesFiles: Bool = false) async throws -> CheckedSubmission {
-        let (store, lists) = (store, trainArguments)
+        let (store, lists, policy) = (store, trainArguments, pathPolicy)
+        let clusters = configuration.clusters.filter { !$0.isLocal }.map(\.name)
+        let kind = assumesFiles ? PathProbe.assumedKind(of:) : PathProbe.kind(of:)
         let attempt: @Sendable () -> PlanAttempt = {
             let lookUps = TrainArgumentLookUps(lists)
-            let context = PlanContext(
-                baseDirectory: request.baseDirectory, pathExists: assumesFiles ? PathProbe.assumedKind(of:) : PathProbe.kind(of:),
-                artifactExists: { Self.isRegistered($0, in: store) }, readFile: PathProbe.content(of:), trainArguments: lookUps.arguments)
+            var context = PlanContext(
+                baseDirectory: request.baseDirectory, pathExists: { policy.permits($0) ? kind($0) : nil },
+                artifactExists: { Self.isRegistered($0, within: request.reach, in: store) },
+                readFile: { policy.permits($0) ? PathProbe.content(of: $0) : nil },
+                refusal: { policy.permits($0) ? nil : policy.refusal(of: $0) }, trainArguments: lookUps.arguments)
+            context.clusters = clusters
             return PlanAttempt(outcome: Result { try Self.plan(request, context) }, lookUps: lookUps)
         }
         var first = try await planner.run(attempt)
@@ -32,6 +38,7 @@ extension AnnealService {
             first = try await planner.run(attempt)
         }
         var submission = try first.outcome.get()
+        try checkReach(of: submission, request.reach)
         if let reason = first.lookUps.obstacle {
             let names = submission.plan.jobs.filter { $0.takesArguments }.map { "'\($0.group ?? $0.name)'" }
             let distinct = names.enumerated().filter { $0.offset == 0 || names[$0.offset - 1] != $0.element }.map(\.element)
@@ -41,6 +48,16 @@ extension AnnealService {
         return submission
     }
 
+    /// Refuses a spec for a project that is not the submitter's.
+    private func checkReach(of submission: CheckedSubmission, _ reach: Reach) throws(ServiceError) {
+        guard case .projects(let names) = reach, !names.contains(submission.plan.project) else { return }
+        let allowed = names.sorted().map { "'\($0)'" }.joined(separator: ", ")
+        let line = submission.document.position(of: JSONPointer(["project"]))?.line
+        throw ServiceError(
+            .forbidden, "the token may submit to \(allowed), and not to the project '\(submission.plan.project)'",
+            errors: [.init(pointer: "/project", line: line, detail: "must be one of \(allowed)")])
+    }
+
     private nonisolated static func plan(_ request: SubmissionRequest, _ context: PlanContext) throws -> CheckedSubmission {
         do throws(SpecErrors) {
             let (document, plan) = try plan(request, overrides: request.overrides, context)
@@ -48,7 +65,9 @@ extension AnnealService {
         } catch {
             // A sound document that only its overrides spoil is in conflict with them, and not malformed.
             let isSoundAlone = !request.overrides.isEmpty && isSound(request, context)
-            throw ServiceError(specErrors: error, isWellFormed: isSoundAlone || error.isAboutWhatIsNamed)
+            if error.errors.contains(where: { $0.code == .notAllowed }) { throw ServiceError(specErrors: error, code: .forbidden) }
+            throw ServiceError(
+                specErrors: error, code: isSoundAlone || error.isAboutWhatIsNamed ? .unresolvedSpec : .invalidSpec)
         }
     }
 
@@ -68,9 +87,15 @@ extension AnnealService {
         }
     }
 
-    /// True where a spec's `name`, `name@version`, `ds_…`, `checkpoint:<id>` or `eval_…` is registered.
-    private nonisolated static func isRegistered(_ name: String, in store: Store) -> Bool {
+    /// True where a spec's `name`, `name@version`, `ds_…`, `checkpoint:<id>` or `eval_…` is registered, and the submitter may see it.
+    private nonisolated static func isRegistered(_ name: String, within reach: Reach, in store: Store) -> Bool {
         let found = try? store.readSync { reader -> Bool in  // An unreadable database fails the submission right after.
+            if reach != .everything {
+                let (subject, id): (AccessSubject, String) =
+                    name.hasPrefix("checkpoint:")
+                    ? (.checkpoint, String(name.dropFirst(11))) : (name.hasPrefix("eval_") ? .evaluation : .dataset, name)
+                guard try isWithin(subject, id, reach, in: reader) else { return false }
+            }
             if name.hasPrefix("checkpoint:") { return try reader.checkpoint(String(name.dropFirst(11)))?.deletedAt == nil }
             if name.hasPrefix("eval_") { return try reader.evaluation(name) != nil }
             return try reader.dataset(reference: name) != nil
@@ -127,11 +152,11 @@ extension SpecErrors {
 }
 
 extension ServiceError {
-    fileprivate init(specErrors: SpecErrors, isWellFormed: Bool) {
+    fileprivate init(specErrors: SpecErrors, code: Code) {
         let details = specErrors.errors.map { Detail(pointer: $0.pointer.description, line: $0.line, column: $0.column, detail: $0.detail) }
         let first = details.first?.detail ?? "the spec is invalid"
         self.init(
-            isWellFormed ? .unresolvedSpec : .invalidSpec, details.count == 1 ? first : "\(details.count) errors; the first: \(first)",
+            code, details.count == 1 ? first : "\(details.count) errors; the first: \(first)",
             errors: details)
     }
 }

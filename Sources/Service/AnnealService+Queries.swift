@@ -9,10 +9,10 @@ extension AnnealService {
     // MARK: Experiments
 
     /// Experiments, newest first, without their specs.
-    public func experiments(state: ExperimentState?, project: String?, name: String?, page: PageRequest) async throws
-        -> APITypes.Page<ExperimentView>
-    {
-        let filter = ExperimentFilter(project: project, name: name, states: state.map { [$0] })
+    public func experiments(
+        state: ExperimentState?, project: String?, name: String?, within reach: Reach = .everything, page: PageRequest
+    ) async throws -> APITypes.Page<ExperimentView> {
+        let filter = ExperimentFilter(project: project, name: name, states: state.map { [$0] }, reach: reach)
         let found = try await store.read { reader in
             let page = try reader.experiments(filter, limit: page.limit, after: page.after)
             return (page, try page.items.map { try reader.jobSummaries(experiment: $0.id) })
@@ -33,8 +33,10 @@ extension AnnealService {
     // MARK: Jobs
 
     /// Jobs, newest first.
-    public func jobs(state: JobState?, kind: JobKind?, experiment: String?, page: PageRequest) async throws -> APITypes.Page<JobView> {
-        let filter = JobFilter(experimentID: experiment, states: state.map { [$0] }, kinds: kind.map { [$0] })
+    public func jobs(
+        state: JobState?, kind: JobKind?, experiment: String?, within reach: Reach = .everything, page: PageRequest
+    ) async throws -> APITypes.Page<JobView> {
+        let filter = JobFilter(experimentID: experiment, states: state.map { [$0] }, kinds: kind.map { [$0] }, reach: reach)
         let found = try await store.read { reader in
             let page = try reader.jobs(filter, limit: page.limit, after: page.after)
             return (page, try page.items.map { try JobFacts(of: $0, in: reader) })
@@ -98,11 +100,16 @@ extension AnnealService {
 
     // MARK: Queue and machine
 
+    private func isInClusterQueue(_ job: ActiveJob) -> Bool { job.attempt.map { $0.clusterWait != nil && $0.startedAt == nil } ?? false }
+
     /// Jobs that wait for resources or for needs, in the order in which they will be looked at.
-    public func queue(page: PageRequest) async throws -> APITypes.Page<QueueEntryView> {
+    public func queue(within reach: Reach = .everything, page: PageRequest) async throws -> APITypes.Page<QueueEntryView> {
         let order = scheduler.queuedJobs(now: now).map(\.id)
         let rank = Dictionary(zip(order, 0...), uniquingKeysWith: { first, _ in first })
-        let waiting = jobs.values.filter { !$0.isDispatched }.map { (id: $0.id, rank: rank[$0.id] ?? .max) }
+        let visible = jobs.values.filter {
+            (!$0.isDispatched || isInClusterQueue($0)) && reach.covers(experiment: $0.experimentID, project: $0.project)
+        }
+        let waiting = visible.map { (id: $0.id, rank: rank[$0.id] ?? .max) }
         let sorted = waiting.sorted { ($0.rank, $0.id) < ($1.rank, $1.id) }
         let start = page.after.flatMap { after in sorted.firstIndex { $0.id == after } }.map { $0 + 1 } ?? 0
         let part = sorted.dropFirst(start).prefix(page.limit).map(\.id)
@@ -126,7 +133,9 @@ extension AnnealService {
     }
 
     /// The GPUs with their readings and holders, and what of CPUs and memory is held.
-    public func gpus() async throws -> GPUInventoryView {
+    ///
+    /// - Parameter reach: whose jobs are named; of others only is told that they hold a GPU.
+    public func gpus(within reach: Reach = .everything) async throws -> GPUInventoryView {
         let devices = devices
         let sampled = Dictionary((history.latest?.gpus ?? []).map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
         // Simulated GPUs have no readings but those that were made up for the history.
@@ -136,26 +145,32 @@ extension AnnealService {
         return GPUInventoryView(
             source: devices.source, message: devices.message,
             data: readings.map { device in
-                let held = holders[device.uuid] ?? []
+                let all = holders[device.uuid] ?? []
+                let held = all.filter { isWithin(job: $0.jobID, reach) }
                 let condition = gpuConditions[device.uuid]
                 var view = GPUView(
                     index: device.index, uuid: device.uuid, name: device.name, memoryBytes: device.memoryBytes,
                     memoryUsedBytes: device.memoryUsedBytes,
                     utilization: device.utilization.map(Double.init), temperature: device.temperature.map(Double.init),
                     powerWatts: device.powerMilliwatts.map { Double($0) / 1000 },
-                    simulated: device.isSimulated, state: !held.isEmpty ? "held" : condition?.foreign == nil ? "free" : "busy",
+                    simulated: device.isSimulated, state: !all.isEmpty ? "held" : condition?.foreign == nil ? "free" : "busy",
                     jobID: held.first?.jobID, attemptID: held.first?.attemptID)
                 view.health = condition?.health ?? "healthy"
                 view.healthReason = condition?.reason
                 view.numaNode = slots[device.uuid]?.numaNode
                 view.nvlinkIsland = slots[device.uuid]?.nvlinkIsland
                 view.parent = slots[device.uuid]?.parent
-                view.share = held.reduce(0) { $0 + $1.share }
+                view.share = all.reduce(0) { $0 + $1.share }
                 view.holders = held
                 return view
             }, cpus: CapacityView(total: Int64(capacity.cpus), held: Int64(heldCPUs)),
             memoryBytes: CapacityView(
                 total: capacity.memoryBytes, held: scheduler.running.values.reduce(0) { $0 + $1.allocation.memoryBytes }))
+    }
+
+    /// Whether a job that has not ended is within a reach.
+    private func isWithin(job id: String, _ reach: Reach) -> Bool {
+        reach == .everything || jobs[id].map { reach.covers(experiment: $0.experimentID, project: $0.project) } ?? false
     }
 
     /// The jobs that hold each GPU that is held.

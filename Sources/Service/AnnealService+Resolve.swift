@@ -80,6 +80,8 @@ extension AnnealService {
     /// What an input that is no reference names: a registered artifact, or a path.
     private func namedInput(_ text: String, at pointer: JSONPointer) async throws -> ResolvedInput {
         if text.hasPrefix("/") {
+            // Looked at again: a link may lead elsewhere by now.
+            try checkReadable(text, at: pointer.description)
             return ResolvedInput(pointer: pointer, kind: .file, path: text, sha256: try await hasher.hash(path: text))
         }
         if text.hasPrefix("checkpoint:") || text.hasPrefix("ckpt_") {
@@ -100,6 +102,7 @@ extension AnnealService {
 
     /// The content of a prompt's file, which the worker gets in the spec.
     private func promptFile(_ path: String) async throws -> JSONObject {
+        try checkReadable(path, at: "/prompt")
         let bytes = try await files.run { try Folders.tail(of: path, limit: ServiceLimits.specBytesMax + 1) }
         guard let bytes else { throw ServiceError(.notFound, "/prompt: there is no file at \(path)") }
         guard bytes.count <= ServiceLimits.specBytesMax else {

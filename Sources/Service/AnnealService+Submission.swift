@@ -12,8 +12,13 @@ public struct SubmissionRequest: Sendable {
     public var overrides: [String]
     /// The folder that relative paths start from; `nil` where the client named none.
     public var baseDirectory: String?
+    /// What the submitter may see and touch.
+    public var reach: Reach
 
-    public init(document: [UInt8], format: SpecDocument.Format, overrides: [String], baseDirectory: String?) {
+    public init(
+        document: [UInt8], format: SpecDocument.Format, overrides: [String], baseDirectory: String?, reach: Reach = .everything
+    ) {
+        self.reach = reach
         self.document = document
         self.format = format
         self.overrides = overrides
@@ -25,7 +30,7 @@ public struct SubmissionRequest: Sendable {
 extension AnnealService {
     /// Validates a spec and shows what it would do, without doing it.
     public func plan(_ request: SubmissionRequest) async throws -> PlanView {
-        let rendering = PlanRendering(configuration: configuration, capacity: capacity)
+        let rendering = PlanRendering(configuration: configuration, capacity: capacity, hasDevices: devices.source != "simulated")
         do {
             return try await view(of: try await makePlan(request), rendering)
         } catch let error as ServiceError where error.code == .unresolvedSpec {
@@ -40,6 +45,8 @@ extension AnnealService {
     private func view(of submission: CheckedSubmission, _ rendering: PlanRendering) async throws -> PlanView {
         var view = try await planner.run { rendering.view(of: submission.plan) }
         view.warnings += submission.warnings
+        let missing = try await missingSecrets(of: submission.plan, submission.document)
+        view.warnings += (missing + missingRuntimes(of: submission.plan, submission.document)).map(\.detail)
         return view
     }
 
@@ -52,6 +59,10 @@ extension AnnealService {
         let submission = try await makePlan(request)
         let (document, plan) = (submission.document, submission.plan)
         try refuseWhatCannotFit(plan, document)
+        try await checkQuota(project: plan.project, newJobs: plan.jobs.count)
+        defer { endWay(plan.project, plan.jobs.count) }
+        let missing = try await missingSecrets(of: plan, document) + missingRuntimes(of: plan, document)
+        guard missing.isEmpty else { throw ServiceError(.unresolvedSpec, missing[0].detail, errors: missing) }
         let moment = now
         let experiment = ExperimentRecord(
             id: identifiers.next(.experiment), name: plan.name, project: plan.project, description: plan.description,
@@ -82,7 +93,7 @@ extension AnnealService {
     private func refuseWhatCannotFit(_ plan: ExperimentPlan, _ document: SpecDocument) throws {
         let errors = plan.jobs.flatMap { job in
             let pointer = JSONPointer(["jobs", job.group ?? job.name, "resources"])
-            return capacity.shortfalls(of: job.resources).map {
+            return configuration.shortfalls(of: job.resources, on: job.terms.cluster, capacity: capacity).map {
                 ServiceError.Detail(
                     pointer: pointer.description, line: document.position(of: pointer)?.line, detail: "job '\(job.name)' \($0)")
             } + misfits(of: job, besideItsServersIn: plan, document, at: pointer)
@@ -95,13 +106,59 @@ extension AnnealService {
         }
     }
 
+    /// Says so where jobs ask for containers that cannot be run where they are to run.
+    private func missingRuntimes(of plan: ExperimentPlan, _ document: SpecDocument) -> [ServiceError.Detail] {
+        var told: Set<String> = []
+        return plan.jobs.flatMap { job -> [ServiceError.Detail] in
+            guard let terms = job.container else { return [] }
+            let own = JSONPointer(["jobs", job.group ?? job.name, "container"])
+            let pointer = document.value[own] == nil ? JSONPointer(["container"]) : own
+            let cluster = configuration.cluster(job.terms.cluster)
+            let problems: [String] =
+                switch configuration.seen(from: cluster).containers.runtime {
+                case nil: [ContainerEnclosure.noRuntime(on: cluster).detail]
+                case .pyxis? where cluster == nil: ["pyxis runs containers on Slurm clusters alone"]
+                case let runtime?: ContainerCommand.shortfalls(of: runtime, terms, nodes: job.resources.nodes)
+                }
+            return problems.filter { told.insert("\(pointer) \($0)").inserted }.map {
+                ServiceError.Detail(pointer: pointer.description, line: document.position(of: pointer)?.line, detail: $0)
+            }
+        }
+    }
+
+    /// The secrets that the jobs name and the daemon cannot give, each once with the place that names it first.
+    private func missingSecrets(of plan: ExperimentPlan, _ document: SpecDocument) async throws -> [ServiceError.Detail] {
+        var places: [(name: String, pointer: JSONPointer)] = []
+        for job in plan.jobs {
+            for name in job.secrets where !places.contains(where: { $0.name == name }) {
+                places.append((name, Self.place(ofSecret: name, in: job, document)))
+            }
+        }
+        guard !places.isEmpty else { return [] }
+        let (secrets, names) = (secrets, places.map(\.name))
+        let problems = try await files.run { secrets.problems(with: names) }
+        return problems.compactMap { problem in
+            guard let pointer = places.first(where: { $0.name == problem.name })?.pointer else { return nil }
+            return ServiceError.Detail(pointer: pointer.description, line: document.position(of: pointer)?.line, detail: problem.problem)
+        }
+    }
+
+    private nonisolated static func place(ofSecret name: String, in job: JobPlan, _ document: SpecDocument) -> JSONPointer {
+        for path in [["jobs", job.group ?? job.name, "secrets"], ["secrets"]] {
+            let pointer = JSONPointer(path)
+            if let index = document.value[pointer]?.array?.firstIndex(of: .string(name)) { return pointer / index }
+        }
+        return JSONPointer(["secrets"])
+    }
+
     /// Why a job could never run beside the servers that it uses.
     private func misfits(
         of job: JobPlan, besideItsServersIn plan: ExperimentPlan, _ document: SpecDocument, at pointer: JSONPointer
     ) -> [ServiceError.Detail] {
         guard !job.servers.isEmpty else { return [] }
         let servers = job.servers.map { plan.jobs[$0] }
-        let together = ServerFit.together([job.resources] + servers.map(\.resources))
+        // What runs elsewhere takes nothing here.
+        let together = ServerFit.together(([job] + servers).map { $0.terms.cluster == nil ? $0.resources : $0.resources.besideCluster })
         let names = servers.map { "'\($0.name)'" }.joined(separator: " and ")
         return capacity.shortfalls(of: together).map {
             ServiceError.Detail(

@@ -5,6 +5,7 @@ import EventLoop
 import JSON
 import Logging
 import Scheduling
+import Slurm
 import Store
 import Supervision
 
@@ -35,6 +36,8 @@ public final class AnnealService {
     public let startedAt: Timestamp
 
     let supervisor: Supervisor
+    /// Who runs attempts elsewhere, by the cluster's name.
+    let clusters: [String: SlurmExecutor]
     /// Hashes, copies and reads files, so that neither the loop nor the cooperative pool waits for a disk.
     let files = BlockingThread(name: "files")
     let hasher: ContentHasher
@@ -48,11 +51,27 @@ public final class AnnealService {
     let asking = BlockingThread(name: "trainer-args")
     /// What the installed trainer takes beyond its parameters.
     let trainArguments: TrainArgumentLists
+    /// The secrets that jobs name.
+    nonisolated let secrets: SecretSource
+    /// Makes backups, and removes what retention lets go of.
+    let backups = BlockingThread(name: "backup")
+    /// Takes experiments in and out, which can take long.
+    public nonisolated let transfers = BlockingThread(name: "transfers")
+    /// The backup that is being made, or the last one.
+    var backup: BackupRun?
+    var isCollecting = false
     var scheduler: SchedulerState
     var jobs: [String: ActiveJob] = [:]
     /// The servers among them, by experiment and name.
     var servers: [String: ActiveJob] = [:]
-    var attemptsByToken: [String: String] = [:]
+    var attemptsByToken: [String: AttemptIdentity] = [:]
+    let accessTokens = AccessTokens()
+    let auditTrail: AuditTrail
+    var projectQuotas: [String: ProjectQuota] = [:]
+    /// Jobs of submissions that have passed their project's quota and are not on disk yet.
+    var jobsOnTheirWay: [String: Int] = [:]
+    /// How much each caller may ask.
+    public let limiter: CallLimiter
     /// Of jobs that have just come into the queue, so that those that start at once need not be read again. A few at a time: the specs of
     /// all that wait would fill the memory.
     var startFactsAtHand: [String: StartFacts] = [:]
@@ -74,6 +93,10 @@ public final class AnnealService {
     var lastAttribution = Timestamp(milliseconds: 0)
     /// The projects' usage as it was last written down.
     var savedUsage: [String: Double] = [:]
+    /// Calls the container runtime, which at times takes long to answer.
+    let containerThread = BlockingThread(name: "containers")
+    /// True once the containers that an earlier daemon left have been looked for.
+    var hasPreparedContainers = false
     /// How the memory of attempts is held to what they asked for.
     nonisolated let controlGroups: ControlGroupTree
     /// What log lines tell of the cause of a failure.
@@ -90,20 +113,26 @@ public final class AnnealService {
         self.causePatterns = causePatterns
         self.log = log
         trainArguments = TrainArgumentLists(configuration)
+        secrets = SecretSource(configuration.secrets)
         hub = EventHub()
+        limiter = CallLimiter(configuration.callLimits)
+        auditTrail = AuditTrail(store: store) { log.error("the audit log was not written", metadata: ["error": "\($0)"]) }
         streamReads = ReadLine(store: store)
         hasher = ContentHasher(store: store)
         controlGroups = ControlGroupTree.prepare()
         supervisor = Supervisor(
             shimPath: configuration.shimPath, attemptsDirectory: configuration.attemptsDirectory, controlGroups: controlGroups.placement)
+        let secrets = secrets
+        clusters = configuration.clusters.filter { !$0.isLocal }.reduce(into: [:]) {
+            $0[$1.name] = SlurmExecutor(terms: $1, shimPath: configuration.seen(from: $1).shimPath) { name in
+                try secrets.values(of: [name]).first?.value ?? ""
+            }
+        }
         scheduler = SchedulerState(capacity: capacity)
         startedAt = Timestamp(milliseconds: SystemTime.now())
     }
 
     var now: Timestamp { Timestamp(milliseconds: SystemTime.now()) }
-
-    /// The attempt that a token was made for, while that attempt lives.
-    public func attemptID(ofToken token: String) -> String? { attemptsByToken[TokenHash.of(token)] }
 
     /// Runs work that must be done, such as writing down an end: while the disk is full it is tried again until there is room.
     func persistently(_ what: String, _ body: @escaping @LoopActor @Sendable () async throws -> Void) {

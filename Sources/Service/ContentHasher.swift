@@ -34,7 +34,7 @@ final class ContentHasher: Sendable {
         return digest
     }
 
-    private static func digest(_ path: String) throws -> String {
+    static func digest(_ path: String) throws -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ServiceError(.invalidSpec, "\(path): \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }

@@ -53,6 +53,7 @@ enum JobRendering {
         view.preemptible = record.terms.isPreemptible
         view.held = record.isHeld
         view.concurrencyGroup = record.terms.concurrency?.name
+        view.cluster = record.terms.cluster
         view.timeoutSeconds = record.timeout?.inSeconds
         return view
     }
@@ -63,6 +64,7 @@ enum JobRendering {
         view.gpuShare = Double(request.gpuShare) / 1000
         view.gpuMemoryBytes = request.gpuMemoryBytes
         view.model = request.gpuModel
+        (view.nodes, view.exclusive) = (request.nodes, request.isExclusive)
         for (name, units) in request.counters.sorted(by: { $0.key < $1.key }) { view.counters[name] = units }
         view.anyOf = request.alternatives.map(self.view(of:))
         return view
@@ -75,6 +77,7 @@ enum JobRendering {
             startedAt: record.startedAt?.description, finishedAt: record.finishedAt?.description)
         view.gpuShare = Double(record.gpuShare) / 1000
         view.evidence = evidence(of: record)
+        (view.cluster, view.externalID) = (record.cluster, record.externalID)
         return view
     }
 

@@ -1,4 +1,5 @@
 import Domain
+import Specification
 
 /// Where things are and what may be used; fixed while the daemon runs.
 public struct ServiceConfiguration: Sendable {
@@ -19,8 +20,25 @@ public struct ServiceConfiguration: Sendable {
     public var sampleInterval: Duration = .seconds(2)
     /// How long metrics stay.
     public var metricRetention = MetricRetention.standard
+    /// How much each caller may ask.
+    public var callLimits = CallLimits()
+    /// How long the audit log keeps its records.
+    public var auditRetention: Duration = .seconds(400 * 86_400)
+    /// The folders that specs may name files in; `nil` for whatever the daemon's user may read.
+    public var readablePaths: [String]?
+    /// Files besides the data folder that hold the daemon's token.
+    public var tokenFiles: [String] = []
+    /// How long files stay that nothing refers to.
+    public var artifactRetention = ArtifactRetention.standard
     /// Whether webhooks may go to addresses of this machine and of private networks.
     public var allowsPrivateWebhooks = false
+    /// Where jobs can run beside this machine.
+    public var clusters: [ClusterTerms] = []
+    /// Where the secrets that jobs name are found.
+    public var secrets = SecretConfiguration()
+    /// How containers are run, here and on the clusters that say so.
+    public var containers = ContainerConfiguration()
+    public var clusterContainers: [String: ContainerConfiguration] = [:]
 
     public init(
         dataDirectory: String, shimPath: String, workerPath: String, pythonPath: String?, trainerDirectory: String?, workerURL: String,
@@ -42,5 +60,6 @@ public struct ServiceConfiguration: Sendable {
 
     func attemptDirectory(_ attemptID: String) -> String { attemptsDirectory + "/" + attemptID }
     func checkpointDirectory(jobID: String) -> String { dataDirectory + "/jobs/" + jobID + "/checkpoints" }
+    func jobDirectory(_ jobID: String) -> String { dataDirectory + "/jobs/" + jobID }
     func outputDirectory(jobID: String) -> String { dataDirectory + "/jobs/" + jobID + "/outputs" }
 }

@@ -84,6 +84,8 @@ public struct ServiceError: Error, Sendable {
     public var code: Code
     public var detail: String
     public var errors: [Detail]
+    /// Seconds after which the same may succeed; `nil` where nothing is known.
+    public var retryAfter: Int?
 
     public init(_ code: Code, _ detail: String, errors: [Detail] = []) {
         self.code = code

@@ -27,6 +27,17 @@ public enum ServiceLimits {
     public static let viewCacheBytesMax = 8 * 1024 * 1024
     /// Unsent bytes of a stream after which it is fed from the database at the reader's own pace.
     public static let streamBufferBytesMax = 256 * 1024
+    /// Tokens in force, and projects that one may be limited to.
+    public static let tokensMax = 1000
+    public static let tokenProjectsMax = 100
+    public static let tokenLifetimeMax = Duration.seconds(3650 * 86_400)
+    /// Records of the audit log, whatever their age.
+    public static let auditRecordsMax = 2_000_000
+    /// Requests of frequent kinds that are counted side by side before they are written down, and for how long.
+    public static let auditCountedMax = 1000
+    public static let auditCountedSeconds = 10
+    /// Callers whose rates are remembered.
+    public static let callersRememberedMax = 20_000
     /// Webhooks.
     public static let webhooksMax = 100
     /// Samples of the devices in one answer.
@@ -59,4 +70,13 @@ public enum ServiceLimits {
     /// Stretches of missing records that are named of a pass, and passes of which they are.
     public static let missingStretchesMax = 5
     public static let missingPassesMax = 100
+    /// Bytes of the file of secrets, and of the secrets of one job with their names.
+    public static let secretFileBytesMax = 256 * 1024
+    public static let secretBytesMax = 64 * 1024
+    /// Bytes of the record of a backup.
+    public static let backupRecordBytesMax = 16 * 1024 * 1024
+    /// Characters of the path that a backup goes to; SQLite opens files whose paths have up to 512 bytes.
+    public static let backupTargetLengthMax = 400
+    /// Things that one answer names of those that retention lets go of; the sums are over all.
+    public static let garbageItemsMax = 1000
 }

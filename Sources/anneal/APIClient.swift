@@ -16,9 +16,9 @@ struct APIClient: Sendable {
     private static let connectTimeout: Duration = .seconds(5)
     private static let timeout: Duration = .seconds(120)
     /// For the daemon to read and check a large file.
-    private static let readingTime: Duration = .seconds(3600)
+    static let readingTime: Duration = .seconds(3600)
     /// A stream that is silent for longer has died; the daemon sends a ping every 15 seconds.
-    private static let silenceMax: Duration = .seconds(45)
+    static let silenceMax: Duration = .seconds(45)
 
     let endpoint: Endpoint
     let token: String?
@@ -64,10 +64,14 @@ struct APIClient: Sendable {
     /// Reads a body as it comes, for as long as the daemon sends; `onChunk` returns false to end it.
     ///
     /// Returns when the body has ended or `onChunk` ended it. Throws `ConnectionLost` where the connection ended early.
-    func stream(_ path: [String], query: [(String, String)], headers: [(String, String)], onChunk: ([UInt8]) throws -> Bool) throws {
+    /// It ends as lost, too, where nothing comes for `silence`.
+    func stream(
+        _ path: [String], query: [(String, String)], headers: [(String, String)], silence: Duration = silenceMax,
+        onChunk: ([UInt8]) throws -> Bool
+    ) throws {
         var request = self.request("GET", path, query: query, headers: headers)
         request.timeout = nil
-        request.lowSpeed = .init(bytesPerSecond: 1, time: Self.silenceMax)
+        request.lowSpeed = .init(bytesPerSecond: 1, time: silence)
         var thrown: (any Error)?
         var wasEnded = false
         do {

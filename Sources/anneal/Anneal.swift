@@ -31,11 +31,14 @@ struct Anneal: ParsableCommand {
                 name: "Results",
                 subcommands: [
                     Datasets.self, Generations.self, Rollouts.self, Checkpoints.self, Evaluations.self, Compare.self, Lineage.self,
+                    Export.self, Import.self,
                 ]),
             CommandGroup(
                 name: "Machine",
                 subcommands: [
-                    Top.self, GPUs.self, Queue.self, Usage.self, Projects.self, Webhooks.self, Doctor.self, Version.self,
+                    Top.self, GPUs.self, Clusters.self, Queue.self, Usage.self, Projects.self, Webhooks.self, Tokens.self, Audit.self,
+                    Doctor.self,
+                    Version.self, Backup.self, Restore.self, GarbageCollection.self,
                 ]),
         ])
 }

@@ -36,6 +36,7 @@ struct JobSheet {
         facts.add("group", text: job.group)
         facts.add("matrix", text: job.matrix?.object.map { $0.map { "\($0.key)=\($0.value.brief)" }.joined(separator: " ") })
         facts.add("resources", text: ResourceText.brief(job.resources))
+        facts.add("runs on", text: job.cluster)
         facts.add("priority", text: String(job.priority))
         facts.add("needs", text: job.needs.isEmpty ? nil : job.needs.map { names[$0] ?? $0 }.joined(separator: ", "))
         facts.add("cached from", text: job.cachedFrom)
@@ -79,21 +80,21 @@ struct JobSheet {
     }
 
     private var attempts: Table {
+        let isElsewhere = job.attempts.contains { $0.cluster != nil }
         let rows: [[StyledText]] = job.attempts.map { attempt in
             let end = attempt.signal.map { "signal \($0)" } ?? attempt.exitCode.map { "exit \($0)" } ?? "–"
             return [
                 StyledText("\(attempt.number)"), StateText.name(attempt.state), StyledText(end), StyledText(attempt.cause ?? "–"),
                 StyledText(attempt.resumedFromStep.map { "step \($0)" } ?? "–"),
                 StyledText(attempt.gpus.isEmpty ? "–" : "\(attempt.gpus.count)"),
+            ] + (isElsewhere ? [StyledText(attempt.externalID ?? "–")] : []) + [
                 Moment.age(attempt.startedAt), Moment.span(from: attempt.startedAt, to: attempt.finishedAt),
                 StyledText(attempt.message ?? ""),
             ]
         }
-        let columns: [Table.Column] = [
-            .init("#", .right), .init("STATE"), .init("END"), .init("CAUSE"), .init("RESUMED FROM"), .init("GPUS"), .init("STARTED"),
-            .init("RAN", .right),
-            .init("MESSAGE", elastic: true),
-        ]
+        let columns: [Table.Column] =
+            [.init("#", .right), .init("STATE"), .init("END"), .init("CAUSE"), .init("RESUMED FROM"), .init("GPUS")]
+            + (isElsewhere ? [.init("CLUSTER JOB")] : []) + [.init("STARTED"), .init("RAN", .right), .init("MESSAGE", elastic: true)]
         return Table(columns, rows: rows)
     }
 }

@@ -71,6 +71,7 @@ enum PlanText {
         ]
         lines += table.lines(width: columns)
         lines += plan.jobs.compactMap { job in job.memoryEstimate.map { StyledText("\(job.name): \($0)") } }
+        lines += plan.jobs.compactMap { job in job.container.map { StyledText("\(job.name): in a container, \($0)") } }
         lines += plan.warnings.map { StyledText("warning: ", .yellow) + StyledText($0) }
         if !plan.fits { lines.append(StyledText("some job can never run on this machine", .red)) }
         return lines

@@ -52,6 +52,14 @@ struct AnnealDaemon: AsyncParsableCommand {
             "A named counter that jobs may ask for, such as licences=4; may be given several times.", valueName: "name=count"))
     var counter: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Instead of running: bring this backup back into the data folder, which must be new, and end.", valueName: "folder"))
+    var restore: String?
+
+    @Flag(help: "With --restore: hold all jobs that have not ended, so that none starts until it is released.")
+    var hold = false
+
     func run() async throws {
         let settings: Settings
         do {
@@ -61,7 +69,14 @@ struct AnnealDaemon: AsyncParsableCommand {
             throw ExitCode(2)
         }
         do {
-            try await Daemon(settings: settings).run()
+            if let restore {
+                try Restore(source: try Settings.absolute(restore), data: settings.dataDirectory, holdsJobs: hold).run()
+            } else {
+                try await Daemon(settings: settings).run()
+            }
+        } catch let error as SettingsError {
+            Self.complain(error.message)
+            throw ExitCode(1)
         } catch {
             Self.complain("\(error)")
             throw ExitCode(1)

@@ -44,7 +44,8 @@ struct Daemon {
     {
         let installation = try Installation()
         let token = try requiredToken()
-        let gate = RequestGuard(hosts: settings.hosts + [settings.address?.host].compactMap(\.self), token: token)
+        let gate = RequestGuard(
+            hosts: settings.hosts + [settings.address?.host].compactMap(\.self), token: token, proxies: settings.proxies)
         let front = FrontDoor()
         var limits = HTTPLimits.standard
         // Attempts need descriptors too.
@@ -76,10 +77,10 @@ struct Daemon {
         await server.shutdown(grace: Self.shutdownGrace)
     }
 
-    /// The configured token; one is made where others can reach the daemon and none is configured.
+    /// The configured token; one is made where others can reach the daemon, by themselves or through a proxy, and none is configured.
     private func requiredToken() throws -> String? {
         if let token = settings.token { return token }
-        guard settings.listensBeyondLoopback else { return nil }
+        guard settings.listensBeyondLoopback || !settings.proxies.isEmpty else { return nil }
         return try TokenFile.readOrCreate(settings.dataDirectory + "/token", make: AnnealService.makeToken)
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Service
 
 /// The data folder: made on first use, held by one daemon at a time.
 enum DataFolder {
@@ -9,10 +10,13 @@ enum DataFolder {
     }
 
     static func prepare(_ path: String) throws(SettingsError) {
+        guard access(path + "/" + Restoration.marker, F_OK) != 0 else {
+            throw SettingsError(message: "a restore into \(path) was not finished; run 'anneal restore' again, or remove the folder")
+        }
         for folder in ["", "/attempts", "/jobs", "/datasets", "/uploads", "/backups"] { try create(path + folder) }
     }
 
-    private static func create(_ path: String) throws(SettingsError) {
+    static func create(_ path: String) throws(SettingsError) {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
             throw SettingsError(message: "the data folder \(path) cannot be created: \(String(cString: strerror(errno)))")

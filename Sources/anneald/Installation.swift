@@ -23,6 +23,15 @@ struct Installation {
         configuration.dashboardDirectory = access(shared + "/index.html", R_OK) == 0 ? shared : ascending(to: "Sources/dashboard")
         configuration.sampleInterval = settings.sampleInterval
         configuration.metricRetention = settings.metricRetention
+        configuration.clusters = settings.clusters
+        configuration.callLimits = settings.callLimits
+        if let retention = settings.auditRetention { configuration.auditRetention = retention }
+        configuration.readablePaths = settings.readablePaths
+        configuration.tokenFiles = settings.tokenFiles
+        configuration.secrets = settings.secrets
+        configuration.containers = settings.containers
+        configuration.clusterContainers = settings.clusterContainers
+        configuration.artifactRetention = settings.artifactRetention
         configuration.allowsPrivateWebhooks = settings.allowsPrivateWebhooks
         return configuration
     }

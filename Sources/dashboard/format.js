@@ -91,6 +91,7 @@ export function resources(wanted) {
     if (wanted.cpus > 0) parts.push(`${wanted.cpus} CPU${wanted.cpus === 1 ? "" : "s"}`);
     if (wanted.memory_bytes > 0) parts.push(bytes(wanted.memory_bytes));
     for (const [name, amount] of Object.entries(wanted.counters ?? {})) parts.push(`${amount} ${name}`);
+    if (wanted.nodes > 1) return `${wanted.nodes} nodes with ${resources({ ...wanted, nodes: 1 })} each`;
     if (wanted.any_of?.length) parts.push(`or ${wanted.any_of.map(resources).join(" or ")}`);
     return parts.join(", ") || "nothing";
 }

@@ -4,8 +4,8 @@ import { drainButton } from "./actions.js";
 import { get } from "./api.js";
 import { setTitle } from "./app.js";
 import { pause } from "./connection.js";
-import { h, jobLink, keyed, shortID } from "./dom.js";
-import { bytes, duration, grouped, number } from "./format.js";
+import { h, jobLink, keyed, makeTable, section, shortID } from "./dom.js";
+import { bytes, duration, grouped, number, when } from "./format.js";
 import { namesOf } from "./names.js";
 import { sparkline } from "./sparkline.js";
 
@@ -82,6 +82,25 @@ function summary(inventory) {
         `${bytes(memory.held)} of ${bytes(memory.total)} memory given out`].filter(Boolean).join(" · ");
 }
 
+/** The clusters of the configuration; nothing where there are none. */
+function clustersSection() {
+    const { table, body, row } = makeTable("Clusters", ["Name", "State", "Queued", "Running", "Time limit", "GPUs a node"]);
+    const node = section("Clusters", table);
+    node.hidden = true;
+    const draw = (clusters) => {
+        node.hidden = clusters.length === 0;
+        keyed(body, clusters, (cluster) => cluster.name, (cluster) => row([
+            [cluster.name, h("span", { class: "small" }, [cluster.executor, cluster.partition].filter(Boolean).join(" · "))],
+            cluster.silent_since ? [h("span", { class: "badge warn" }, "silent"), " since ", when(cluster.silent_since), ": ", cluster.message]
+                : "answers",
+            grouped(cluster.queued), grouped(cluster.running),
+            cluster.time_limit_seconds === null ? "–" : duration(cluster.time_limit_seconds),
+            cluster.gpus_per_node === null ? "–" : String(cluster.gpus_per_node),
+        ]));
+    };
+    return { node, draw };
+}
+
 /** The last ten minutes; null while the daemon does not record them. */
 async function readHistory(signal) {
     try {
@@ -98,12 +117,14 @@ export async function show(root, { signal }) {
     const words = h("p", { class: "small" });
     const note = h("p", { class: "small", hidden: true });
     const grid = h("ul", { class: "gpus" });
-    root.append(h("h1", { tabindex: "-1" }, "GPUs"), words, note, grid);
+    const clusters = clustersSection();
+    root.append(h("h1", { tabindex: "-1" }, "GPUs"), words, note, grid, clusters.node);
     let history = null;
     let historyAt = 0;
 
     const refresh = async () => {
-        const inventory = await get("/v1/gpus", { signal });
+        const [inventory, elsewhere] = await Promise.all([get("/v1/gpus", { signal }), get("/v1/clusters", { signal })]);
+        clusters.draw(elsewhere.data);
         const names = await namesOf(inventory.data.flatMap((gpu) => gpu.holders.map((holder) => holder.job_id)), signal);
         if (Date.now() - historyAt > 10_000) {
             history = await readHistory(signal);

@@ -42,6 +42,7 @@ function drawHead(head, job, after) {
             ["Project", job.project],
             ["Priority", isActive(job.state) ? priorityButton(job, after) : String(job.priority)],
             ["Asks for", resources(job.resources)],
+            ["Runs on", job.cluster],
             ["GPUs", last?.gpus.length ? last.gpus.map(shortGPU).join(", ") : null],
             ["Started", when(job.started_at)],
             ["Ended", when(job.finished_at)],
@@ -68,7 +69,8 @@ function attemptsSection() {
     const draw = (attempts) => {
         node.hidden = attempts.length === 0;
         keyed(body, attempts, (item) => item.id, (item) => row([
-            String(item.number), stateChip(item.state),
+            item.external_id ? [String(item.number), h("span", { class: "small" }, ` ${item.cluster} ${item.external_id}`)] : String(item.number),
+            stateChip(item.state),
             item.cause && item.cause !== item.state ? item.cause.replaceAll("_", " ") : "–", item.message ?? "–",
             item.signal ? `signal ${item.signal}` : item.exit_code ?? "–", item.resumed_from_step ?? "–",
             when(item.started_at) ?? "–",

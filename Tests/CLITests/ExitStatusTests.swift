@@ -86,7 +86,8 @@ import Testing
             "queue", "datasets", "datasets ls", "datasets upload", "datasets show", "datasets content", "checkpoints", "checkpoints ls",
             "checkpoints show",
             "checkpoints pin", "checkpoints unpin", "checkpoints rm", "evaluations", "evaluations ls", "evaluations show", "compare",
-            "lineage", "doctor", "version", "usage", "webhooks", "webhooks list", "webhooks create", "webhooks show", "webhooks delete",
+            "lineage", "doctor", "backup", "restore", "gc", "version", "usage", "webhooks", "webhooks list", "webhooks create",
+            "webhooks show", "webhooks delete",
             "webhooks ping", "webhooks deliveries", "webhooks replay",
         ]
         for command in commands {

@@ -49,6 +49,10 @@ import Testing
 }
 
 @Suite struct JSONValueTests {
+    @Test func aMarkAfterASlashIsPartOfTheToken() {
+        #expect(JSONPointer(text: "/\u{1F3FB}a/\u{301}b")?.tokens == ["\u{1F3FB}a", "\u{301}b"])
+    }
+
     @Test func membersAndElementsAreFound() {
         let value: JSONValue = ["a": [1, 2], "b": nil]
         #expect(value["a"]?[1] == 2 && value["a"]?[2] == nil && value["a"]?[-1] == nil && value["x"] == nil)

@@ -78,4 +78,7 @@ struct ServiceFixture: Sendable {
     func mayStart(_ job: String) async -> Bool {
         await LoopActor.run { service.jobs[job]?.isDispatched == true || service.scheduler.queuedJob(job) != nil }
     }
+
+    /// Whether the service still sees an attempt of the job, whose end may be in the database already.
+    func isDispatched(_ job: String) async -> Bool { await LoopActor.run { service.jobs[job]?.isDispatched == true } }
 }

@@ -44,6 +44,8 @@ import Testing
     /// A job that keeps to the request is where it leads, stays there, and its only attempt tells of its own end.
     private func expect(_ job: String, _ fixture: ServiceFixture, ends way: Way) async throws {
         while try await fixture.state(of: job).holdsResources { await Task.yield() }
+        // The end is in the database a moment before the service has heard of it.
+        while await fixture.isDispatched(job) { await Task.yield() }
         #expect(try await fixture.state(of: job) == way.state)
         #expect(await fixture.mayStart(job) == false)
         let attempts = try await fixture.store.read { try $0.attempts(job: job) }

@@ -6,7 +6,7 @@ import Service
 @LoopActor
 enum CheckpointRoutes {
     static func list(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.checkpoints(job: call.query("job"), page: try call.page()))
+        try .json(try await call.service.checkpoints(job: call.query("job"), within: call.caller.reach, page: try call.page()))
     }
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.checkpoint(call.parameter())) }

@@ -11,13 +11,14 @@ enum DatasetRegistrationRoute {
 
     static func register(_ call: Call) async throws -> Answer {
         let request = try read(try await call.jsonBody(upTo: ServiceLimits.requestBytesMax))
+        try await call.service.checkDatasetName(request.name, within: call.caller.reach)
         switch request.place {
         case .url(let url, let bytesMax):
             let view = try await call.service.fetchDataset(url, bytesMax: bytesMax, request)
             return try .json(view, status: HTTPStatus(202), location: "/v1/jobs/\(view.jobID)")
         case .file(let path, let copies):
             let (view, isNew) = try await call.service.registerFile(path, copies: copies, request)
-            return try .json(view, status: isNew ? .created : .ok, location: isNew ? "/v1/datasets/\(view.id)" : nil)
+            return try .made(view, at: "/v1/datasets/\(view.id)", isNew: isNew)
         }
     }
 

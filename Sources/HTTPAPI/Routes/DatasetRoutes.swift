@@ -10,7 +10,9 @@ enum DatasetRoutes {
     private static let unwrittenBytesMax = 4 * 1024 * 1024
 
     static func list(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.datasets(name: call.query("name"), tag: try tag(call), page: try call.page()))
+        try .json(
+            try await call.service.datasets(
+                name: call.query("name"), tag: try tag(call), within: call.caller.reach, page: try call.page()))
     }
 
     /// `key:value`.
@@ -95,7 +97,7 @@ enum DatasetRoutes {
             }
             call.task {
                 let (view, isNew) = try await upload.finish(name: name, format: format)
-                return try .json(view, status: isNew ? .created : .ok, location: isNew ? "/v1/datasets/\(view.id)" : nil)
+                return try .made(view, at: "/v1/datasets/\(view.id)", isNew: isNew)
             }
         }
     }

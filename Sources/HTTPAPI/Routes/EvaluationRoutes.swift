@@ -7,7 +7,9 @@ import Service
 @LoopActor
 enum EvaluationRoutes {
     static func list(_ call: Call) async throws -> Answer {
-        try .json(try await call.service.evaluations(job: call.query("job"), experiment: call.query("experiment"), page: try call.page()))
+        try .json(
+            try await call.service.evaluations(
+                job: call.query("job"), experiment: call.query("experiment"), within: call.caller.reach, page: try call.page()))
     }
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.evaluation(call.parameter())) }
@@ -29,9 +31,9 @@ enum EvaluationRoutes {
     }
 
     static func items(_ call: Call) async throws -> Answer {
-        try .json(
-            try await call.service.evaluationItems(
-                call.parameter(), benchmark: call.query("benchmark"), onlyWrong: try call.flag("wrong"), page: try call.page()))
+        let items = try await call.service.evaluationItems(
+            call.parameter(), benchmark: call.query("benchmark"), onlyWrong: try call.flag("wrong"), page: try call.page())
+        return try await .masked(items, by: call.service)
     }
 
     static func compare(_ call: Call) async throws -> Answer {
@@ -41,9 +43,9 @@ enum EvaluationRoutes {
 
     static func flippedItems(_ call: Call) async throws -> Answer {
         let (base, candidate) = try sides(call)
-        return try .json(
-            try await call.service.flippedItems(
-                base: base, candidate: candidate, benchmark: call.query("benchmark"), page: try call.page()))
+        let items = try await call.service.flippedItems(
+            base: base, candidate: candidate, benchmark: call.query("benchmark"), page: try call.page())
+        return try await .masked(items, by: call.service)
     }
 
     private static func sides(_ call: Call) throws(ServiceError) -> (base: String, candidate: String) {

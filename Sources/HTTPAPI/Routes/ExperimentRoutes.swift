@@ -15,7 +15,7 @@ enum ExperimentRoutes {
         if let base, !base.hasPrefix("/") { throw ServiceError(.badRequest, "query parameter 'base_directory': must be an absolute path") }
         let request = SubmissionRequest(
             document: try await call.body(upTo: ServiceLimits.specBytesMax), format: format, overrides: call.queries("set"),
-            baseDirectory: base)
+            baseDirectory: base, reach: call.caller.reach)
         if dryRun { return try .json(try await call.service.plan(request)) }
         let reservation = try await Idempotency.reserve(call, body: request.document)
         if let stored = reservation?.stored { return stored }
@@ -40,7 +40,7 @@ enum ExperimentRoutes {
         let state = try call.choice("state", as: ExperimentState.self)
         return try .json(
             try await call.service.experiments(
-                state: state, project: call.query("project"), name: call.query("name"), page: try call.page()))
+                state: state, project: call.query("project"), name: call.query("name"), within: call.caller.reach, page: try call.page()))
     }
 
     static func get(_ call: Call) async throws -> Answer {

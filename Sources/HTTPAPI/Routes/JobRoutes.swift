@@ -11,7 +11,9 @@ enum JobRoutes {
     static func list(_ call: Call) async throws -> Answer {
         let state = try call.choice("state", as: JobState.self)
         let kind = try call.choice("kind", as: JobKind.self)
-        return try .json(try await call.service.jobs(state: state, kind: kind, experiment: call.query("experiment"), page: try call.page()))
+        return try .json(
+            try await call.service.jobs(
+                state: state, kind: kind, experiment: call.query("experiment"), within: call.caller.reach, page: try call.page()))
     }
 
     static func get(_ call: Call) async throws -> Answer {

@@ -1,3 +1,4 @@
+import APITypes
 import Domain
 import EventLoop
 import HTTPServer
@@ -6,7 +7,7 @@ import Service
 /// The machine and what connects its artifacts.
 @LoopActor
 enum MachineRoutes {
-    static func gpus(_ call: Call) async throws -> Answer { try .json(try await call.service.gpus()) }
+    static func gpus(_ call: Call) async throws -> Answer { try .json(try await call.service.gpus(within: call.caller.reach)) }
 
     /// The body may give a reason; there need not be one.
     static func drain(_ call: Call) async throws -> Answer {
@@ -24,6 +25,10 @@ enum MachineRoutes {
         try .json(call.service.deviceHistory(seconds: try call.integer("seconds", in: 1...3600) ?? 600))
     }
 
+    static func clusters(_ call: Call) async throws -> Answer {
+        try .json(ClustersView(data: call.service.clusterViews(within: call.caller.reach)))
+    }
+
     /// GPU-hours.
     static func usage(_ call: Call) async throws -> Answer {
         var since: Timestamp?
@@ -34,9 +39,13 @@ enum MachineRoutes {
         return try .json(try await call.service.usage(by: try call.choice("by", as: UsageGroup.self) ?? .project, since: since))
     }
 
-    static func queue(_ call: Call) async throws -> Answer { try .json(try await call.service.queue(page: try call.page())) }
+    static func queue(_ call: Call) async throws -> Answer {
+        try .json(try await call.service.queue(within: call.caller.reach, page: try call.page()))
+    }
 
-    static func doctor(_ call: Call) async throws -> Answer { try .json(try await call.service.doctor()) }
+    static func doctor(_ call: Call) async throws -> Answer { try .json(try await call.service.doctor(isDeep: try call.flag("deep"))) }
 
-    static func lineage(_ call: Call) async throws -> Answer { try .json(try await call.service.lineage(call.parameter())) }
+    static func lineage(_ call: Call) async throws -> Answer {
+        try .json(try await call.service.lineage(call.parameter(), within: call.caller.reach))
+    }
 }

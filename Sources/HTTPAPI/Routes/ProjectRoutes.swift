@@ -8,7 +8,17 @@ import Specification
 /// Projects: their part of the machine.
 @LoopActor
 enum ProjectRoutes {
-    static func list(_ call: Call) async throws -> Answer { try .json(ProjectsView(data: try await call.service.projects())) }
+    /// The limits that can be set, and the most that each can be set to.
+    private static var limits: [(name: String, most: Int, part: WritableKeyPath<ProjectChange, LimitChange>)] {
+        [
+            ("gpu_limit", 1_000_000, \.gpus), ("queued_limit", 1_000_000, \.queued), ("running_limit", 1_000_000, \.running),
+            ("artifact_bytes_limit", 1_000_000_000_000_000, \.artifactBytes),
+        ]
+    }
+
+    static func list(_ call: Call) async throws -> Answer {
+        try .json(ProjectsView(data: try await call.service.projects(within: call.caller.reach)))
+    }
 
     static func get(_ call: Call) async throws -> Answer { try .json(try await call.service.project(call.parameter())) }
 
@@ -16,26 +26,28 @@ enum ProjectRoutes {
         guard NameRule.experiment.matches(call.parameter()) else { throw ServiceError.missing("project", call.parameter()) }
         let body = try await call.jsonBody(upTo: ServiceLimits.requestBytesMax)
         guard let members = body.object else { throw ServiceError(.badRequest, "the body must be an object") }
-        var errors = members.keys.filter { $0 != "weight" && $0 != "gpu_limit" }.map {
-            ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known are: weight, gpu_limit")
+        let known = ["weight"] + limits.map(\.name)
+        var errors = members.keys.filter { !known.contains($0) }.map {
+            ServiceError.Detail(pointer: "/\($0)", detail: "unknown member; known are: \(known.joined(separator: ", "))")
         }
-        let weight = members["weight"]?.double
-        if let value = members["weight"], !(weight.map { $0 > 0 && $0 <= 1e9 } ?? false) {
+        var change = ProjectChange()
+        change.weight = members["weight"]?.double
+        if let value = members["weight"], !(change.weight.map { $0 > 0 && $0 <= 1e9 } ?? false) {
             errors.append(.init(pointer: "/weight", detail: "must be a number above 0 and up to 1e9, not \(value)"))
         }
-        var limit = GPULimitChange.keep
-        if let value = members["gpu_limit"] {
+        for (name, most, part) in limits {
+            guard let value = members[name] else { continue }
             if value.isNull {
-                limit = .clear
-            } else if let number = value.int, (0...1_000_000).contains(number) {
-                limit = .set(number)
+                change[keyPath: part] = .clear
+            } else if let number = value.int, (0...most).contains(number) {
+                change[keyPath: part] = .set(number)
             } else {
-                errors.append(.init(pointer: "/gpu_limit", detail: "must be a whole number from 0 to 1000000, or null"))
+                errors.append(.init(pointer: "/\(name)", detail: "must be a whole number from 0 to \(most), or null"))
             }
         }
         guard errors.isEmpty else {
             throw ServiceError(.badRequest, errors.first?.detail ?? "the body is invalid", errors: errors)
         }
-        return try .json(try await call.service.setProject(call.parameter(), weight: weight, gpuLimit: limit))
+        return try .json(try await call.service.setProject(call.parameter(), change))
     }
 }

@@ -11,6 +11,7 @@ enum RolloutRoutes {
         let step = try call.integer("step", in: 0...Int(Int32.max))
         let limit = try call.integer("limit", in: 1...ServiceLimits.rolloutsMax) ?? usual
         let order = try call.choice("order", as: RolloutOrder.self) ?? .kept
-        return try .json(try await call.service.rollouts(of: call.parameter(), step: step, order: order, limit: limit))
+        let rollouts = try await call.service.rollouts(of: call.parameter(), step: step, order: order, limit: limit)
+        return try await .masked(rollouts, by: call.service)
     }
 }

@@ -36,7 +36,8 @@ enum StreamRoutes {
         }
         let keys = call.queries("key").map { KeyPattern($0) }
         return EventStreamSession.Filter(
-            experiment: call.query("experiment"), job: call.query("job"), types: wanted, keys: keys.isEmpty ? nil : keys)
+            reach: call.caller.reach, experiment: call.query("experiment"), job: call.query("job"), types: wanted,
+            keys: keys.isEmpty ? nil : keys)
     }
 
     /// Where to go on: `Last-Event-ID` of a client that reconnects, or `after`.

@@ -10,7 +10,7 @@ enum MLflowProblem {
         var answer = Answer.json(
             bytes: JSONWriter().bytes(of: ["error_code": .string(code), "message": .string(message)]), status: HTTPStatus(status))
         // Clients wait as long as they are told to and send again.
-        if status == 429 || status == 503 { answer.headers.set("Retry-After", "1") }
+        if status == 429 || status == 503 { answer.headers.set("Retry-After", Problem(error).headers["Retry-After"] ?? "1") }
         return answer
     }
 

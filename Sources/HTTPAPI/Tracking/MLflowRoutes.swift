@@ -14,23 +14,32 @@ enum MLflowRoutes {
     nonisolated static let base = "/api/2.0/mlflow"
 
     nonisolated static let routes: [Route] = [
-        route(.get, "experiments/get-by-name", experimentByName), route(.get, "experiments/get", experiment),
-        route(.post, "experiments/create", createExperiment), route(.post, "experiments/search", searchExperiments),
-        route(.get, "experiments/search", searchExperiments), route(.post, "experiments/set-experiment-tag", acceptSilently),
-        route(.post, "experiments/update", refuseExperimentChange), route(.post, "experiments/delete", refuseExperimentChange),
-        route(.post, "experiments/restore", refuseExperimentChange),
-        route(.post, "runs/create", createRun), route(.get, "runs/get", run), route(.post, "runs/update", updateRun),
-        route(.post, "runs/delete", deleteRun), route(.post, "runs/restore", restoreRun), route(.post, "runs/search", searchRuns),
-        route(.post, "runs/log-batch", logBatch), route(.post, "runs/log-metric", logMetric),
-        route(.post, "runs/log-parameter", logParameter),
-        route(.post, "runs/set-tag", setTag), route(.post, "runs/delete-tag", deleteTag), route(.post, "runs/log-inputs", logInputs),
+        route(.get, "experiments/get-by-name", access: .read, experimentByName), route(.get, "experiments/get", access: .read, experiment),
+        route(.post, "experiments/create", access: .log, createExperiment),
+        route(.post, "experiments/search", access: .read, searchExperiments),
+        route(.get, "experiments/search", access: .read, searchExperiments),
+        route(.post, "experiments/set-experiment-tag", access: .log, acceptSilently),
+        route(.post, "experiments/update", access: .log, refuseExperimentChange),
+        route(.post, "experiments/delete", access: .log, refuseExperimentChange),
+        route(.post, "experiments/restore", access: .log, refuseExperimentChange),
+        route(.post, "runs/create", access: .log, createRun), route(.get, "runs/get", access: .read, run),
+        route(.post, "runs/update", access: .log, updateRun),
+        route(.post, "runs/delete", access: .log, deleteRun), route(.post, "runs/restore", access: .log, restoreRun),
+        route(.post, "runs/search", access: .read, searchRuns),
+        route(.post, "runs/log-batch", access: .log, logBatch), route(.post, "runs/log-metric", access: .log, logMetric),
+        route(.post, "runs/log-parameter", access: .log, logParameter),
+        route(.post, "runs/set-tag", access: .log, setTag), route(.post, "runs/delete-tag", access: .log, deleteTag),
+        route(.post, "runs/log-inputs", access: .log, logInputs),
         // Clients look here for models before they list artifacts; models are checkpoints here.
-        route(.post, "logged-models/search") { _, _ in ["models": []] },
-        route(.get, "metrics/get-history", history), route(.get, "artifacts/list", MLflowArtifacts.list),
+        route(.post, "logged-models/search", access: .read) { _, _ in ["models": []] },
+        route(.get, "metrics/get-history", access: .read, history), route(.get, "artifacts/list", access: .read, MLflowArtifacts.list),
     ]
 
-    private nonisolated static func route(_ method: HTTPMethod, _ path: String, _ body: @escaping Handler) -> Route {
-        Route(method, base + "/" + path, "mlflow", access: .attempt, anyQuery: true) { call in
+    /// What a request names stands in its body; the handlers hold it against the caller's reach.
+    private nonisolated static func route(
+        _ method: HTTPMethod, _ path: String, access: Route.Access, _ body: @escaping Handler
+    ) -> Route {
+        Route(method, base + "/" + path, "mlflow", access: access, bound: .filtered, anyQuery: true) { call in
             do {
                 return .json(bytes: JSONWriter().bytes(of: try await body(call, try await MLflowRequest(call))))
             } catch {
@@ -43,7 +52,9 @@ enum MLflowRoutes {
 
     private static func experimentByName(_ call: Call, _ request: MLflowRequest) async throws -> JSONValue {
         let name = try request.required("experiment_name")
-        guard let found = try await call.service.trackedExperiment(named: name, attemptID: call.caller.attemptID) else {
+        guard let found = try await call.service.trackedExperiment(named: name, attemptID: call.caller.attemptID),
+            call.caller.reach.covers(experiment: found.id, project: found.project)
+        else {
             throw ServiceError(.notFound, "Could not find experiment with name '\(name)'")
         }
         return ["experiment": MLflowDocuments.experiment(found, name: name)]
@@ -51,7 +62,9 @@ enum MLflowRoutes {
 
     private static func experiment(_ call: Call, _ request: MLflowRequest) async throws -> JSONValue {
         let id = try request.required("experiment_id")
-        guard let found = try await call.service.store.read({ try $0.experiment(id) }) else {
+        guard let found = try await call.service.store.read({ try $0.experiment(id) }),
+            call.caller.reach.covers(experiment: id, project: found.project)
+        else {
             throw ServiceError(.notFound, "No Experiment with id=\(id) exists")
         }
         return ["experiment": MLflowDocuments.experiment(found, name: found.name)]
@@ -81,7 +94,8 @@ enum MLflowRoutes {
         let filter = try MLflowFilter(try request.text("filter") ?? "")
         let limit = min(max(1, try request.integer("max_results") ?? 1000), 1000)
         let after = try request.text("page_token").flatMap { $0.isEmpty ? nil : $0 }
-        let page = try await call.service.store.read { try $0.experiments(limit: limit, after: after) }
+        let visible = ExperimentFilter(reach: call.caller.reach)
+        let page = try await call.service.store.read { try $0.experiments(visible, limit: limit, after: after) }
         let matching = page.items.filter { filter.matches(MLflowFilter.Subject(experiment: $0)) }
         var answer: JSONObject = ["experiments": .array(matching.map { MLflowDocuments.experiment($0, name: $0.name) })]
         if page.hasMore, let last = page.items.last { answer["next_page_token"] = .string(last.id) }
@@ -95,7 +109,7 @@ enum MLflowRoutes {
     }
 
     private static func run(_ call: Call, _ request: MLflowRequest) async throws -> JSONValue {
-        ["run": document(call, try await call.service.trackedRun(try request.run()))]
+        ["run": document(call, try await call.service.trackedRun(try await readable(call, try request.run())))]
     }
 
     private static func createRun(_ call: Call, _ request: MLflowRequest) async throws -> JSONValue {
@@ -137,9 +151,15 @@ enum MLflowRoutes {
         return [:]
     }
 
+    /// The run, if the caller may see it.
+    static func readable(_ call: Call, _ id: String) async throws -> String {
+        try await call.service.require(.run, id, within: call.caller.reach)
+        return id
+    }
+
     /// The run, if the caller may write to it: a worker to those of its own job.
     static func writable(_ call: Call, _ id: String) async throws -> String {
-        guard let attempt = call.caller.attemptID else { return id }
+        guard let attempt = call.caller.attemptID else { return try await readable(call, id) }
         let own = try await call.service.jobID(ofAttempt: attempt)
         if id == own { return id }
         let run = try await call.service.trackedRun(id)
@@ -157,7 +177,12 @@ enum MLflowRoutes {
                 .badRequest, "Invalid value for parameter 'max_results' supplied: it is from 1 to \(TrackingLimits.searchPageMax)")
         }
         let start = try request.text("page_token").flatMap { $0.isEmpty ? nil : Int($0) } ?? 0
-        let found = try await call.service.trackedRuns(experiments: try request.texts("experiment_ids"))
+        let reach = call.caller.reach
+        let asked = try request.texts("experiment_ids")
+        let visible = try await call.service.store.read { reader in
+            try asked.filter { reach.covers(experiment: $0, project: try reader.projectName(ofExperiment: $0)) }
+        }
+        let found = try await call.service.trackedRuns(experiments: visible)
         let matching = found.filter { run in
             (view == "ALL" || run.isDeleted == (view == "DELETED_ONLY")) && filter.matches(MLflowFilter.Subject(run: run))
         }
@@ -235,7 +260,7 @@ enum MLflowRoutes {
         let (id, key) = (try request.run(), try request.required("metric_key"))
         let limit = min(max(1, try request.integer("max_results") ?? TrackingLimits.historyPageMax), TrackingLimits.historyPageMax)
         let start = try request.text("page_token").flatMap { $0.isEmpty ? nil : Int($0) } ?? 0
-        let run = try await call.service.trackedRun(id)
+        let run = try await call.service.trackedRun(try await readable(call, id))
         let curve = try await call.service.store.read {
             try $0.curve(job: run.jobID, CurveQuery(key: run.prefix + key, axis: .time))
         }

@@ -9,15 +9,15 @@ import Store
 @LoopActor
 enum TrackioRoutes {
     nonisolated static let routes: [Route] = [
-        Route(.get, "/version", "trackingVersion", access: .open, task: version),
-        Route(.get, "/health", "trackingHealth", access: .open) { _ in .text("OK") },
+        Route(.get, "/version", "trackingVersion", access: .open, bound: .shared, task: version),
+        Route(.get, "/health", "trackingHealth", access: .open, bound: .shared) { _ in .text("OK") },
         route("get_runs_for_project", runs), route("bulk_log", log), route("bulk_log_system", logSystem), route("bulk_alert", alert),
     ]
 
     private nonisolated static func route(
         _ name: String, _ body: @escaping @LoopActor @Sendable (Call, JSONValue) async throws -> JSONValue
     ) -> Route {
-        Route(.post, "/api/" + name, "trackio", access: .attempt, anyQuery: true) { call in
+        Route(.post, "/api/" + name, "trackio", access: .log, bound: .filtered, anyQuery: true) { call in
             let bytes = try await call.body(upTo: ServiceLimits.trackingRequestBytesMax)
             // What is no JSON and what is another shape of it are told alike.
             guard let document = try? JSONParser.parse(bytes, options: .python), document["kwargs"]?.object != nil else {

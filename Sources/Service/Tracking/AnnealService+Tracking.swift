@@ -58,6 +58,7 @@ extension AnnealService {
     /// Makes a run beside that of the attempt's job.
     public func createRun(attemptID: String, name: String?, user: String, tags: [(key: String, value: String)]) async throws -> TrackedRun {
         let (id, moment) = (identifiers.next(.run), now)
+        let mask = secrets.maskOfSeen()
         return try await store.write { writer in
             guard let attempt = try writer.attempt(attemptID), let job = try writer.job(attempt.jobID) else {
                 throw ServiceError.missing("attempt", attemptID)
@@ -72,7 +73,7 @@ extension AnnealService {
             let record = TrackedRunRecord(
                 id: id, jobID: job.id, name: title, prefix: title + "/", user: user, status: "RUNNING", startedAt: moment)
             try writer.insert(trackedRun: record)
-            for tag in tags { try writer.setTag(run: id, key: tag.key, value: tag.value) }
+            for tag in tags { try writer.setTag(run: id, key: tag.key, value: mask.hiding(tag.value)) }
             return try Self.trackedRun(id, in: writer, whole: true)
         }
     }
@@ -109,17 +110,18 @@ extension AnnealService {
     public func track(
         _ batch: TrackedBatch, run id: String, attemptID: String?, source: MetricSource, clientIDs: [String] = []
     ) async throws -> Int {
-        let moment = now
+        let (moment, mask) = (now, secrets.maskOfSeen())
         let (added, owner, points) = try await store.write { writer -> (Int, (job: String, attempt: String)?, [MetricPoint]) in
             let run = try Self.trackedRun(id, in: writer, whole: false)
             let attempts = try writer.attempts(job: run.jobID)
             let attempt = attemptID.flatMap { own in attempts.first { $0.id == own } } ?? attempts.last
             for param in batch.params {
-                if let known = try writer.setParam(run: id, key: param.key, value: param.value, attempt: attempt?.number ?? 0) {
-                    throw TrackingError.paramChanged(key: param.key, known: known, asked: param.value, run: id)
+                if let known = try writer.setParam(run: id, key: param.key, value: mask.hiding(param.value), attempt: attempt?.number ?? 0)
+                {
+                    throw TrackingError.paramChanged(key: param.key, known: known, asked: mask.hiding(param.value), run: id)
                 }
             }
-            for tag in batch.tags { try writer.setTag(run: id, key: tag.key, value: tag.value) }
+            for tag in batch.tags { try writer.setTag(run: id, key: tag.key, value: mask.hiding(tag.value)) }
             if batch.dropped > 0, let attempt { try writer.countDroppedMetrics(attempt: attempt.id, batch.dropped) }
             guard !batch.metrics.isEmpty else { return (0, nil, []) }
             guard let attempt else {
