@@ -15,7 +15,8 @@ PYTHON_READY := .venv/.ready
 REQUIREMENTS := Sources/trainer/requirements.txt
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 SYSTEM_PACKAGES := build-essential ca-certificates curl git jq chromium libcurl4-openssl-dev libjs-dygraphs libsimdjson-dev libsqlite3-dev libuv1-dev \
-	node-llhttp pkg-config python3 python3-venv wrk
+	catatonit crun munge nginx-light node-llhttp openssl pkg-config podman python3 python3-venv runc slurm-wlm wrk \
+	mariadb-server slurm-wlm-jwt-plugin slurmdbd slurmrestd
 
 # $(call step,NAME,WHAT IT DOES,COMMAND): runs a command quietly; its output is shown where it fails.
 define step
@@ -26,11 +27,15 @@ endef
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: build $(PYTHON_READY) ## Train and evaluate a small model, from spec to table
 	@deploy/demo.sh
+
+.PHONY: demo-slurm
+demo-slurm: build $(PYTHON_READY) ## The same on Slurm: on the site's cluster, else on one that is started here
+	@if sinfo --noheader >/dev/null 2>&1; then deploy/demo.sh --slurm; else $(PYTHON) -B Tests/harness/slurm.py deploy/demo.sh --slurm; fi
 
 .PHONY: build
 build: $(STAMPS)/system ## Build the programs into .build/release
@@ -48,9 +53,18 @@ build-tests: $(STAMPS)/system
 bench: build $(PYTHON_READY) ## Measure against a peer or the machine's limit; prints a table
 	@$(PYTHON) -B Tests/Benchmarks/bench.py
 
+.PHONY: deb
+deb: $(if $(PROGRAMS),,build) ## Build a Debian package into .build/deb (PROGRAMS=folder takes programs that are built)
+	$(call step,deb,making the Debian package,deploy/debian/build.sh $(or $(PROGRAMS),.build/release) .build/deb)
+	@ls .build/deb/*.deb
+
 .PHONY: soak
 soak: build-tests ## Let faults happen for 500 rounds (about three quarters of an hour)
 	@python3 -B Tests/FaultTests/run.py --rounds $(or $(ROUNDS),500)
+
+.PHONY: soak-slurm
+soak-slurm: build-tests ## The same on a Slurm cluster of this machine, for 100 rounds
+	@python3 -B Tests/FaultTests/slurm_run.py --rounds $(or $(ROUNDS),100)
 
 .PHONY: format
 format: ## Format the Swift sources

@@ -30,9 +30,9 @@ PROGRAMS = ["anneald", "anneal", "anneal-shim", "anneal-worker"]
 
 
 @contextlib.contextmanager
-def small_disk(folder):
-    """A file system of 160 MiB for the data folder; yields whether there is one."""
-    data = folder / "data"
+def small_disk(folder, name="data"):
+    """A file system of 160 MiB for the data folder, or another; yields whether there is one."""
+    data = folder / name
     data.mkdir(parents=True)
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", data], capture_output=True).returncode:
         yield False

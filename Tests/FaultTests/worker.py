@@ -5,8 +5,10 @@
 Each attempt appends a line at its start and one at its own end to the ledger, by which it is told whether two ran at once.
 """
 
+import contextlib
 import json
 import os
+import pathlib
 import signal
 import sys
 import threading
@@ -32,9 +34,23 @@ def note(ledger, word):
         file.write(f"{word} {os.environ['ANNEAL_JOB_ID']} {os.environ['ANNEAL_ATTEMPT_ID']} {os.getpid()}\n".encode())
 
 
+def is_doubled(ledger):
+    """Whether an earlier attempt of this job still runs: a process that its line names, and that has its environment."""
+    job, attempt = os.environ["ANNEAL_JOB_ID"], os.environ["ANNEAL_ATTEMPT_ID"]
+    with open(ledger) as file:
+        others = {tuple(line.split()[2:]) for line in file if line.startswith(f"start {job} ") and attempt not in line}
+    for other, pid in others:
+        with contextlib.suppress(OSError):
+            if f"ANNEAL_ATTEMPT_ID={other}".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                return True
+    return False
+
+
 def main(mode, ledger):
     attempt = os.environ["ANNEAL_ATTEMPT_ID"]
     note(ledger, "start")
+    if is_doubled(ledger):
+        note(ledger, "overlap")
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if mode == "silent":

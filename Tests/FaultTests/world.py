@@ -53,10 +53,25 @@ class World:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
         log = open(self.folder / "daemon.log", "ab")
-        command = [self.programs / "anneald", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--gpus", "sim:4", "--cpus", "6"]
+        command = [self.programs / "anneald", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.arguments]
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
         log.close()
         self.wait(lambda: self.get("/healthz", quiet=True) is not None, "the daemon's readiness")
+
+    @property
+    def arguments(self):
+        """The daemon's further arguments."""
+        return ["--gpus", "sim:4", "--cpus", "6"]
+
+    def job(self, mode, number):
+        """A job of a mode."""
+        return {
+            "kind": "command",
+            "command": ["python3", "-B", str(HERE / "worker.py"), mode, str(self.ledger)],
+            "cache": False,
+            "grace": "1s",
+            "resources": {"gpus": number % 2},
+        }
 
     def wait(self, condition, what, patience=PATIENCE):
         end = time.monotonic() + patience
@@ -83,20 +98,21 @@ class World:
 
     def submit(self, name, modes):
         """Submits jobs of these modes. A lost answer leaves the name to be looked for later."""
-        jobs = {
-            f"j{number}-{mode}": {
-                "kind": "command",
-                "command": ["python3", "-B", str(HERE / "worker.py"), mode, str(self.ledger)],
-                "cache": False,
-                "grace": "1s",
-                "resources": {"gpus": number % 2},
-            }
-            for number, mode in enumerate(modes)
-        }
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        jobs = {f"j{number}-{mode}": self.job(mode, number) for number, mode in enumerate(modes)}
+        with contextlib.suppress(OSError, http.client.HTTPException), self.refusals_told():
             answer = json.loads(self.request("POST", "/v1/experiments", json.dumps({"name": name, "jobs": jobs}).encode()))
             for job in answer["jobs"]:
                 self.accepted[job["id"]] = job["name"].split("-")[1]
+
+    @contextlib.contextmanager
+    def refusals_told(self):
+        """A spec that is wrong would test nothing."""
+        try:
+            yield
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise Violation(f"a spec was refused: {error.read().decode(errors='replace')}") from error
+            raise
 
     # What is alive.
 
@@ -171,9 +187,9 @@ class World:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self.request("POST", f"/v1/jobs/{self.random.choice(sorted(self.accepted))}/cancel", b"{}")
 
-    def fill_disk(self):
+    def fill_disk(self, folder=None):
         """Nothing can be written for a moment; only on a file system of the round's own."""
-        ballast = self.data / "ballast"
+        ballast = (folder or self.data) / "ballast"
         with contextlib.suppress(OSError), open(ballast, "wb") as file:
             while file.write(b"\0" * 65536):
                 file.flush()
