@@ -42,6 +42,7 @@ class Seeds:
     evaluations: tuple[str, str]
     webhook: str
     delivery: str
+    token: str
 
     @staticmethod
     def plant(daemon) -> Seeds:
@@ -64,8 +65,10 @@ class Seeds:
         webhook = daemon.call("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/"})[1]["id"]
         assert daemon.call("POST", f"/v1/webhooks/{webhook}/ping")[0] == 204
         deliveries = daemon.call("GET", f"/v1/webhooks/{webhook}/deliveries")[1]["data"]
+        # One that is revoked by whoever meets it first.
+        token = daemon.call("POST", "/v1/tokens", {"name": "planted", "scope": "read"})[1]["id"]
         return Seeds(
             experiment=experiment["id"], job=jobs["first"]["id"], failed_job=jobs["fails"]["id"],
             generating_job=jobs["generates"]["id"], dataset=dataset["id"], checkpoint=checkpoints[0]["id"], evaluations=(evaluations[0]["id"], evaluations[1]["id"]),
-            webhook=webhook, delivery=deliveries[0]["id"],
+            webhook=webhook, delivery=deliveries[0]["id"], token=token,
         )

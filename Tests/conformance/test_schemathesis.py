@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.request
 from urllib.parse import urlsplit
 
 import contract
@@ -25,6 +26,9 @@ def run(daemon, seeds, tmp_path_factory):
     configuration = folder / "schemathesis.toml"
     configuration.write_text(planted(HERE.joinpath("schemathesis.toml").read_text(), seeds))
     har = folder / "requests.har"
+    archive = folder / "planted.tar"
+    with urllib.request.urlopen(f"{daemon.url}/v1/experiments/{seeds.experiment}/export?artifacts=none") as answer:
+        archive.write_bytes(answer.read())
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration), "run", daemon.url + "/openapi.yaml",
         "--max-examples", EXAMPLES, "--warnings", "off", "--no-color", "--report", "har",
@@ -32,7 +36,7 @@ def run(daemon, seeds, tmp_path_factory):
     ]  # fmt: skip
     environment = {
         **os.environ, "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1", "ANNEAL_KEPT_WEBHOOK": seeds.webhook,
-        "ANNEAL_GENERATING_JOB": seeds.generating_job,
+        "ANNEAL_GENERATING_JOB": seeds.generating_job, "ANNEAL_ARCHIVE": str(archive),
     }  # fmt: skip
     process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1500)
     entries = json.loads(har.read_text())["log"]["entries"] if har.exists() else []
@@ -44,13 +48,13 @@ def planted(configuration: str, seeds) -> str:
     dictionaries = {
         "experiments": [seeds.experiment], "jobs": [seeds.job, seeds.failed_job, seeds.generating_job], "datasets": [seeds.dataset, "planted", "planted@1"],
         "checkpoints": [seeds.checkpoint], "evaluations": list(seeds.evaluations), "things": [seeds.job, seeds.dataset, seeds.checkpoint],
-        "webhooks": [seeds.webhook], "deliveries": [seeds.delivery],
+        "webhooks": [seeds.webhook], "deliveries": [seeds.delivery], "tokens": [seeds.token],
         "files": ["app.js", "dashboard.css"],
     }  # fmt: skip
     bindings = {
         "path.experiment_id": "experiments", "path.job_id": "jobs", "path.dataset": "datasets", "path.checkpoint_id": "checkpoints",
         "path.evaluation_id": "evaluations", "query.base": "evaluations", "query.candidate": "evaluations", "path.id": "things",
-        "path.webhook_id": "webhooks", "path.delivery_id": "deliveries", "path.file": "files", "query.experiment": "experiments",
+        "path.webhook_id": "webhooks", "path.token": "tokens", "path.delivery_id": "deliveries", "path.file": "files", "query.experiment": "experiments",
     }  # fmt: skip
     lines = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}" for name, values in dictionaries.items()]
     lines.append("[parameters]")
@@ -82,6 +86,6 @@ def test_every_operation_succeeded_at_least_once(run, daemon):
     # black-box tests of job control make, and which an inventor of requests meets only by luck.
     moments = {
         "cancelExperiment", "retryExperiment", "cancelJob", "pauseJob", "resumeJob", "retryJob", "updateJob", "deleteCheckpoint",
-        "pinCheckpoint", "unpinCheckpoint", "holdJob", "releaseJob",
+        "cancelBackup", "pinCheckpoint", "unpinCheckpoint", "holdJob", "releaseJob",
     }  # fmt: skip
     assert unseen - moments == set()

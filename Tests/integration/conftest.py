@@ -217,6 +217,42 @@ def script(name, *arguments, **more):
     return command(sys.executable, "-B", str(SCRIPTS / name), *arguments, **more)
 
 
+def quick_training(tmp_path):
+    """The environment of a daemon whose Python is a quick trainer, and the body of a job that it does."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -B {SCRIPTS / 'quick_trainer.py'}\n")
+    program.chmod(0o755)
+    (tmp_path / "base").mkdir(exist_ok=True)
+    (tmp_path / "base" / "config.json").write_text("{}")
+    (tmp_path / "train.jsonl").write_text('{"input": "1", "output": "2"}\n' * 4)
+    job = {
+        "kind": "train", "method": "sft", "model": str(tmp_path / "base"), "dataset": str(tmp_path / "train.jsonl"), "cache": False,
+        "params": {"global_batch_size": 1, "max_steps": 4}, "env": {"FLAG": str(tmp_path / "go")},
+    }  # fmt: skip
+    return {"ANNEAL_PYTHON": str(program)}, job
+
+
+#: Says what it was called with, and answers as a Slurm that has one node and starts nothing.
+FAKE_SLURM = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$(dirname "$0")/calls"
+case "$(basename "$0") $*" in
+sbatch*) echo $((16 + $(grep -c ^sbatch "$(dirname "$0")/calls"))) ;;
+sinfo*) echo "main|up|1|idle"; echo "closed|down|1|down*" ;;
+srun*) while test "$1" != sh; do shift; done; exec "$@" ;;
+esac
+"""
+
+
+def fake_slurm(folder, *absent):
+    """A folder with programs that answer for Slurm's, but for those that are `absent`; the file `calls` in it has all calls."""
+    programs = folder / "slurm"
+    programs.mkdir()
+    for name in {"sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct", "srun"} - set(absent):
+        (programs / name).write_text(FAKE_SLURM)
+        (programs / name).chmod(0o755)
+    return programs
+
+
 @pytest.fixture(scope="module")
 def shared_daemon(tmp_path_factory):
     """A daemon for all tests of a module that leave it as it was, with two CPUs and no GPU."""

@@ -1,10 +1,11 @@
-"""The defaults that `anneal explain-params` publishes for train jobs are those that the trainer fills in."""
+"""What is published of train jobs is what the trainer knows: the defaults of `anneal explain-params`, and the keys of any job."""
 
 import json
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from conftest import PROGRAMS, ROOT
 
@@ -13,7 +14,7 @@ sys.path.append(str(ROOT / "Sources" / "trainer"))
 from anneal_trainer import fields, methods  # noqa: E402
 from anneal_trainer.errors import BadRequest  # noqa: E402
 from anneal_trainer.job import Job  # noqa: E402
-from anneal_trainer.request import TrainRequest  # noqa: E402
+from anneal_trainer.request import COMMON_KEYS, TrainRequest  # noqa: E402
 
 #: Mappings that are read only where they are given.
 OPENED = ("lora", "packing", "dynamic_batching", "overlong", "reward_scaling", "curriculum")
@@ -64,3 +65,9 @@ def test_published_defaults_are_those_of_the_trainer(method, tmp_path, monkeypat
     both = guide.keys() & code.keys()
     assert len(both) > 35, "the trainer reads its parameters elsewhere than this test looks"
     assert {path: guide[path] for path in both if guide[path] != code[path]} == {}
+
+
+def test_the_trainer_passes_over_the_keys_that_any_job_may_have():
+    schemas = yaml.safe_load((ROOT / "openapi.yaml").read_text())["components"]["schemas"]
+    jobs = [set(schemas[name]["properties"]) for name in ("CommandJob", "PrepareJob", "EvaluateJob", "ServeJob")]
+    assert set.intersection(*jobs) - COMMON_KEYS == set()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from conftest import shell, wait_until
+from conftest import SCRIPTS, shell, wait_until
 
 
 def waiting(**more):
@@ -258,22 +258,9 @@ def test_ends_are_classified_with_evidence_and_retried_where_that_helps(make_dae
     assert any(item["kind"] == "log" and "tunnel is down" in item["message"] for item in explained["evidence"]), explained
 
 
-HANGING = """
-import json, os, sys, threading, time
-metrics = open(os.environ["ANNEAL_METRICS"], "a", buffering=1)
-for step in range(1, 6):
-    metrics.write(json.dumps({"step": step, "time": time.time(), "train/loss": 1.0}) + "\\n")
-    threading.Event().wait(0.05)
-if os.environ["ANNEAL_ATTEMPT"] == "1":
-    def wait_for_ever():
-        threading.Event().wait()
-    wait_for_ever()
-"""
-
-
 def test_a_worker_that_hangs_is_dumped_stopped_and_started_again(make_daemon):
     daemon = make_daemon("--gpus", "none", "--cpus", "4").start()
-    spec = {"kind": "command", "command": [sys.executable, "-c", HANGING], "stall": {"least": "3s", "most": "10s"}, "retry": {"delay": "0s"}}
+    spec = {"kind": "command", "command": [sys.executable, "-B", str(SCRIPTS / "hangs.py")], "stall": {"least": "3s", "most": "10s"}, "retry": {"delay": "0s"}}
     ended = daemon.run({"name": "x", "jobs": {"a": spec}})["jobs"]["a"]
     assert ended["state"] == "succeeded", ended
     first, second = ended["attempts"]
