@@ -24,6 +24,7 @@ import packing_bench  # noqa: E402
 import prepare_bench  # noqa: E402
 import queue_bench  # noqa: E402
 import reading_bench  # noqa: E402
+import slurm_bench  # noqa: E402
 from harness import daemon as harness  # noqa: E402
 
 FOLDER = harness.ROOT / ".cache" / "bench"
@@ -167,7 +168,9 @@ def main() -> int:
     table = Table()
     parts = [lambda part=part: part(table, cores) for part in (polls, durable_submissions, finished_jobs, job_latency)]
     parts += [lambda part=part: part(table, FOLDER) for part in queue_bench.PARTS]
-    others = [*curves_bench.PARTS, *reading_bench.PARTS, *dashboard_bench.PARTS, *packing_bench.PARTS, *prepare_bench.PARTS]
+    others = [
+        *curves_bench.PARTS, *reading_bench.PARTS, *dashboard_bench.PARTS, *packing_bench.PARTS, *prepare_bench.PARTS, *slurm_bench.PARTS,
+    ]
     parts += [lambda part=part: part(table, cores, daemon, FOLDER) for part in others]
     names = ["polls", "durable_submissions", "finished_jobs", "job_latency", *(part.__name__ for part in [*queue_bench.PARTS, *others])]
     wanted = sys.argv[1:] or names
@@ -176,7 +179,7 @@ def main() -> int:
             continue
         try:
             part()
-        except (measure.CannotMeasure, harness.DaemonFailed, subprocess.SubprocessError) as error:
+        except (measure.CannotMeasure, harness.DaemonFailed, slurm_bench.slurm.SlurmFailed, subprocess.SubprocessError) as error:
             table.add(name, f"not measured: {error}".splitlines()[0], met=False)
             print(error, file=sys.stderr)
     print(f"\n{table}")

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Packs the GPU trial into .cache/gpu/anneal-gpu.tar.xz: the release programs with Swift inside, the libraries and Python packages that a
-# plain GPU machine lacks, the trainer, the dashboard and the trial itself. There, `run.sh` unpacks and runs it; no network is needed.
+# plain GPU machine lacks, Slurm where it is installed here, the trainer, the dashboard and the trial itself. There, `run.sh` unpacks and runs
+# it; no network is needed.
 #
 #   Tests/gpu/pack.sh [--no-build] [PYTHON]       PYTHON: the version of the machine's Python, 3.12 by default
 set -euo pipefail
@@ -28,6 +29,18 @@ needed="$(readelf --dynamic "$tree"/bin/* | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/
 for name in $needed; do
     cp --dereference "$(ldd "$tree"/bin/* | awk -v name="$name" '$1 == name {path = $3} END {print path}')" "$tree/lib/$name"
 done
+
+if command -v sbatch slurmd slurmctld munged >/dev/null; then
+    mkdir -p "$tree"/slurm/{bin,lib,plugins}
+    for name in munged slurmctld slurmd slurmstepd sbatch srun squeue scancel sinfo scontrol; do
+        cp --dereference "$(PATH="$PATH:/usr/sbin" command -v "$name")" "$tree/slurm/bin/$name"
+    done
+    cp /usr/lib/*/slurm-wlm/*.so "$tree/slurm/plugins/"
+    # Only Slurm's programs and the workers that they start see these.
+    ldd "$tree"/slurm/bin/* "$tree"/slurm/plugins/{auth,cred}_munge.so | awk '$3 ~ /^\// {print $1, $3}' | sort -u |
+        { grep --extended-regexp --invert-match "$present" || true; } |
+        while read -r name path; do cp --dereference "$path" "$tree/slurm/lib/$name"; done
+fi
 
 # The versions are those that the trainer is tested with; the machine's own torch, transformers, peft and accelerate are used.
 version() { grep --max-count=1 --only-matching "^$1==[^ +]*" Sources/trainer/requirements.txt; }

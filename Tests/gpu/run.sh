@@ -24,6 +24,13 @@ P
 printf '#!%s\nfrom transformers.cli.transformers import main\nmain()\n' "$work/python/bin/python" >"$work/python/bin/transformers"
 chmod +x "$work/python/bin/transformers"
 
+if [[ -d "$work/slurm" ]]; then
+    export PATH="$work/slurm/bin:$PATH" ANNEAL_SLURM_PLUGINS="$work/slurm/plugins"
+    export LD_LIBRARY_PATH="$work/slurm/lib:$work/slurm/plugins${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    # Where Debian's slurmd looks for it.
+    [[ -e /usr/sbin/slurmstepd ]] || ln --symbolic "$work/slurm/bin/slurmstepd" /usr/sbin/slurmstepd
+fi
+
 export LD_LIBRARY_PATH="$work/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export ANNEAL_PROGRAMS="$work/bin" ANNEAL_PYTHON="$work/python/bin/python" ANNEAL_TRAINER="$work/share/anneal/trainer"
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1

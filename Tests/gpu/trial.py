@@ -11,6 +11,7 @@ With `--dry` everything is tiny and runs on CPUs with simulated GPUs, which prov
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import cluster  # noqa: E402
 import pair  # noqa: E402
 import parts  # noqa: E402
 from workbench import Failed, Skipped, Workbench, service  # noqa: E402
@@ -39,6 +41,8 @@ PARTS = {
     "oom of two": (pair.oom_of_two, 120),
     "reshape": (pair.reshape, 100),
     "side by side": (pair.side_by_side, 120),
+    "slurm": (cluster.allocations, 150),
+    "slurm of two": (cluster.two_nodes, 120),
 }
 
 
@@ -54,7 +58,12 @@ def main() -> int:
     work = options.work or pathlib.Path(tempfile.mkdtemp(prefix="anneal-gpu-"))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.jsonl").unlink(missing_ok=True)
-    with service(work, f"sim:{options.gpus}" if options.dry else "auto", "debug" if options.dry else "release") as daemon:
+    with contextlib.ExitStack() as stack:
+        work.mkdir(parents=True, exist_ok=True)
+        on_slurm = any(name.startswith("slurm") for name in options.parts)
+        more = stack.enter_context(cluster.running(work / "slurm", options.dry)) if on_slurm else {}
+        gpus = f"sim:{options.gpus}" if options.dry else "auto"
+        daemon = stack.enter_context(service(work, gpus, "debug" if options.dry else "release", more))
         bench = Workbench(daemon, work, options.out, options.dry)
         run_parts(bench, options.parts, time.monotonic() + options.seconds)
         bench.write_out()

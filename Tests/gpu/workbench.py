@@ -259,11 +259,11 @@ class Workbench:
 
 
 @contextlib.contextmanager
-def service(work: pathlib.Path, gpus: str, configuration: str) -> Iterator[harness.Daemon]:
-    """The daemon of the trial."""
+def service(work: pathlib.Path, gpus: str, configuration: str, more: dict) -> Iterator[harness.Daemon]:
+    """The daemon of the trial; `more` stands in its configuration."""
     work.mkdir(parents=True, exist_ok=True)
     settings = work / "anneald.yaml"
-    settings.write_text("sample_interval: 1s\n")
+    settings.write_text(json.dumps({"sample_interval": "1s", **more}))
     arguments = ["--config", str(settings), "--gpus", gpus]
     with harness.running(work / "anneal", configuration, arguments, environment=dict(os.environ)) as daemon:
         yield daemon
