@@ -66,6 +66,8 @@ public final class SlurmAttempt: AttemptControl {
     var node = NodeReport()
     /// Since when a record waits for Slurm's word on why it was told to end.
     private var unexplainedSince: UInt64?
+    /// What Slurm says of a job that somebody may have cancelled, or that a node could not launch, until the accounts say which.
+    private var doubtful: SlurmJob?
 
     /// - Parameter externalID: Slurm's id; `nil` for one of which it is not known whether Slurm has it, unless `isNew`.
     init(
@@ -275,8 +277,6 @@ public final class SlurmAttempt: AttemptControl {
         } else if record.needsWord {
             unexplainedSince = unexplainedSince ?? SystemTime.monotonicNanoseconds()
             if case .job(let job) = sight, job.state.isEnd || job.state.isWait {
-                // One that Slurm put back into its queue goes on as another attempt.
-                if job.state.isWait { executor.cancel(job.id) }
                 record.stopReason = ClusterEnd.stopReason(of: job.state) ?? record.stopReason
             } else if !SystemTime.hasPassed(executor.terms.lag, since: unexplainedSince) {
                 return true
@@ -293,10 +293,10 @@ public final class SlurmAttempt: AttemptControl {
             endedSince = endedSince ?? SystemTime.monotonicNanoseconds()
             // A shared disk may show the record later; a job that never had a node has none.
             let patience = job.nodes.isEmpty && workerPID == nil ? Duration.zero : executor.terms.lag
-            if SystemTime.hasPassed(patience, since: endedSince) { vanish(job) }
+            if SystemTime.hasPassed(patience, since: endedSince) { vanish(job, within: patience) }
             return true
         }
-        endedSince = nil
+        (endedSince, doubtful) = (nil, nil)
         hasBeenSeen = true
         if job.state.isWait {
             if workerPID != nil || job.isHeldAfterLaunch {
@@ -338,14 +338,23 @@ public final class SlurmAttempt: AttemptControl {
         return true
     }
 
-    /// What the accounts say of a job that Slurm no longer knows; `nil` where they say nothing, or none are kept.
+    /// What the accounts say of a job about which they were asked; `nil` where they say nothing, or none are kept.
     func take(account: SlurmJob?) {
         // Accounts that are behind say that it still runs.
-        guard !isOver, absence != nil, account?.state.isEnd != false else { return }
-        vanish(account)
+        guard !isOver, absence != nil || doubtful != nil, account?.state.isEnd != false else { return }
+        vanish(account ?? doubtful)
     }
 
     // MARK: End
+
+    /// Slurm says that the job has ended. Who cancelled one of which nothing has run only the accounts know; where they do not say it soon,
+    /// it is taken for one that its node could not launch: better it runs again than not at all.
+    private func vanish(_ job: SlurmJob, within patience: Duration) {
+        let isAsked = workerPID == nil && stopReason == nil && job.mayHaveFailedToLaunch
+        guard isAsked, !SystemTime.hasPassed(patience + SlurmPatience.absencePatience, since: endedSince) else { return vanish(job) }
+        doubtful = job
+        executor.askAccounts(of: job.id)
+    }
 
     /// The job has gone, and its shim has left no record that can be seen.
     private func vanish(_ job: SlurmJob?) {
@@ -364,7 +373,8 @@ public final class SlurmAttempt: AttemptControl {
                 _ = conclude(record, job.map(SlurmSight.job) ?? .none)
                 return
             }
-            if workerPID == nil, stopReason == nil, isAdopted, job.map({ $0.state.word }) != "CANCELLED" || !hasBeenSeen {
+            let isCancelled = job.map { $0.state.word == "CANCELLED" && !$0.mayHaveFailedToLaunch } ?? false
+            if workerPID == nil, stopReason == nil, isAdopted, !isCancelled || !hasBeenSeen {
                 return searchInstead()
             }
             if let stopReason { return end(.ended(workerPID == nil ? Self.unstarted(stopReason) : Self.killed(stopReason))) }
@@ -390,12 +400,15 @@ public final class SlurmAttempt: AttemptControl {
         }
         let message = "\(SlurmWords.end(job.state)) (Slurm job \(id): \(job.state.word), \(job.reason))"
         switch job.state.word {
+        case "CANCELLED" where workerPID == nil && job.mayHaveFailedToLaunch:
+            return .vanished(
+                cause: .nodeFailed, message: "its node could not start it (Slurm job \(id) on \(job.nodes): \(job.state.word))")
         case "CANCELLED", "REVOKED": return .vanished(cause: .clusterCancelled, message: message)
         case "TIMEOUT", "PREEMPTED": return .vanished(cause: .allocationEnded, message: message)
         case "DEADLINE": return .vanished(cause: .timeout, message: message)
         case "OUT_OF_MEMORY": return .vanished(cause: .hostOOM, message: message)
         case "COMPLETED", "FAILED":
-            guard workerPID == nil, !job.reason.contains("Node") else { break }
+            guard workerPID == nil, !job.isOfNode else { break }
             let said = tail.split(separator: "\n").suffix(3).joined(separator: " | ")
             return .ended(Self.refusal(message + (said.isEmpty ? "; batch.log is empty" : "; batch.log ends with: \(said)")))
         default: break
@@ -407,6 +420,7 @@ public final class SlurmAttempt: AttemptControl {
         if case .over = phase { return }
         phase = .over
         executor.forget(self)
+        executor.depart(arrayKey ?? name)
         onEvent(event)
     }
 

@@ -40,11 +40,15 @@ public final class SlurmExecutor {
     /// What the last question cost, which is not put again before Slurm had a rest from it.
     private var questionTime: Duration = .zero
     private var submissions = 0
-    /// Jobs that Slurm no longer knows, by id, and when the accounts may be asked about them.
+    /// Jobs of which Slurm's queue does not tell enough, by id, and when the accounts may be asked about them.
     private var missing: Set<String> = []
     private var accountsAt: UInt64 = 0
     private var ends: Set<String> = []
     private var cancels: Set<String> = []
+    /// By what attempts that have ended are found, as long as Slurm lists them.
+    private var departed: Set<String> = []
+    /// Of some that ended while no daemon watched Slurm has not been asked.
+    private var isDepartureNew = false
 
     /// - Parameters:
     ///   - shimPath: the program anneal-shim, as the nodes see it.
@@ -129,7 +133,10 @@ public final class SlurmExecutor {
         let folder = BatchFolder(path: directory)
         let (isComplete, finding) = try await files.run { (folder.isComplete(), folder.look()) }
         // Whether the cluster ended it, and why, is asked as ever.
-        if let record = finding.end, !record.needsWord { return .ended(record) }
+        if let record = finding.end, !record.needsWord {
+            await depart(folder, attemptID)
+            return .ended(record)
+        }
         guard isComplete else { return .neverStarted }
         // The daemon may have ended before it could tell the job that waits.
         let (adopted, options) = try await files.run {
@@ -146,6 +153,18 @@ public final class SlurmExecutor {
         watch(attempt)
         return .watched(attempt)
     }
+
+    /// Takes note of an attempt that ended while no daemon watched.
+    private func depart(_ folder: BatchFolder, _ attemptID: String) async {
+        let options = try? await files.run { folder.document(Self.optionsFile) }  // a daemon that goes down gives no orders
+        let array = options?["array"]
+        depart(array?["name"]?.string.map { SlurmJob.key(name: $0, task: array?["task"]?.int) } ?? SlurmScript.name(attempt: attemptID))
+        isDepartureNew = true
+        hurry()
+    }
+
+    /// Takes note of an attempt that has ended: should Slurm put its job back into the queue, it is taken out of it at the next look.
+    func depart(_ key: String) { departed.insert(key) }
 
     // MARK: Orders
 
@@ -172,7 +191,7 @@ public final class SlurmExecutor {
         hurry()
     }
 
-    /// Asks the accounts at the next look about a job that Slurm no longer knows; the attempt is told what they say.
+    /// Asks the accounts at the next look about a job of which Slurm's queue does not tell enough; the attempt is told what they say.
     func askAccounts(of id: String) { missing.insert(id) }
 
     /// Where the next submission is made.
@@ -198,7 +217,7 @@ public final class SlurmExecutor {
 
     /// Looks no more where nothing is left to look for, and no order is left to be given.
     private func restIfIdle() {
-        guard attempts.isEmpty, successors.isEmpty, ends.isEmpty, cancels.isEmpty else { return }
+        guard attempts.isEmpty, successors.isEmpty, ends.isEmpty, cancels.isEmpty, !isDepartureNew else { return }
         timer?.cancel()
         timer = nil
     }
@@ -272,7 +291,9 @@ public final class SlurmExecutor {
             }
             questionTime = time
             silence = nil
-            for id in queue.duplicates { cancels.insert(id) }
+            for id in queue.duplicates + departed.compactMap(queue.waiting) { cancels.insert(id) }
+            departed = departed.filter(queue.lists)
+            isDepartureNew = false
             return queue
         } catch {
             silence = (silence?.since ?? SystemTime.now(), "\(error)")
@@ -280,7 +301,7 @@ public final class SlurmExecutor {
         }
     }
 
-    /// Puts one question to the accounts about all jobs that Slurm no longer knows. While they do not answer nothing is known.
+    /// Puts one question to the accounts about all jobs that wait for their word. While they do not answer nothing is known.
     private func askAccounts() async {
         guard !missing.isEmpty, SystemTime.monotonicNanoseconds() >= accountsAt else { return }
         let (asked, commands) = (missing.sorted(), commands)

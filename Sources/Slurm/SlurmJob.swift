@@ -32,6 +32,8 @@ struct SlurmJob: Sendable, Hashable {
     var nodes: String
     /// A code, see `SlurmWords`.
     var reason: String
+    /// The user who cancelled it, which only the accounts tell.
+    var cancellerID: Int?
 
     /// The columns of squeue that `init` reads. The last may hold anything.
     static let queueFormat = "%i|%T|%j|%S|%N|%r"
@@ -50,6 +52,13 @@ struct SlurmJob: Sendable, Hashable {
         startsAt = Int64(fields[3])
         nodes = ["(null)", "None assigned"].contains(fields[4]) ? "" : fields[4]
         reason = fields[5]
+        cancellerID = Self.cancellerID(fields[1])
+    }
+
+    /// Reads sacct's `CANCELLED by 1000`.
+    private static func cancellerID(_ state: String) -> Int? {
+        let words = state.utf8.split(separator: UInt8(ascii: " "))
+        return words.count == 3 && words[0].elementsEqual("CANCELLED".utf8) ? Int(String(Substring(words[2]))) : nil
     }
 
     /// What it is found by: its name, and of the tasks of an array, which share one, the number of the task, too.
@@ -59,6 +68,14 @@ struct SlurmJob: Sendable, Hashable {
 
     /// Whether a node failed to start it, as on a full disk; Slurm keeps such jobs until somebody releases them, requeueing or not.
     var isHeldAfterLaunch: Bool { reason.lowercased().hasPrefix("launch") && reason.lowercased().hasSuffix("held") }
+
+    /// Its script did not fail by itself: the node did, or what Slurm started there was killed.
+    var isOfNode: Bool { ["Node", "Launch", "RaisedSignal"].contains { reason.contains($0) } }
+
+    /// It was cancelled when it had a node already. So does slurmd itself, as root, with a job that it cannot launch and that may not be
+    /// requeued: on a full disk, or where a controller that lost its last jobs gave an id twice (Slurm's src/slurmd/slurmd/req.c,
+    /// `_launch_job_fail`).
+    var mayHaveFailedToLaunch: Bool { state.word == "CANCELLED" && !nodes.isEmpty && (cancellerID ?? 0) == 0 }
 
     /// By which jobs of one name are in the order of their submission.
     var number: Int { id.split(separator: "_").first.flatMap { Int($0) } ?? 0 }

@@ -37,6 +37,12 @@ struct SlurmQueue: Sendable {
         return jobs.min(by: Self.isOlder).map(SlurmSight.job) ?? .absent
     }
 
+    /// The id of what waits by the name of an attempt.
+    func waiting(name: String) -> String? { byName[name]?.first { $0.state.isWait }?.id }
+
+    /// Whether Slurm remembers a job by the name of an attempt.
+    func lists(name: String) -> Bool { byName[name] != nil }
+
     /// Jobs that wait although an older one of the same name lives: a submission that was thought lost came late.
     var duplicates: [String] {
         byName.values.flatMap { jobs -> [String] in

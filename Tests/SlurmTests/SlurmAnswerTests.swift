@@ -13,6 +13,22 @@ import Testing
         #expect(ended.state.word == "CANCELLED" && ended.state.isEnd && ended.startsAt == nil && ended.nodes == "n[1-2]")
     }
 
+    @Test(
+        arguments: [
+            ("CANCELLED", "n1", true), ("CANCELLED by 0", "n1", true), ("CANCELLED by 1000", "n1", false), ("CANCELLED", "(null)", false),
+            ("CANCELLED by 0", "None assigned", false), ("COMPLETED", "n1", false), ("TIMEOUT", "n1", false),
+        ])
+    func aJobThatANodeCouldNotLaunchIsToldFromOneThatSomebodyCancelled(_ state: String, _ nodes: String, _ isLaunch: Bool) throws {
+        let job = try #require(SlurmJob(line: "18|\(state)|anneal-att_2|N/A|\(nodes)|None"))
+        #expect(job.mayHaveFailedToLaunch == isLaunch)
+    }
+
+    @Test(arguments: [("NonZeroExitCode", false), ("JobLaunchFailure", true), ("RaisedSignal:9(Killed)", true), ("NodeDown", true)])
+    func aScriptThatFailedIsToldFromOneThatWasKilled(_ reason: String, _ isOfNode: Bool) throws {
+        let job = try #require(SlurmJob(line: "18|FAILED|anneal-att_2|N/A|n1|\(reason)"))
+        #expect(job.isOfNode == isOfNode)
+    }
+
     @Test func aTaskOfAnArrayIsAJobOfItsOwn() throws {
         let job = try #require(SlurmJob(line: "17_3|RUNNING|anneal-att_1-array|1790000000|n1|None"))
         #expect(job.id == "17_3" && job.number == 17 && job.key == SlurmJob.key(name: "anneal-att_1-array", task: 3))

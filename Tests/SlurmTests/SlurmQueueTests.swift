@@ -38,6 +38,14 @@ import Testing
         #expect(Self.id(ended.sight(name: "anneal-att_1", id: "10")) == "10")
     }
 
+    @Test func whatWasPutBackIntoTheQueueIsFoundByItsName() {
+        let queue = Self.queue(
+            "3|PENDING|anneal-att_1|0|(null)|BeginTime", "4_2|PENDING|anneal-att_0-array|0|(null)|BeginTime",
+            "5|RUNNING|anneal-att_3|0|n1|None")
+        #expect(queue.waiting(name: "anneal-att_1") == "3" && queue.waiting(name: "anneal-att_0-array_2") == "4_2")
+        #expect(queue.waiting(name: "anneal-att_3") == nil && queue.waiting(name: "anneal-att_4") == nil)
+    }
+
     @Test func aLaunchThatFailedIsToldFromAHold() {
         let jobs = ["launch_failed_requeued_held", "launch failed requeued held", "JobHeldUser", "None"].compactMap {
             SlurmJob(line: "3|PENDING|anneal-att_1|0|(null)|\($0)"[...])

@@ -230,12 +230,20 @@ class SlurmCluster:
             with contextlib.suppress(SlurmFailed, subprocess.TimeoutExpired):
                 if self._is_idle():
                     return True
-                down = self.run("sinfo", "--noheader", "--Node", "--states=down,drain,fail", "--format=%N").split()
-                for node in set(down):
-                    self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+                self.resume_nodes()
             return False
 
         self._await(look, "the nodes")
+
+    def resume_nodes(self) -> None:
+        """Puts nodes back into use that failed, or that Slurm has drained."""
+        down = self.run("sinfo", "--noheader", "--Node", "--states=down,drain,fail", "--format=%N").split()
+        for node in set(down):
+            self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+    def register_nodes(self) -> None:
+        """Has the nodes tell slurmctld what runs on them, which they otherwise do only now and then."""
+        self.run("scontrol", "reconfigure")
 
     def run(self, *command: str, patience: float = 30) -> str:
         """Runs one of Slurm's programs and returns what it prints; a failure is an error."""

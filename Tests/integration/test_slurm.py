@@ -357,6 +357,54 @@ def test_a_job_that_slurm_requeues_runs_again_as_another_attempt(start, cluster,
     assert ended["state"] == "succeeded" and len(ended["attempts"]) == 2
 
 
+def test_a_job_that_slurm_requeues_after_its_end_is_taken_out_of_the_queue(start, cluster, tmp_path):
+    gate = tmp_path / "gate"
+    daemon = start(cluster, arguments=["--requeue"])
+    job, experiment = submitted(daemon, one("late", gated(gate)))
+    attempt = attempt_of(daemon, job)
+    daemon.wait_for(job, "running")
+    daemon.kill()
+    gate.touch()
+
+    def state():
+        [seen] = cluster.jobs(f"anneal-{attempt['id']}")
+        return seen["state"]
+
+    wait_until(lambda: state() == "COMPLETED", "the end in Slurm")
+    cluster.run("scontrol", "requeue", attempt["external_id"])
+    assert state() == "PENDING"
+    daemon.start()
+    ended = daemon.finished(experiment)["jobs"]["a"]
+    assert ended["state"] == "succeeded" and len(ended["attempts"]) == 1
+    wait_until(lambda: state() == "CANCELLED", "its end in Slurm")
+
+
+@pytest.mark.parametrize("canceller", [None, 1000])
+def test_a_job_that_its_node_cannot_launch_goes_to_another_unless_somebody_cancelled_it(start, own_cluster, tmp_path, canceller):
+    programs = wrapper(tmp_path, own_cluster, 'exec "$SBATCH" "$@"')
+    if canceller:
+        # Accounts that know of somebody who did it at that moment.
+        (programs / "sacct").unlink()
+        (programs / "sacct").write_text(
+            f'#!/bin/sh\nsqueue --noheader --states=all --format="%i|CANCELLED by {canceller}|%j|0|%N|None"\n')
+        (programs / "sacct").chmod(0o755)
+    # slurmd cancels what it cannot start and may not requeue.
+    prolog = tmp_path / "prolog"
+    prolog.write_text(f"#!/bin/sh\nmkdir {tmp_path}/failed 2> /dev/null && exit 1\nexit 0\n")
+    prolog.chmod(0o755)
+    with own_cluster.configuration.open("a") as configuration:
+        configuration.write(f"Prolog={prolog}\n")
+    own_cluster.run("scontrol", "reconfigure")
+    daemon = start(own_cluster, programs=str(programs))
+    ended = daemon.run(one("unlaunched", {**shell("echo once"), "retry": {"delay": "100ms"}}))["jobs"]["a"]
+    assert (tmp_path / "failed").exists() and own_cluster.jobs(f"anneal-{ended['attempts'][0]['id']}")[0]["state"] == "CANCELLED"
+    if canceller:
+        assert (ended["state"], ended["reason"], len(ended["attempts"])) == ("cancelled", "cluster_cancelled", 1), ended
+    else:
+        assert (ended["state"], len(ended["attempts"])) == ("succeeded", 2), ended
+        assert ended["attempts"][0]["cause"] == "node_failed" and "could not start it" in ended["attempts"][0]["message"], ended
+
+
 def test_a_shim_that_is_killed_on_its_node_loses_the_attempt_and_not_the_job(start, cluster, tmp_path):
     gate = tmp_path / "gate"
     daemon = start(cluster)
