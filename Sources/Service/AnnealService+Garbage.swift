@@ -9,7 +9,7 @@ import Store
 extension AnnealService {
     /// What would go now, and why. Changes nothing.
     public func garbage() async throws -> GarbageView {
-        rendering(try await findGarbage(), removed: false, failures: [])
+        rendering(try await items(try await garbageSearch()), removed: false, failures: [])
     }
 
     /// Removes what retention lets go of; each thing is looked at once more and noted in the audit file before it goes.
@@ -20,10 +20,11 @@ extension AnnealService {
         defer { isCollecting = false }
         var removed: [GarbageItem] = []
         var failures: [String] = []
-        for item in try await findGarbage() {
+        let search = try await garbageSearch()
+        for item in try await items(search) {
             try refuseDuringBackup("the rest of the removal of files")
             do {
-                if try await remove(item) { removed.append(item) }
+                if try await remove(item, search) { removed.append(item) }
             } catch {
                 failures.append("\(item.path): \((error as? ServiceError)?.detail ?? "\(error)")")
             }
@@ -62,17 +63,19 @@ extension AnnealService {
 
     private nonisolated var auditPath: String { configuration.dataDirectory + "/removed.jsonl" }
 
-    private func findGarbage() async throws -> [GarbageItem] {
+    private func garbageSearch() async throws -> GarbageSearch {
         let (configuration, moment) = (configuration, now)
         let facts = try await store.read { try GarbageSearch.facts($0, configuration, now: moment) }
-        return try await backups.run { try GarbageSearch(configuration: configuration, facts: facts, now: moment).items() }
-            .sorted { ($1.bytes, $0.path) < ($0.bytes, $1.path) }
+        return GarbageSearch(configuration: configuration, facts: facts, now: moment)
+    }
+
+    private func items(_ search: GarbageSearch) async throws -> [GarbageItem] {
+        try await backups.run { try search.items() }.sorted { ($1.bytes, $0.path) < ($0.bytes, $1.path) }
     }
 
     /// Returns false where it turned out to be needed, or is gone already.
-    private func remove(_ item: GarbageItem) async throws -> Bool {
-        let moment = now
-        let (audit, datasets) = (auditPath, configuration.datasetsDirectory)
+    private func remove(_ item: GarbageItem, _ search: GarbageSearch) async throws -> Bool {
+        let (moment, audit) = (now, auditPath)
         switch item.kind {
         case "checkpoint":
             guard let id = item.id, let record = try await store.read({ try $0.checkpoint(id) }), record.path == item.path,
@@ -80,9 +83,6 @@ extension AnnealService {
             else { return false }
             // Refuses what has been pinned or taken into use since.
             try await store.write { _ = try $0.deleteCheckpoint(id, at: moment) }
-        case "content":
-            let used = try await store.read { try $0.pathsInUse(below: datasets) }
-            guard !used.contains(item.path) else { return false }
         case "attempt_log":
             guard let id = item.id, let attempt = try await store.read({ try $0.attempt(id) }), jobs[attempt.jobID]?.attempt == nil else {
                 return false
@@ -92,13 +92,20 @@ extension AnnealService {
             let before = Timestamp(milliseconds: moment.milliseconds - age.milliseconds)
             try await backups.run { try Self.note(item, in: audit, at: moment) }
             return try await store.write { try $0.deleteIdempotency(before: before) } > 0
-        default: break
+        default:
+            return try await backups.run {
+                guard search.isStillOld(item) else { return false }
+                try Self.remove(item, audit, at: moment)
+                return true
+            }
         }
-        try await backups.run {
-            try Self.note(item, in: audit, at: moment)
-            try Folders.remove(item.path)
-        }
+        try await backups.run { try Self.remove(item, audit, at: moment) }
         return true
+    }
+
+    private nonisolated static func remove(_ item: GarbageItem, _ audit: String, at moment: Timestamp) throws {
+        try note(item, in: audit, at: moment)
+        try Folders.remove(item.path)
     }
 
     /// Writes down what is about to go.

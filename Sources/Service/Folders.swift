@@ -58,9 +58,26 @@ enum Folders {
     static func adopt(_ source: String, as target: String) throws {
         guard let slash = target.lastIndex(of: "/") else { throw ServiceError(.internal, "not an absolute path: \(target)") }
         try create(String(target[..<slash]))
-        if link(source, target) == 0 || errno == EEXIST { return }
+        while link(source, target) != 0 {
+            guard errno == EEXIST else { return try copyInstead(of: source, to: target) }
+            // One that is there may go before it is renewed.
+            if try renew(target) { return }
+        }
+    }
+
+    /// Copies what could not be linked for a reason that a copy does not share.
+    private static func copyInstead(of source: String, to target: String) throws {
         guard errno == EXDEV || errno == EPERM || errno == EMLINK else { throw failure("link", source) }
         try copy(source, to: target)
+    }
+
+    /// Sets the time of a content's node to now, as a link does, without a change of the content: it is taken into use again, and
+    /// retention must not take it for old. Returns false where there is none.
+    static func renew(_ path: String) throws -> Bool {
+        var status = stat()
+        if stat(path, &status) == 0, chmod(path, status.st_mode & 0o7777) == 0 { return true }
+        guard errno == ENOENT else { throw failure("take", path) }
+        return false
     }
 
     /// Copies a file's content; the target has its name when it is complete and on disk.

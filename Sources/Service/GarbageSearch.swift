@@ -114,12 +114,23 @@ struct GarbageSearch: Sendable {
         }
     }
 
-    private func item(_ kind: String, _ path: String, _ age: Duration, _ reason: String) throws -> GarbageItem? {
+    /// Whether what was found by its age has been left alone since: what is taken into use becomes new again.
+    func isStillOld(_ item: GarbageItem) -> Bool {
+        guard let age = item.kind == "upgrade_copy" ? rules.upgradeCopies : rules.leftovers else { return false }
+        return status(ofOld: item.path, age) != nil
+    }
+
+    /// What the disk says of a file or folder that is older than `age`.
+    private func status(ofOld path: String, _ age: Duration) -> stat? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         // A link to a file changes the time of its node and not of its content.
         let newest = max(status.st_mtim.tv_sec, status.st_ctim.tv_sec)
-        guard Int64(newest) * 1000 < now.earlier(by: age).milliseconds else { return nil }
+        return Int64(newest) * 1000 < now.earlier(by: age).milliseconds ? status : nil
+    }
+
+    private func item(_ kind: String, _ path: String, _ age: Duration, _ reason: String) throws -> GarbageItem? {
+        guard let status = status(ofOld: path, age) else { return nil }
         let bytes = status.st_mode & S_IFMT == S_IFDIR ? try FileTree.bytes(of: path) : Int64(status.st_size)
         return GarbageItem(kind: kind, path: path, bytes: bytes, reason: reason + ", and it is older than \(Self.text(age))")
     }

@@ -60,7 +60,7 @@ extension Folders {
     /// Puts a worker's folder into a content store: a folder of the same files, by hard links or copies, that appears when it is
     /// complete. One that is there already has the same content.
     static func adoptFolder(_ source: String, as target: String) throws {
-        if access(target, F_OK) == 0 { return }
+        if try renew(target) { return }
         let temporary = target + ".partial"
         try remove(temporary)
         try create(temporary)

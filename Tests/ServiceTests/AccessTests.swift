@@ -105,7 +105,7 @@ import Testing
         let files = FileManager.default
         for name in ["in", "out", "in2"] { try files.createDirectory(atPath: "\(root)/\(name)", withIntermediateDirectories: true) }
         defer { try? files.removeItem(atPath: root) }  // A leftover of a test does no harm.
-        files.createFile(atPath: root + "/out/secret", contents: Data())
+        try Data().write(to: URL(fileURLWithPath: root + "/out/secret"))
         try files.createSymbolicLink(atPath: root + "/in/away", withDestinationPath: root + "/out")
         try files.createSymbolicLink(atPath: root + "/in/dangling", withDestinationPath: root + "/nowhere")
         try files.createSymbolicLink(atPath: root + "/link", withDestinationPath: root + "/in")

@@ -98,8 +98,9 @@ struct ArchiveIntake: TarSink {
     }
 
     mutating func end() throws {
-        guard var (file, descriptor, hash) = current else { return }
+        guard let (received, descriptor, hash) = current else { return }
         current = nil
+        var file = received
         let isKept = fsync(descriptor) == 0
         guard close(descriptor) == 0, isKept else { throw Folders.failure("write to", file.path) }
         if file.path == ExportRecord.manifestName {

@@ -127,7 +127,7 @@ struct ExperimentImport: Sendable {
             let name = ExportFiles.contentName(dataset.sha256)
             let (from, to) = (archive.path(of: name), data + "/" + name)
             if archive.files[name] != nil, access(to, F_OK) != 0, access(from, F_OK) == 0 { try Folders.adopt(from, as: to) }
-            if access(to, F_OK) == 0 { places[dataset.sha256] = to }
+            if try Folders.renew(to) { places[dataset.sha256] = to }
         }
         return places
     }
