@@ -17,7 +17,8 @@ import Testing
 
     @Test func aContentThatIsTakenIntoUseAgainIsNoLongerOld() throws {
         let folder = FileManager.default.temporaryDirectory.path + "/anneal-garbage-" + UUID().uuidString
-        defer { try? Folders.remove(folder) }  // what is left of a test is the system's to remove
+        try Folders.create(folder)
+        defer { try? Folders.remove(folder) }  // A leftover of a test does no harm.
         var configuration = ServiceConfiguration(
             dataDirectory: folder, shimPath: "", workerPath: "", pythonPath: nil, trainerDirectory: nil, workerURL: "", version: "test")
         configuration.artifactRetention.leftovers = .seconds(60)
