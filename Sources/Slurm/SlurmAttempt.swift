@@ -410,6 +410,10 @@ public final class SlurmAttempt: AttemptControl {
         case "COMPLETED", "FAILED":
             guard workerPID == nil, !job.isOfNode else { break }
             let said = tail.split(separator: "\n").suffix(3).joined(separator: " | ")
+            // A script that fails by itself says why; on a full disk neither it nor the shim can.
+            guard !said.isEmpty || job.state.word == "COMPLETED" else {
+                return .vanished(cause: .nodeFailed, message: message + ", and batch.log is empty: is the disk of the data folder full?")
+            }
             return .ended(Self.refusal(message + (said.isEmpty ? "; batch.log is empty" : "; batch.log ends with: \(said)")))
         default: break
         }

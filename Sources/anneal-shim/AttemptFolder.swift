@@ -58,15 +58,19 @@ struct ExitReserve {
 
     private let file: Int32
 
-    init() throws(StartError) {
-        file = cposix_open(AT_FDCWD, Self.name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw StartError(step: "reserve", doing: "create \(Self.name)", errorNumber: errno) }
-        let errorNumber = posix_fallocate(file, 0, off_t(Self.byteCount))
+    init() throws(StartError) { file = try Self.setAside(Self.byteCount, as: Self.name) }
+
+    /// Makes a file that has so much room on disk; none is left where there is not so much.
+    static func setAside(_ byteCount: Int, as name: String) throws(StartError) -> Int32 {
+        let file = cposix_open(AT_FDCWD, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw StartError(step: "reserve", doing: "create \(name)", errorNumber: errno) }
+        let errorNumber = posix_fallocate(file, 0, off_t(byteCount))
         guard errorNumber == 0 else {
             close(file)
-            unlink(Self.name)
-            throw StartError(step: "reserve", doing: "set aside room for the exit record", errorNumber: errorNumber)
+            unlink(name)
+            throw StartError(step: "reserve", doing: "set aside room for the attempt's records", errorNumber: errorNumber)
         }
+        return file
     }
 
     /// Writes the record into the reserved blocks, or where nothing could be reserved into what room there is, and gives the file its

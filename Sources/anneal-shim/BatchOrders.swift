@@ -68,6 +68,16 @@ final class BatchOrders {
     /// The next order that was not taken yet.
     func next() -> BatchOrder? { waiting.isEmpty ? readOrder() : waiting.removeFirst() }
 
+    /// Waits so many milliseconds for an order; true where one is there to be taken.
+    func awaitOrder(_ milliseconds: Int32) -> Bool {
+        var entries = pollEntries
+        if poll(&entries, nfds_t(entries.count), milliseconds) > 0 {
+            for entry in entries where entry.revents != 0 { _ = handle(entry) }
+        }
+        if waiting.isEmpty, let order = readOrder() { waiting.append(order) }
+        return !waiting.isEmpty
+    }
+
     private func readOrder() -> BatchOrder? {
         guard let bytes = readFile("stop.json", at: AT_FDCWD, limit: Self.fileBytesMax),
             let document = try? JSONParser.parse(bytes),  // it comes by a rename: what is no JSON is no order

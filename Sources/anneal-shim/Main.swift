@@ -79,7 +79,7 @@ enum AnnealShim {
         let bornAt = Clock.wall()
         var reserve: ExitReserve?
         do {
-            let room = try ExitReserve()
+            let room = if let batch { try SharedDisk.reserve(batch) } else { try ExitReserve() }
             reserve = room
             if let order = batch?.next() {
                 let record = ExitRecord(stoppedBeforeStart: order.reason, at: bornAt)

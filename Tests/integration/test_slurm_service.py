@@ -1,6 +1,10 @@
 """Slurm as a service that one relies on: signs of life from nodes, nodes that fail, accounts, and trainings over many allocations."""
 
+import contextlib
 import json
+import os
+import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -54,6 +58,37 @@ def test_a_worker_that_outlives_its_node_in_slurm_is_ended_before_the_next_begin
     ended = daemon.finished(experiment)["jobs"]["a"]
     assert ended["state"] == "succeeded", ended
     assert (ended["attempts"][0]["cause"], ended["attempts"][0]["exit_code"]) == ("allocation_ended", 75), ended["attempts"][0]
+
+
+def test_a_full_shared_disk_keeps_a_worker_from_starting_until_there_is_room(start, own_cluster, tmp_path):  # noqa: F811
+    attempts = tmp_path / "data" / "attempts"
+    attempts.mkdir(parents=True)
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", attempts], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    ballast = attempts / "ballast"
+
+    def fill():
+        with contextlib.suppress(OSError), ballast.open("wb") as file:
+            while file.write(b"\0" * 4096):
+                file.flush()
+
+    def shims():
+        lines = [entry.read_bytes().split(b"\0") for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline") if entry.exists()]
+        return [line for line in lines if b"--batch" in line and line[1].startswith(bytes(attempts))]
+
+    try:
+        daemon = start(own_cluster, partition="closed")
+        job, experiment = submitted(daemon, one("room", shell("echo there is room", cache=False)))
+        attempt = attempt_of(daemon, job)
+        fill()
+        own_cluster.run("scontrol", "update", "PartitionName=closed", "State=UP")
+        wait_until(shims, "the shim")
+        assert not (attempts / attempt["id"] / "shim.json").exists()
+        ballast.unlink()
+        ended = daemon.finished(experiment)["jobs"]["a"]
+        assert (ended["state"], len(ended["attempts"])) == ("succeeded", 1) and daemon.logs(job) == b"there is room\n", ended
+    finally:
+        subprocess.run(["umount", "-l", attempts], check=False)
 
 
 def test_what_slurm_has_forgotten_is_asked_of_the_accounts_at_once_and_when_they_answer(start, tmp_path):  # noqa: F811
