@@ -105,7 +105,7 @@ public final class SlurmAttempt: AttemptControl {
                     await executor.pause(executor.terms.pollLeast)
                 }
             }
-            if let id = externalID { executor.end(id) }
+            if let id = externalID { executor.end(id, jobNames) }
             executor.hurry()
         }
     }
@@ -195,12 +195,24 @@ public final class SlurmAttempt: AttemptControl {
         guard !isOver else { return }
         phase = .placed(id)
         absence = nil
-        // What is still to be told of this id was meant for an older job.
-        executor.forgetOrders(of: id)
+        executor.claim(id, by: jobName)
         tell(ClusterWait(externalID: id, code: "None", words: SlurmWords.reason("None")))
-        if stopReason != nil { executor.end(id) }
+        if stopReason != nil { executor.end(id, jobNames) }
         sendTerms()
         executor.hurry()
+    }
+
+    /// What its job is called in Slurm; the tasks of an array share one name.
+    var jobName: String { sharedName ?? name }
+    /// By what Slurm may list it.
+    private var jobNames: Set<String> { Set([name, arrayKey, sharedName].compactMap(\.self)) }
+
+    /// Slurm has given the number of its job to another one: its own is looked for by its name, and submitted anew where there is none.
+    func lose(_ number: Substring) {
+        guard case .placed(let id) = phase, id.prefix(while: { $0 != "_" }) == number, !isOver else { return }
+        phase = .searching(since: SystemTime.monotonicNanoseconds())
+        absence = nil
+        tell(ClusterWait(externalID: nil, code: "Lost", words: "Slurm has lost its job \(id), and is asked for another of its name"))
     }
 
     /// Tells of the job that it has got.
@@ -302,9 +314,9 @@ public final class SlurmAttempt: AttemptControl {
             if workerPID != nil || job.isHeldAfterLaunch {
                 // Whether it runs again is for the daemon to decide, as another attempt. One whose launch failed would wait for ever.
                 wasRequeued = true
-                executor.cancel(job.id)
+                executor.cancel(job.id, [job.key])
             }
-            if stopReason != nil { executor.end(job.id) }
+            if stopReason != nil { executor.end(job.id, [job.key]) }
             let wait = ClusterWait(
                 externalID: job.id, code: job.reason, words: SlurmWords.reason(job.reason), expectedAtMs: job.startsAt.map { $0 * 1000 })
             // When it is expected to start changes all the time, and is no reason to ask often.
@@ -312,7 +324,7 @@ public final class SlurmAttempt: AttemptControl {
             tell(wait)
             return isNew || stopReason != nil
         }
-        if let stopDeadline, SystemTime.monotonicNanoseconds() > stopDeadline { executor.cancel(job.id) }
+        if let stopDeadline, SystemTime.monotonicNanoseconds() > stopDeadline { executor.cancel(job.id, [job.key]) }
         return stopReason != nil
     }
 
@@ -424,7 +436,7 @@ public final class SlurmAttempt: AttemptControl {
         if case .over = phase { return }
         phase = .over
         executor.forget(self)
-        executor.depart(arrayKey ?? name)
+        executor.depart(arrayKey ?? jobName)
         onEvent(event)
     }
 

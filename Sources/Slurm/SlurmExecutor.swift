@@ -43,8 +43,11 @@ public final class SlurmExecutor {
     /// Jobs of which Slurm's queue does not tell enough, by id, and when the accounts may be asked about them.
     private var missing: Set<String> = []
     private var accountsAt: UInt64 = 0
-    private var ends: Set<String> = []
-    private var cancels: Set<String> = []
+    private var orders = SlurmOrders()
+    /// Slurm's last answer, by which orders are checked before they are given.
+    private var lastQueue: SlurmQueue?
+    /// What the job of each number is called that Slurm has given.
+    private var holders: [Substring: String] = [:]
     /// By what attempts that have ended are found, as long as Slurm lists them.
     private var departed: Set<String> = []
     /// Of some that ended while no daemon watched Slurm has not been asked.
@@ -131,36 +134,29 @@ public final class SlurmExecutor {
         directory: String, attemptID: String, externalID: String?, grace: Duration, onEvent: @escaping @LoopActor (AttemptEvent) -> Void
     ) async throws -> TakenUp {
         let folder = BatchFolder(path: directory)
-        let (isComplete, finding) = try await files.run { (folder.isComplete(), folder.look()) }
+        let (isComplete, finding, options) = try await files.run {
+            (folder.isComplete(), folder.look(), folder.document(Self.optionsFile))
+        }
+        let array = options?["array"]
+        let arrayKey = array?["name"]?.string.map { SlurmJob.key(name: $0, task: array?["task"]?.int) }
+        let adoptedFrom = options?["adopted"]?["folder"]?.string.map { SlurmSuccessor.name(after: BatchFolder(path: $0).name) }
         // Whether the cluster ended it, and why, is asked as ever.
         if let record = finding.end, !record.needsWord {
-            await depart(folder, attemptID)
+            depart(arrayKey ?? adoptedFrom ?? SlurmScript.name(attempt: attemptID))
+            isDepartureNew = true
+            hurry()
             return .ended(record)
         }
         guard isComplete else { return .neverStarted }
         // The daemon may have ended before it could tell the job that waits.
-        let (adopted, options) = try await files.run {
-            (finding.start == nil ? try Self.callSuccessor(to: folder) : nil, folder.document(Self.optionsFile))
-        }
-        let array = options?["array"]
+        let adopted = try await files.run { finding.start == nil ? try Self.callSuccessor(to: folder) : nil }
         let attempt = SlurmAttempt(
             attemptID: attemptID, folder: folder, executor: self, externalID: externalID ?? adopted, isNew: false, grace: grace,
             onEvent: onEvent)
-        attempt.sharedName =
-            array?["name"]?.string ?? options?["adopted"]?["folder"]?.string.map { SlurmSuccessor.name(after: BatchFolder(path: $0).name) }
-        attempt.arrayKey = array?["name"]?.string.map { SlurmJob.key(name: $0, task: array?["task"]?.int) }
+        (attempt.arrayKey, attempt.sharedName) = (arrayKey, array?["name"]?.string ?? adoptedFrom)
         attempt.isAdopted = adopted != nil && (externalID == nil || externalID == adopted)
         watch(attempt)
         return .watched(attempt)
-    }
-
-    /// Takes note of an attempt that ended while no daemon watched.
-    private func depart(_ folder: BatchFolder, _ attemptID: String) async {
-        let options = try? await files.run { folder.document(Self.optionsFile) }  // a daemon that goes down gives no orders
-        let array = options?["array"]
-        depart(array?["name"]?.string.map { SlurmJob.key(name: $0, task: array?["task"]?.int) } ?? SlurmScript.name(attempt: attemptID))
-        isDepartureNew = true
-        hurry()
     }
 
     /// Takes note of an attempt that has ended: should Slurm put its job back into the queue, it is taken out of it at the next look.
@@ -168,16 +164,19 @@ public final class SlurmExecutor {
 
     // MARK: Orders
 
-    /// Ends a job: at once where it waits, by its shim where it runs.
-    func end(_ id: String) { ends.insert(id) }
+    /// Ends a job that is called by one of these names: at once where it waits, by its shim where it runs.
+    func end(_ id: String, _ names: Set<String>) { orders.end(id, names) }
 
-    /// Ends a job whatever it is at.
-    func cancel(_ id: String) { cancels.insert(id) }
+    /// Ends a job that is called by one of these names, whatever it is at.
+    func cancel(_ id: String, _ names: Set<String>) { orders.cancel(id, names) }
 
-    /// Drops the orders that wait for a job of this id.
-    func forgetOrders(of id: String) {
-        ends.remove(id)
-        cancels.remove(id)
+    /// Slurm has given an id to the job of this name. Who had it before has lost its job, with the memory of a controller that was killed.
+    func claim(_ id: String, by name: String) {
+        orders.forget(id)
+        let number = id.prefix { $0 != "_" }
+        guard let earlier = holders.updateValue(name, forKey: number), earlier != name else { return }
+        for attempt in attempts.values where attempt.jobName == earlier { attempt.lose(number) }
+        for successor in successors.values where successor.name == earlier { successor.lose() }
     }
 
     /// Tells Slurm of a new place in its queue, or to hold or release a job. Where that fails the job keeps its terms.
@@ -208,6 +207,7 @@ public final class SlurmExecutor {
 
     private func watch(_ attempt: SlurmAttempt) {
         attempts[attempt.name] = attempt
+        if let id = attempt.externalID { holders[id.prefix { $0 != "_" }] = attempt.jobName }
         hurry()
     }
 
@@ -217,7 +217,9 @@ public final class SlurmExecutor {
 
     /// Looks no more where nothing is left to look for, and no order is left to be given.
     private func restIfIdle() {
-        guard attempts.isEmpty, successors.isEmpty, ends.isEmpty, cancels.isEmpty, !isDepartureNew else { return }
+        guard attempts.isEmpty, successors.isEmpty, orders.isEmpty, !isDepartureNew else { return }
+        holders = [:]
+        lastQueue = nil
         timer?.cancel()
         timer = nil
     }
@@ -244,9 +246,9 @@ public final class SlurmExecutor {
     }
 
     private func look() async {
-        await sendOrders()
         let isDue = SystemTime.monotonicNanoseconds() >= askAt
         let queue = isDue ? await askQueue() : nil
+        await sendOrders()
         // A shared disk is slow: folders of jobs that wait in Slurm's queue, as it said last, have nothing new.
         let looks = attempts.values.compactMap { attempt -> Look? in
             let sight = queue?.sight(of: attempt) ?? .none
@@ -291,7 +293,8 @@ public final class SlurmExecutor {
             }
             questionTime = time
             silence = nil
-            for id in queue.duplicates + departed.compactMap(queue.waiting) { cancels.insert(id) }
+            for job in queue.duplicates + departed.compactMap(queue.waiting) { cancel(job.id, [job.key]) }
+            lastQueue = queue
             departed = departed.filter(queue.lists)
             isDepartureNew = false
             return queue
@@ -330,20 +333,17 @@ public final class SlurmExecutor {
 
     /// Gives Slurm the orders that have gathered, each kind in one call; those that it did not take are given again.
     private func sendOrders() async {
-        guard !ends.isEmpty || !cancels.isEmpty else { return }
-        let (ended, cancelled, commands) = (ends.sorted(), cancels.sorted(), commands)
-        ends = []
-        cancels = []
+        guard !orders.isEmpty, let lastQueue else { return }
+        let (taken, commands) = (orders.take(lastQueue), commands)
         do {
             try await questions.run {
-                if !cancelled.isEmpty { try commands.cancel(cancelled) }
-                guard !ended.isEmpty else { return }
-                try commands.cancelPending(ended)
-                try commands.wake(ended)
+                if !taken.cancels.isEmpty { try commands.cancel(taken.cancels) }
+                guard !taken.ends.isEmpty else { return }
+                try commands.cancelPending(taken.ends)
+                try commands.wake(taken.ends)
             }
         } catch let error as SlurmError where error.kind == .unknown {
-            ends.formUnion(ended)
-            cancels.formUnion(cancelled)
+            orders.restore(taken)
         } catch {
             // A job that has ended meanwhile is no longer Slurm's to end; the next look tells.
         }

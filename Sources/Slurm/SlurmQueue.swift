@@ -37,17 +37,20 @@ struct SlurmQueue: Sendable {
         return jobs.min(by: Self.isOlder).map(SlurmSight.job) ?? .absent
     }
 
-    /// The id of what waits by the name of an attempt.
-    func waiting(name: String) -> String? { byName[name]?.first { $0.state.isWait }?.id }
+    /// What waits by the name of an attempt.
+    func waiting(name: String) -> SlurmJob? { byName[name]?.first { $0.state.isWait } }
+
+    /// What the job of an id is called: its name, and that with the number of its task; `nil` where Slurm knows none.
+    func names(of id: String) -> Set<String>? { byID[id].map { [$0.name, $0.key] } }
 
     /// Whether Slurm remembers a job by the name of an attempt.
     func lists(name: String) -> Bool { byName[name] != nil }
 
     /// Jobs that wait although an older one of the same name lives: a submission that was thought lost came late.
-    var duplicates: [String] {
-        byName.values.flatMap { jobs -> [String] in
+    var duplicates: [SlurmJob] {
+        byName.values.flatMap { jobs -> [SlurmJob] in
             guard jobs.count > 1 else { return [] }
-            return jobs.filter { !$0.state.isEnd }.sorted(by: Self.isOlder).dropFirst().filter(\.state.isWait).map(\.id)
+            return jobs.filter { !$0.state.isEnd }.sorted(by: Self.isOlder).dropFirst().filter(\.state.isWait)
         }
     }
 

@@ -68,6 +68,7 @@ final class SlurmSuccessor {
 
     private func settle(_ id: String) {
         (self.id, searchedSince) = (id, nil)
+        executor.claim(id, by: name)
         if isDropped { return end(id) }
         let folder = folder
         // Where this is not written it is found by its name.
@@ -90,8 +91,11 @@ final class SlurmSuccessor {
         if let id { end(id) } else if searchedSince == nil { executor.forget(self) }
     }
 
+    /// Slurm has given its number to another job: its own is looked for by its name.
+    func lose() { (id, searchedSince) = (nil, SystemTime.monotonicNanoseconds()) }
+
     private func end(_ id: String) {
-        executor.cancel(id)
+        executor.cancel(id, [name])
         executor.forget(self)
     }
 }
@@ -123,7 +127,11 @@ extension SlurmExecutor {
             try folder.write("", to: SlurmSuccessor.endFile)
             return record
         }
-        if let successor { successor.drop() } else if let id = record?["id"]?.string { cancel(id) }
+        if let successor {
+            successor.drop()
+        } else if let id = record?["id"]?.string {
+            cancel(id, [SlurmSuccessor.name(after: folder.name)])
+        }
         hurry()
     }
 

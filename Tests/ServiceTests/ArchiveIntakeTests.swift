@@ -72,4 +72,13 @@ struct ArchiveIntakeTests {
         #expect(try !isRefused([(name(ImportLimits.standard.pathBytesMax), 1)], .standard))
         #expect(try isRefused([(name(ImportLimits.standard.pathBytesMax + 1), 1)], .standard))
     }
+
+    @Test func aFileThatIsToBeAFolderTooIsRefused() {
+        #expect(throws: TarError("'jobs/a/x/y' lies below a file of the archive")) {
+            try take([("jobs/a/x", 1), ("jobs/a/x/y", 1)], .standard)
+        }
+        #expect(throws: TarError("the archive holds 'jobs/a/x' more than once")) {
+            try take([("jobs/a/x/y", 1), ("jobs/a/x", 1)], .standard)
+        }
+    }
 }

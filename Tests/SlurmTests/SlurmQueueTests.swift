@@ -30,7 +30,7 @@ import Testing
     @Test func ofTwoSubmissionsTheOneThatLivesCountsAndTheOlderBeforeTheYounger() {
         let both = Self.queue("10|PENDING|anneal-att_1|0|(null)|Priority", "9|RUNNING|anneal-att_1|0|n1|None")
         #expect(Self.id(both.sight(name: "anneal-att_1", id: "10")) == "9")
-        #expect(both.duplicates == ["10"])
+        #expect(both.duplicates.map(\.id) == ["10"])
         let cancelled = Self.queue("10|CANCELLED|anneal-att_1|0|(null)|None", "9|RUNNING|anneal-att_1|0|n1|None")
         #expect(Self.id(cancelled.sight(name: "anneal-att_1", id: "10")) == "9")
         #expect(cancelled.duplicates.isEmpty)
@@ -42,8 +42,23 @@ import Testing
         let queue = Self.queue(
             "3|PENDING|anneal-att_1|0|(null)|BeginTime", "4_2|PENDING|anneal-att_0-array|0|(null)|BeginTime",
             "5|RUNNING|anneal-att_3|0|n1|None")
-        #expect(queue.waiting(name: "anneal-att_1") == "3" && queue.waiting(name: "anneal-att_0-array_2") == "4_2")
+        #expect(queue.waiting(name: "anneal-att_1")?.id == "3" && queue.waiting(name: "anneal-att_0-array_2")?.id == "4_2")
         #expect(queue.waiting(name: "anneal-att_3") == nil && queue.waiting(name: "anneal-att_4") == nil)
+    }
+
+    @Test func anOrderDoesNotReachAnotherJobThatHasGotTheId() {
+        let queue = Self.queue("3|RUNNING|anneal-att_2|0|n1|None", "4_1|PENDING|anneal-att_0-array|0|(null)|Priority")
+        var orders = SlurmOrders()
+        orders.end("3", ["anneal-att_1"])
+        orders.end("4_1", ["anneal-att_9", "anneal-att_0-array_1"])
+        orders.cancel("3", ["anneal-att_2"])
+        // Of what the queue does not tell it may still be true.
+        orders.cancel("5", ["anneal-att_3"])
+        let taken = orders.take(queue)
+        #expect(taken.ends == ["4_1"] && taken.cancels == ["3", "5"] && orders.isEmpty)
+        orders.restore(taken)
+        orders.forget("3")
+        #expect(orders.take(queue).cancels == ["5"])
     }
 
     @Test func aLaunchThatFailedIsToldFromAHold() {

@@ -47,7 +47,7 @@ struct ArchiveIntake: TarSink {
         try check(name, size)
         let path = path(of: name)
         if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), folders.insert(String(path[..<slash])).inserted {
-            try Folders.create(String(path[..<slash]))
+            try createFolder(String(path[..<slash]), of: name)
         }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
@@ -55,6 +55,15 @@ struct ArchiveIntake: TarSink {
             throw Folders.failure("create", path)
         }
         current = (BackedUpFile(path: name, bytes: size), descriptor, SHA256())
+    }
+
+    private func createFolder(_ path: String, of name: String) throws {
+        let parts = name.split(separator: "/")
+        // A file may not be a folder, too.
+        for count in 1..<parts.count where files[parts.prefix(count).joined(separator: "/")] != nil {
+            throw TarError("'\(name)' lies below a file of the archive")
+        }
+        try Folders.create(path)
     }
 
     private mutating func check(_ name: String, _ size: Int64) throws {
