@@ -232,7 +232,8 @@ public final class SlurmAttempt: AttemptControl {
     func mayHaveRun(_ sight: SlurmSight) -> Bool {
         if case .submitting = phase { return false }
         switch sight {
-        case .job(let job): isParked = workerPID == nil && job.state.isWait
+        // What Slurm has put back into its queue may have run between two looks; it must begin later than that.
+        case .job(let job): isParked = workerPID == nil && job.state.isWait && job.reason != "BeginTime"
         case .absent: isParked = false
         case .none: break
         }

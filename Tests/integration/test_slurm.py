@@ -344,13 +344,19 @@ def test_slurm_itself_asks_for_the_save_before_the_allocation_ends(start, cluste
     assert ended["state"] == "succeeded" and ended["attempts"][0]["cause"] == "allocation_ended"
 
 
-def test_a_job_that_slurm_requeues_runs_again_as_another_attempt(start, cluster, tmp_path):
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_job_that_slurm_requeues_runs_again_as_another_attempt(start, cluster, tmp_path, is_away):
     gate = tmp_path / "gate"
     daemon = start(cluster, arguments=["--requeue"])
     job, experiment = submitted(daemon, one("requeued", gated(gate)))
     first = attempt_of(daemon, job)
     daemon.wait_for(job, "running")
+    if is_away:
+        daemon.kill()
     cluster.run("scontrol", "requeue", first["external_id"])
+    if is_away:
+        daemon.start()
+    # Long before Slurm itself would run it again, which it does after two minutes.
     wait_until(lambda: len(daemon.job(job)["attempts"]) == 2, "the next attempt")
     gate.touch()
     ended = daemon.finished(experiment)["jobs"]["a"]
