@@ -96,13 +96,18 @@ class SlurmWorld(World):
 
     @contextlib.contextmanager
     def administrator(self):
-        """Puts nodes back into use meanwhile: Slurm drains one where it meets an id that a controller without memory gave twice."""
+        """Puts nodes back into use meanwhile: Slurm drains one where it meets an id that a controller without memory gave twice. And has
+        them tell what runs there: such a controller may hold jobs for running that have ended, and their processors for taken."""
         is_done = threading.Event()
 
         def work():
+            seconds = 0
             while not is_done.wait(1):
+                seconds += 1
                 with contextlib.suppress(slurm.SlurmFailed, subprocess.TimeoutExpired):
                     self.cluster.resume_nodes()
+                    if seconds % 10 == 0:
+                        self.cluster.register_nodes()
 
         thread = threading.Thread(target=work)
         thread.start()
