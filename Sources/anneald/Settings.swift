@@ -142,6 +142,8 @@ struct Settings {
     /// `secrets: PATH`, or a mapping with `file` and `environment`, which lists what may be taken from the daemon's own environment.
     private static func secrets(_ file: ConfigurationFile) throws(SettingsError) -> SecretConfiguration {
         var configuration = SecretConfiguration(credentialsDirectory: variable("CREDENTIALS_DIRECTORY"))
+        // A misspelt name would leave every job without its secrets.
+        if file.members["secrets"]?.object != nil { _ = try file.entries("secrets", names: ["file", "environment"]) }
         if let path = try file.text("file", below: "secrets") { configuration.file = try absolute(path) }
         if let names = try file.texts("environment", below: "secrets") { configuration.environment = .names(Set(names)) }
         return configuration
@@ -376,7 +378,8 @@ struct ConfigurationFile {
         return lists
     }
 
-    private func entries(_ key: String, names: [String]) throws(SettingsError) -> JSONObject {
+    /// A mapping that has none but these members; empty where it is not there.
+    func entries(_ key: String, names: [String]) throws(SettingsError) -> JSONObject {
         guard let value = members[key] else { return [:] }
         guard let entries = value.object else { throw SettingsError(message: "\(path): '\(key)' must be a mapping") }
         if let unknown = entries.keys.first(where: { !names.contains($0) }) {

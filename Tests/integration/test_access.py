@@ -193,6 +193,7 @@ def test_the_stream_of_everything_tells_a_token_of_its_projects_alone(guarded):
         ("proxies: [nginx]", "'proxies'"), ("proxies: [10.0.0.0/33]", "'proxies'"), ("rate_limits: {streams: many}", "'rate_limits.streams'"),
         ("rate_limits: {x: 1}", "'rate_limits' has no 'x'"), ("rate_limits: 5", "'rate_limits' must"), ("paths: {readable: data}", "'paths.readable'"),
         ("paths: {readable: [data]}", "absolute"), ("paths: {writable: [/x]}", "'writable'"), ("audit_retention: soon", "'audit_retention'"),
+        ("secrets: {path: /x}", "'secrets' has no 'path'"), ("secrets: [x]", "'secrets' must"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_words(tmp_path, text, fault):

@@ -135,7 +135,7 @@ def test_a_checkpoint_that_comes_while_the_daemon_is_away_is_evaluated_before_re
     wait_until(lambda: daemon.job(ids["sft"])["state"] == "running", "the training")
     daemon.kill()
     training.let(10, 20, 30, 40, "end")
-    wait_until(lambda: len(list(daemon.folder.glob(f"**/{ids['sft']}/**/step_*/awaited"))) == 4, "four checkpoints")
+    wait_until(lambda: len(list(daemon.folder.glob(f"jobs/{ids['sft']}/checkpoints/step_*/awaited"))) == 4, "four checkpoints")
     daemon.start()
     ended = daemon.finished(experiment)
     assert ended["state"] == "succeeded", ended
