@@ -52,14 +52,12 @@ struct SlurmJob: Sendable, Hashable {
         startsAt = Int64(fields[3])
         nodes = ["(null)", "None assigned"].contains(fields[4]) ? "" : fields[4]
         reason = fields[5]
-        cancellerID = Self.cancellerID(fields[1])
+        // Of the many lines of a queue none has it.
+        if fields[1].hasPrefix(Self.cancelledBy) { cancellerID = Int(fields[1].dropFirst(Self.cancelledBy.count)) }
     }
 
-    /// Reads sacct's `CANCELLED by 1000`.
-    private static func cancellerID(_ state: String) -> Int? {
-        let words = state.utf8.split(separator: UInt8(ascii: " "))
-        return words.count == 3 && words[0].elementsEqual("CANCELLED".utf8) ? Int(String(Substring(words[2]))) : nil
-    }
+    /// How sacct says who cancelled a job; the user's number follows.
+    private static let cancelledBy = "CANCELLED by "
 
     /// What it is found by: its name, and of the tasks of an array, which share one, the number of the task, too.
     var key: String { Self.key(name: name, task: id.split(separator: "_").dropFirst().first.flatMap { Int($0) }) }

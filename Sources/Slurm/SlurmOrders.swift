@@ -1,5 +1,5 @@
 /// What Slurm is to be told of jobs, until it has been.
-struct SlurmOrders {
+struct SlurmOrders: Sendable {
     /// Ids come again where a controller was killed with its last jobs: an order names the job as well.
     private struct Order: Hashable {
         var id: String
@@ -44,5 +44,3 @@ struct SlurmOrders {
         fileprivate let orders: SlurmOrders
     }
 }
-
-extension SlurmOrders: Sendable {}

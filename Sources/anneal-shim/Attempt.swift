@@ -72,13 +72,7 @@ final class Attempt {
 
     /// Reaps every child that has ended: the worker, and orphans of its tree, which the kernel gives to the shim.
     private func reap() {
-        while true {
-            var status: Int32 = 0
-            // Any child: the shim is the subreaper of a tree whose processes it does not know beforehand.
-            let pid = waitpid(-1, &status, WNOHANG)
-            if pid < 0, errno == EINTR { continue }
-            treeIsEmpty = pid < 0
-            guard pid > 0 else { return }
+        treeIsEmpty = ProcessTree.reap { pid, status in
             if pid == worker { workerEnded(status: status) }
         }
     }

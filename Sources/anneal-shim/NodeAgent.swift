@@ -139,14 +139,8 @@ final class NodeAgent {
     }
 
     private func reap() {
-        while true {
-            var status: Int32 = 0
-            // Any child: the agent is the subreaper of a tree whose processes it does not know beforehand.
-            let pid = waitpid(-1, &status, WNOHANG)
-            if pid < 0, errno == EINTR { continue }
-            treeIsEmpty = pid < 0
-            guard pid > 0 else { return }
-            guard pid == worker else { continue }
+        treeIsEmpty = ProcessTree.reap { pid, status in
+            guard pid == worker else { return }
             (record.status, record.endedAt) = (status, Clock.wall())
             stragglerDeadline = Clock.monotonic() + spec.stragglerGrace
         }

@@ -21,6 +21,19 @@ enum ProcessTree {
         return found
     }
 
+    /// Reaps every child that has ended: the worker, and orphans of its tree, which the kernel gives to this process. Returns whether no
+    /// child is left, and so nothing of the tree.
+    static func reap(_ onEnd: (_ pid: pid_t, _ status: Int32) -> Void) -> Bool {
+        while true {
+            var status: Int32 = 0
+            // Any child: the processes of the tree are not known beforehand.
+            let pid = waitpid(-1, &status, WNOHANG)
+            if pid < 0, errno == EINTR { continue }
+            guard pid > 0 else { return pid < 0 }
+            onEnd(pid, status)
+        }
+    }
+
     /// User and system time of the live tree, children that it has waited for included (proc_pid_stat(5), fields 14 to 17).
     static func cpuMilliseconds() -> Int64 { usage().cpuMilliseconds }
 
